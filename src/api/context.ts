@@ -1,0 +1,69 @@
+/** What handlers work with. main.ts makes it once. */
+import type { FastifyRequest } from "fastify"
+import { formatId } from "../domain/id.ts"
+import type { Changes } from "../engine/changes.ts"
+import type { Deliver } from "../engine/deliver.ts"
+import type { Directory } from "../engine/directory.ts"
+import type { Engine } from "../engine/engine.ts"
+import type { Feed } from "../engine/feed.ts"
+import type { Intake } from "../engine/intake.ts"
+import type { Keeper } from "../engine/keeper.ts"
+import type { Keyring } from "../engine/keyring.ts"
+import type { Metrics } from "../engine/metrics.ts"
+import type { Rejections } from "../engine/rejections.ts"
+import type { Verifier } from "../engine/verifier.ts"
+import type { Log } from "../log.ts"
+import type { Actor } from "../store/changes.ts"
+import type { ApiKey } from "../store/keys.ts"
+import type { Store } from "../store/store.ts"
+import type { EgressRules } from "../transport/guard.ts"
+import type { Cursors } from "./cursor.ts"
+import { Problem } from "./problem.ts"
+
+export interface Context {
+  readonly store: Store
+  readonly directory: Directory
+  readonly engine: Engine
+  readonly intake: Intake
+  readonly changes: Changes
+  readonly rejections: Rejections
+  readonly feed: Feed
+  readonly keyring: Keyring
+  readonly verifier: Verifier
+  readonly keeper: Keeper
+  readonly deliver: Deliver
+  readonly metrics: Metrics
+  readonly cursors: Cursors
+  readonly egress: EgressRules
+  readonly log: Log
+  readonly now: () => number
+  readonly version: string
+  /** Name of this process, as attempts record it. */
+  readonly process: string
+  readonly publicUrl: string
+  readonly startedAt: number
+  /** False until everything has started, and again while stopping. */
+  readonly isReady: () => boolean
+  /** The greatest delay of the event loop since this was last asked, in ms. */
+  readonly loopLagMs: () => number
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** The API key of the request; set on every route that asks for one. */
+    apiKey: ApiKey | null
+    /** The JSON text of a body, where exact numbers matter. */
+    bodyText: string | null
+  }
+}
+
+/** The key that a request came with. Routes that ask for none must not call it. */
+export function keyOf(request: FastifyRequest): ApiKey {
+  if (request.apiKey === null) throw new Problem("unauthorized", "Send an API key: Authorization: Bearer wb_….")
+  return request.apiKey
+}
+
+/** Who acts, for revisions and changes. */
+export function actorOf(request: FastifyRequest): Actor {
+  return { kind: "api_key", id: formatId("key", keyOf(request).id) }
+}

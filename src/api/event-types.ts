@@ -1,0 +1,160 @@
+/** `/v1/event-types`: the catalogue of a project, with optional JSON Schemas and examples. */
+import { Ajv2020 } from "ajv/dist/2020.js"
+import formats from "ajv-formats"
+import type { FastifyInstance } from "fastify"
+import { type Static, Type } from "typebox"
+import { isReservedType } from "../domain/event-names.ts"
+import type { EventType } from "../store/projects.ts"
+import { removeEventType, saveEventType } from "../store/projects.ts"
+import { actorOf, type Context, keyOf } from "./context.ts"
+import { notFound, Problem } from "./problem.ts"
+import { Nullable, responses, Time, timeText } from "./schemas.ts"
+
+const Name = Type.String({
+  pattern: "^[!-~]{1,128}$",
+  "x-hint": "must be 1 to 128 printable ASCII characters without space",
+  examples: ["subscription_renewed"],
+})
+const Schema = Type.Unsafe<object | boolean>({
+  type: ["object", "boolean"],
+  description: "JSON Schema (2020-12) that `data` must meet where the project is strict.",
+})
+
+const EventTypeView = Type.Object({
+  name: Name,
+  description: Nullable(Type.String()),
+  schema: Nullable(Schema),
+  examples: Type.Array(Type.Unknown()),
+  created_at: Time,
+  updated_at: Time,
+})
+
+const EventTypeBody = Type.Object(
+  {
+    description: Type.Optional(Nullable(Type.String({ maxLength: 2_000 }))),
+    schema: Type.Optional(Nullable(Schema)),
+    examples: Type.Optional(Type.Array(Type.Unknown(), { maxItems: 20 })),
+  },
+  { additionalProperties: false },
+)
+const NamePath = Type.Object({ name: Name })
+type NamePath = Static<typeof NamePath>
+
+export function eventTypeRoutes(server: FastifyInstance, { directory, store, changes, now }: Context): void {
+  server.get(
+    "/v1/event-types",
+    {
+      schema: {
+        operationId: "listEventTypes",
+        summary: "Lists the catalogue, by name",
+        tags: ["event types"],
+        response: responses({ 200: Type.Object({ data: Type.Array(EventTypeView), next_cursor: Type.Null() }) }, 401),
+      },
+    },
+    async request => ({ data: directory.eventTypes(keyOf(request).project).map(viewOf), next_cursor: null }),
+  )
+
+  server.get<{ Params: NamePath }>(
+    "/v1/event-types/:name",
+    {
+      schema: {
+        operationId: "getEventType",
+        summary: "Shows an event type",
+        tags: ["event types"],
+        params: NamePath,
+        response: responses({ 200: EventTypeView }, 401, 404, 422),
+      },
+    },
+    async request => {
+      const { name } = request.params
+      const found = directory.eventTypes(keyOf(request).project).find(type => type.name === name)
+      if (found === undefined) throw notFound("event type", name)
+      return viewOf(found)
+    },
+  )
+
+  server.put<{ Params: NamePath; Body: Static<typeof EventTypeBody> }>(
+    "/v1/event-types/:name",
+    {
+      schema: {
+        operationId: "putEventType",
+        summary: "Adds an event type to the catalogue, or changes it",
+        tags: ["event types"],
+        params: NamePath,
+        body: EventTypeBody,
+        response: responses({ 200: EventTypeView }, 400, 401, 413, 415, 422, 503),
+      },
+    },
+    async request => {
+      const { project } = keyOf(request)
+      const { name } = request.params
+      if (isReservedType(name)) {
+        throw new Problem("invalid", 'Types that begin with "waybill." are Waybill\'s own.', {
+          errors: [{ pointer: "params/name", message: "Choose another name." }],
+        })
+      }
+      const { description = null, schema = null, examples = [] } = request.body
+      if (schema !== null) checkSchema(schema)
+      const before = directory.eventTypes(project).find(type => type.name === name)
+      const at = now()
+      const type: EventType = {
+        project,
+        name,
+        description,
+        schema: schema === null ? null : JSON.stringify(schema),
+        examples: JSON.stringify(examples),
+        createdAt: before?.createdAt ?? at,
+        updatedAt: at,
+      }
+      const kind = before === undefined ? "event_type.created" : "event_type.updated"
+      await changes.together({ project, kind, subject: name, by: actorOf(request) }, tx => saveEventType(tx, type))
+      directory.rememberEventType(type)
+      return viewOf(type)
+    },
+  )
+
+  server.delete<{ Params: NamePath }>(
+    "/v1/event-types/:name",
+    {
+      schema: {
+        operationId: "removeEventType",
+        summary: "Takes an event type out of the catalogue; events of that type stay",
+        tags: ["event types"],
+        params: NamePath,
+        response: responses({ 204: Type.Null() }, 401, 404, 422, 503),
+      },
+    },
+    async (request, reply) => {
+      const { project } = keyOf(request)
+      const { name } = request.params
+      if (!directory.eventTypes(project).some(type => type.name === name)) throw notFound("event type", name)
+      const change = { project, kind: "event_type.removed", subject: name, by: actorOf(request) }
+      await changes.together(change, tx => removeEventType(tx, project, name))
+      directory.forgetEventType(project, name)
+      return reply.code(204).send()
+    },
+  )
+}
+
+function viewOf(type: EventType): Static<typeof EventTypeView> {
+  return {
+    name: type.name,
+    description: type.description,
+    schema: type.schema === null ? null : (JSON.parse(type.schema) as object),
+    examples: JSON.parse(type.examples) as unknown[],
+    created_at: timeText(type.createdAt),
+    updated_at: timeText(type.updatedAt),
+  }
+}
+
+/** A schema that cannot be compiled is refused when it is saved, not when an event meets it. Nothing is fetched for it. */
+function checkSchema(schema: object | boolean): void {
+  try {
+    const ajv = new Ajv2020({ strict: false })
+    formats.default(ajv)
+    ajv.compile(schema)
+  } catch (error) {
+    const message = `The schema cannot be used: ${error instanceof Error ? error.message : "invalid"}.`
+    throw new Problem("invalid", message, { errors: [{ pointer: "/schema", message }] })
+  }
+}

@@ -1,0 +1,266 @@
+/** What people do with an integration: verify, enable, disable, pause, resume, rotate its secret, send it a test. */
+import type { FastifyInstance } from "fastify"
+import { Type } from "typebox"
+import type { EventDraft } from "../domain/event.ts"
+import { environments } from "../domain/event.ts"
+import { formatDeliveryId, formatId, parseId } from "../domain/id.ts"
+import { memberSpans } from "../domain/json-spans.ts"
+import { describeReason } from "../domain/reason.ts"
+import { API_SOURCE } from "../sources/waybill.ts"
+import { readEvent } from "../store/event-reads.ts"
+import { addSigningKey, type IntegrationRecord, saveState } from "../store/integrations.ts"
+import type { Settlement } from "../store/ledger.ts"
+import { actorOf, type Context, keyOf } from "./context.ts"
+import { IntegrationView, RotateSecret, TestEvent } from "./integration-schemas.ts"
+import { viewOfIntegration } from "./integration-view.ts"
+import { findIntegration, IntegrationPath, signingKey } from "./integrations.ts"
+import { notFound, Problem } from "./problem.ts"
+import { Nullable, responses } from "./schemas.ts"
+
+const TestView = Type.Object({
+  event: Type.String(),
+  delivery: Type.String(),
+  status: Type.String(),
+  reason: Nullable(Type.Object({}, { additionalProperties: true })),
+  request: Nullable(
+    Type.Object({
+      url: Nullable(Type.String()),
+      headers: Type.Array(Type.Object({ name: Type.String(), value: Nullable(Type.String()) })),
+    }),
+  ),
+  response: Nullable(
+    Type.Object({
+      status: Type.Integer(),
+      headers: Type.Array(Type.Array(Type.String())),
+      body: Type.String(),
+      truncated: Type.Boolean(),
+      incomplete: Type.Boolean(),
+    }),
+  ),
+  took_ms: Nullable(Type.Number()),
+})
+
+/** States that one call each brings about. */
+const switches = {
+  enable: { summary: "Switches an integration on and verifies its endpoints", kind: "integration.enabled" },
+  disable: { summary: "Switches an integration off; what waits ends", kind: "integration.disabled" },
+  pause: { summary: "Holds deliveries back until it is resumed", kind: "integration.paused" },
+  resume: { summary: "Lets held deliveries go", kind: "integration.resumed" },
+} as const
+type Switch = keyof typeof switches
+
+export function integrationActionRoutes(server: FastifyInstance, context: Context): void {
+  const { directory, store, engine, changes, verifier, intake, now } = context
+
+  for (const [name, { summary, kind }] of Object.entries(switches) as [Switch, (typeof switches)[Switch]][]) {
+    server.post<{ Params: IntegrationPath }>(
+      `/v1/integrations/:id/${name}`,
+      {
+        schema: {
+          operationId: `${name}Integration`,
+          summary,
+          tags: ["integrations"],
+          params: IntegrationPath,
+          response: responses({ 200: IntegrationView }, 401, 404, 422, 503),
+        },
+      },
+      async request => {
+        const { project } = keyOf(request)
+        const { record } = findIntegration(context, project, request.params.id)
+        const by = actorOf(request)
+        const next = switched(record, name, now())
+        if (next !== record) {
+          const change = { project, kind, subject: request.params.id, by }
+          await changes.together(change, tx => saveState(tx, next))
+          await directory.reload(record.id)
+        }
+        if (name === "enable") {
+          const live = directory.integration(record.id)
+          if (live !== undefined) await verifier.verify(record.id, verifier.outstanding(live.record), by)
+        }
+        engine.refresh(record.id)
+        return viewOfIntegration(findIntegration(context, project, request.params.id), directory)
+      },
+    )
+  }
+
+  server.post<{ Params: IntegrationPath }>(
+    "/v1/integrations/:id/verify",
+    {
+      schema: {
+        operationId: "verifyIntegration",
+        summary: "Verifies the endpoints now",
+        tags: ["integrations"],
+        params: IntegrationPath,
+        response: responses({ 200: IntegrationView }, 401, 404, 422, 503),
+      },
+    },
+    async request => {
+      const { project } = keyOf(request)
+      const { record } = findIntegration(context, project, request.params.id)
+      const asked = environments.filter(e => (record.verification[e]?.state ?? "not_required") !== "not_required")
+      await verifier.verify(record.id, asked, actorOf(request))
+      return viewOfIntegration(findIntegration(context, project, request.params.id), directory)
+    },
+  )
+
+  server.post<{ Params: IntegrationPath; Body: RotateSecret | undefined }>(
+    "/v1/integrations/:id/rotate-secret",
+    {
+      schema: {
+        operationId: "rotateSecret",
+        summary: "Gives an integration a new signing secret",
+        description:
+          "Both secrets sign until the grace is over. The new one is shown this once; at most 10 old ones sign at a time.",
+        tags: ["integrations"],
+        params: IntegrationPath,
+        body: Type.Optional(RotateSecret),
+        response: responses({ 200: IntegrationView }, 400, 401, 404, 409, 413, 415, 422, 503),
+      },
+    },
+    async request => {
+      const { project } = keyOf(request)
+      const { record } = findIntegration(context, project, request.params.id)
+      const { secret, grace_seconds = 86_400 } = request.body ?? {}
+      const at = now()
+      const inGrace = record.signingKeys.filter(key => key.expiresAt !== null && key.expiresAt > at).length
+      // SW-11, as Svix has it: more than ten at a time make headers that receivers refuse.
+      if (inGrace >= 10) {
+        throw new Problem("conflict", "Ten old secrets are still valid. Wait until one of them has expired.")
+      }
+      const key = signingKey(record, secret)
+      const number = Math.max(0, ...record.signingKeys.map(kept => kept.number)) + 1
+      const change = { project, kind: "integration.secret_rotated", subject: request.params.id, by: actorOf(request) }
+      await changes.together(change, tx =>
+        addSigningKey(
+          tx,
+          store.seal,
+          record.id,
+          { ...key, number, createdAt: at, expiresAt: null },
+          at + grace_seconds * 1_000,
+        ),
+      )
+      await directory.reload(record.id)
+      const live = findIntegration(context, project, request.params.id)
+      return { ...viewOfIntegration(live, directory), secret: key.secret }
+    },
+  )
+
+  server.post<{ Params: IntegrationPath; Body: TestEvent | undefined }>(
+    "/v1/integrations/:id/test",
+    {
+      schema: {
+        operationId: "testIntegration",
+        summary: "Sends one test event and shows what came back",
+        description:
+          "Also when the integration is off or unverified; counted in no history, rate or protection. One attempt.",
+        tags: ["integrations"],
+        params: IntegrationPath,
+        body: Type.Optional(TestEvent),
+        response: responses({ 200: TestView }, 400, 401, 404, 409, 413, 415, 422, 503),
+      },
+    },
+    async request => {
+      const key = keyOf(request)
+      const live = findIntegration(context, key.project, request.params.id)
+      const draft = await testDraft(key.project, request.body ?? {}, request.bodyText ?? "")
+      if (!live.connector.environments(live.settings).includes(draft.environment)) {
+        const message = `The integration has no ${draft.environment} endpoint. Name the other environment, or add the endpoint.`
+        throw new Problem("invalid", message, { errors: [{ pointer: "/environment", message }] })
+      }
+      const incoming = {
+        project: key.project,
+        key: key.id,
+        draft,
+        fingerprint: null,
+        idempotencyKey: null,
+        receivedAt: now(),
+      }
+      const claim = await intake.acceptTest(incoming, live.record.id, store.fence)
+      return viewOfTest(await engine.test(claim), request.params.id)
+    },
+  )
+
+  /** The event that a test sends: one of the past again, or one made of what the request says. */
+  async function testDraft(project: number, body: TestEvent, text: string): Promise<EventDraft> {
+    if (body.event !== undefined) {
+      const id = parseId("evt", body.event)
+      const found = id === undefined ? undefined : await readEvent(store.reads, project, id, now())
+      if (found === undefined) throw notFound("event", body.event)
+      if (found.event === null) {
+        throw new Problem("payload_expired", `The payload of ${body.event} is no longer kept. Choose a newer event.`)
+      }
+      return { ...found.event, externalId: null, historical: false }
+    }
+    const members = memberSpans(text === "" ? "{}" : text, 64)
+    const data = members.kind === "members" ? members.members.findLast(({ key }) => key === "data") : undefined
+    return {
+      type: body.type ?? "test",
+      payload: {
+        kind: "json",
+        text: data === undefined ? '{"message":"Hello from Waybill"}' : text.slice(data.start, data.end),
+      },
+      externalId: null,
+      source: API_SOURCE,
+      occurredAt: null,
+      environment: body.environment ?? "production",
+      app: null,
+      profileId: null,
+      deviceId: null,
+      sourceRecord: null,
+      orderingKey: null,
+      historical: false,
+      cloud: null,
+    }
+  }
+}
+
+/** The same record where nothing changes. */
+function switched(record: IntegrationRecord, name: Switch, at: number): IntegrationRecord {
+  switch (name) {
+    case "enable":
+      return record.enabled
+        ? record
+        : { ...record, enabled: true, disabledBy: null, disabledReason: null, disabledAt: null, updatedAt: at }
+    case "disable":
+      return record.enabled
+        ? { ...record, enabled: false, disabledBy: "person", disabledReason: null, disabledAt: at, updatedAt: at }
+        : record
+    case "pause":
+      return record.paused ? record : { ...record, paused: true, updatedAt: at }
+    case "resume":
+      return record.paused ? { ...record, paused: false, updatedAt: at } : record
+  }
+}
+
+function viewOfTest({ claim, attempt, next }: Settlement, integration: string) {
+  const exchange = attempt?.exchange ?? null
+  const answer = exchange?.kind === "answered" ? exchange.answer : null
+  return {
+    event: formatId("evt", claim.delivery.event),
+    delivery: formatDeliveryId(claim.delivery),
+    status: next.status,
+    reason:
+      next.status === "delivered"
+        ? null
+        : describeReason(next.reason, { status: next.status, nextAt: null, integration }),
+    request:
+      attempt === null
+        ? null
+        : {
+            url: attempt.url,
+            headers: attempt.requestHeaders.map(h => ({ name: h.name, value: h.secret === true ? null : h.value })),
+          },
+    response:
+      answer === null
+        ? null
+        : {
+            status: answer.status,
+            headers: answer.headers.map(header => [...header]),
+            body: Buffer.from(answer.body).toString("utf8"),
+            truncated: answer.truncated,
+            incomplete: answer.incomplete,
+          },
+    took_ms: exchange?.timings.totalMs ?? null,
+  }
+}

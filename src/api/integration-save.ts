@@ -1,0 +1,180 @@
+/** From a request to a configuration that can be saved, or all that is wrong with it. Nothing is stored here. */
+import type { Connector, Settings } from "../connectors/connector.ts"
+import { changedSecrets, joinSecrets, splitSecrets } from "../connectors/secrets.ts"
+import { checkEventRules } from "../domain/event-names.ts"
+import { parseExact } from "../domain/exact-json.ts"
+import { checkFilter } from "../domain/filter.ts"
+import type { AppId } from "../domain/id.ts"
+import type { EventRules } from "../domain/integration.ts"
+import { memberSpans } from "../domain/json-spans.ts"
+import { type PolicyInput, presetNames, presetVerification, resolvePolicy } from "../domain/policy.ts"
+import type { IntegrationRecord, Snapshot } from "../store/integrations.ts"
+import { type EgressRules, judgeUrl } from "../transport/guard.ts"
+import {
+  EventRules as EventRulesSchema,
+  type IntegrationPatch,
+  type NewIntegration,
+  PolicyIn,
+} from "./integration-schemas.ts"
+import { mergePatch } from "./merge-patch.ts"
+import { Problem, type ProblemError } from "./problem.ts"
+import { bodyAjv, describeFaults } from "./validation.ts"
+
+/** A configuration that has passed every check. */
+export interface Configuration {
+  readonly snapshot: Snapshot
+  readonly secrets: ReadonlyMap<string, string>
+  readonly secretsChanged: readonly string[]
+}
+
+/** What the checks need to know of their surroundings. */
+export interface Surroundings {
+  readonly egress: EgressRules
+  /** How long the project keeps payloads, in ms: no schedule may outlast it. */
+  readonly payloadMs: number
+  /** The app of that name; null where the project is strict and does not know it. */
+  readonly appId: (name: string) => AppId | null
+}
+
+/** Reads a new integration; `text` is the body as it came, in which the filter's numbers are exact. Throws a problem. */
+export function readNew(connector: Connector, body: NewIntegration, text: string, around: Surroundings): Configuration {
+  const draft = {
+    name: body.name,
+    connector: connector.name,
+    apps: body.apps ?? [],
+    config: body.config,
+    events: body.events ?? {},
+    filter: body.filter === undefined || body.filter === null ? null : rawFilter(text),
+    policy: body.policy ?? {},
+  }
+  return check(connector, draft, new Map(), around)
+}
+
+/** Reads a merge patch on top of what is kept. Throws a problem. */
+export function readPatch(
+  connector: Connector,
+  before: IntegrationRecord,
+  patch: IntegrationPatch,
+  text: string,
+  around: Surroundings & { readonly appName: (id: AppId) => string | undefined },
+): Configuration {
+  const { snapshot } = before
+  const presetChanges = patch.policy !== undefined && patch.policy !== null && "preset" in patch.policy
+  const draft = {
+    name: patch.name ?? snapshot.name,
+    connector: connector.name,
+    apps: patch.apps === undefined ? snapshot.apps.map(id => around.appName(id) ?? String(id)) : (patch.apps ?? []),
+    config: mergePatch(snapshot.config, patch.config) as Settings,
+    events: patch.events === null ? {} : mergePatch(snapshot.events, patch.events),
+    // A filter has one operator at its top, so that merging two would make none that is valid: it is replaced whole.
+    filter: patch.filter === undefined ? snapshot.filter : patch.filter === null ? null : rawFilter(text),
+    // Another preset is another starting point: what differed from the old one is not carried over.
+    policy: patch.policy === null ? {} : mergePatch(presetChanges ? {} : snapshot.policy, patch.policy),
+  }
+  return check(connector, draft, before.secrets, around)
+}
+
+interface Draft {
+  readonly name: string
+  readonly connector: string
+  readonly apps: readonly string[]
+  readonly config: Settings
+  readonly events: unknown
+  readonly filter: string | null
+  readonly policy: unknown
+}
+
+function check(
+  connector: Connector,
+  draft: Draft,
+  kept: ReadonlyMap<string, string>,
+  around: Surroundings,
+): Configuration {
+  const errors: ProblemError[] = []
+  const under = (parent: string, faults: readonly ProblemError[]) =>
+    errors.push(...faults.map(fault => ({ pointer: parent + fault.pointer, message: fault.message })))
+
+  under("/events", schemaFaults(EventRulesSchema, draft.events))
+  const events = withDefaults(draft.events)
+  if (errors.length === 0) under("/events", checkEventRules(events))
+
+  const policyFaults = schemaFaults(PolicyIn, draft.policy)
+  under("/policy", policyFaults)
+  const policy = draft.policy as PolicyInput
+  if (policyFaults.length === 0) {
+    const resolved = resolvePolicy(policy, around.payloadMs)
+    if (resolved.kind === "faults") under("/policy", resolved.faults)
+  }
+
+  const { settings, faults } = joinSecrets(connector.settings, withVerification(draft.config, policy), kept)
+  under("/config", faults)
+  const shape = schemaFaults(connector.settings, settings)
+  under("/config", shape)
+  if (shape.length === 0 && faults.length === 0) {
+    under("/config", connector.check(settings))
+    under("/config", urlFaults(settings, around.egress))
+  }
+  under("/filter", filterFaults(draft.filter))
+
+  const apps = draft.apps.map((name, i) => {
+    const id = around.appId(name)
+    if (id === null)
+      under(`/apps/${i}`, [{ pointer: "", message: `The app ${name} is not known. Make it with POST /v1/apps.` }])
+    return id ?? 0
+  })
+  const [first] = errors
+  if (first !== undefined) throw new Problem("invalid", first.message, { errors })
+  const { shown, secrets } = splitSecrets(connector.settings, settings)
+  return {
+    snapshot: {
+      name: draft.name,
+      connector: draft.connector,
+      apps,
+      config: shown,
+      events,
+      filter: draft.filter,
+      options: {},
+      policy,
+    },
+    secrets,
+    secretsChanged: changedSecrets(kept, secrets),
+  }
+}
+
+/** Where verification is left out, the policy's preset decides; written down, so that everybody sees which it is. */
+function withVerification(config: Settings, { preset = "standard" }: PolicyInput): Settings {
+  if (config["verification"] !== undefined || !presetNames.includes(preset)) return config
+  return { ...config, verification: presetVerification[preset] }
+}
+
+function withDefaults(events: unknown): EventRules {
+  return { default: "on", types: {}, ...(events as Partial<EventRules>) }
+}
+
+function schemaFaults(schema: object, value: unknown): ProblemError[] {
+  const validate = bodyAjv.compile(schema)
+  return validate(value) ? [] : describeFaults(validate.errors ?? [], "body")
+}
+
+/** Addresses are judged when they are saved as well as when they are dialled, so that a mistake shows at once. */
+function urlFaults(settings: Settings, egress: EgressRules): ProblemError[] {
+  return ["production", "sandbox"].flatMap(environment => {
+    const endpoint = settings[environment] as { readonly url?: unknown } | undefined
+    if (typeof endpoint?.url !== "string") return []
+    const judged = judgeUrl(endpoint.url, egress)
+    return judged.kind === "allowed" ? [] : [{ pointer: `/${environment}/url`, message: judged.message }]
+  })
+}
+
+function filterFaults(filter: string | null): readonly ProblemError[] {
+  if (filter === null) return []
+  const parsed = parseExact(filter)
+  return parsed === undefined ? [{ pointer: "", message: "The filter is not JSON." }] : checkFilter(parsed)
+}
+
+/** The filter's own text: `JSON.parse` would round a number of twenty digits. */
+function rawFilter(text: string): string | null {
+  const members = memberSpans(text, 64)
+  const span = members.kind === "members" ? members.members.findLast(({ key }) => key === "filter") : undefined
+  return span === undefined ? null : text.slice(span.start, span.end)
+}

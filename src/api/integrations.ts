@@ -1,0 +1,269 @@
+/** `/v1/integrations`: create, read, change and remove; what people do with one stands in integration-actions.ts. */
+import type { FastifyInstance } from "fastify"
+import { type Static, Type } from "typebox"
+import { connectors, findConnector } from "../connectors/index.ts"
+import type { SigningKey } from "../domain/exchange.ts"
+import { formatId, type IntegrationId, type ProjectId, parseId } from "../domain/id.ts"
+import { nearest } from "../domain/nearest.ts"
+import type { LiveIntegration } from "../engine/directory.ts"
+import {
+  addSigningKey,
+  type IntegrationRecord,
+  type KeptSigningKey,
+  listRevisions,
+  removeIntegration,
+  saveIntegration,
+} from "../store/integrations.ts"
+import { generateSecret, parseSecret } from "../transport/sign.ts"
+import { actorOf, type Context, keyOf } from "./context.ts"
+import { type Configuration, readNew, readPatch, type Surroundings } from "./integration-save.ts"
+import { IntegrationPatch, IntegrationView, NewIntegration, RevisionView } from "./integration-schemas.ts"
+import { viewOfIntegration, viewOfRevision } from "./integration-view.ts"
+import { notFound, Problem } from "./problem.ts"
+import { Page, paging, responses } from "./schemas.ts"
+
+const DAY_MS = 86_400_000
+
+/** The path of one integration. */
+export const IntegrationPath = Type.Object({ id: Type.String({ maxLength: 64, examples: ["int_01j9zq4kx2m"] }) })
+export type IntegrationPath = Static<typeof IntegrationPath>
+
+/** The integration that a path names, if the project has it; a 404 problem else. */
+export function findIntegration({ directory }: Context, project: ProjectId, id: string): LiveIntegration {
+  const parsed = parseId("int", id)
+  const live = parsed === undefined ? undefined : directory.integrationOf(project, parsed)
+  if (live === undefined) throw notFound("integration", id)
+  return live
+}
+
+const ListQuery = Type.Object(paging, { additionalProperties: false })
+
+export function integrationRoutes(server: FastifyInstance, context: Context): void {
+  const { directory, cursors, store, engine, changes, verifier, now } = context
+
+  server.get<{ Querystring: Static<typeof ListQuery> }>(
+    "/v1/integrations",
+    {
+      schema: {
+        operationId: "listIntegrations",
+        summary: "Lists the project's integrations",
+        tags: ["integrations"],
+        querystring: ListQuery,
+        response: responses({ 200: Page(IntegrationView) }, 400, 401, 422),
+      },
+    },
+    async request => {
+      const { limit = 50, cursor } = request.query
+      const [before = Number.MAX_SAFE_INTEGER] = cursors.read("integrations", cursor) ?? []
+      const all = directory.integrationsOf(keyOf(request).project)
+      const older = all.filter(live => live.record.id < before).sort((a, b) => b.record.id - a.record.id)
+      const page = older.slice(0, limit)
+      const last = page.at(-1)
+      return {
+        data: page.map(live => viewOfIntegration(live, directory)),
+        next_cursor: older.length > limit && last !== undefined ? cursors.write("integrations", last.record.id) : null,
+      }
+    },
+  )
+
+  server.post<{ Body: NewIntegration }>(
+    "/v1/integrations",
+    {
+      schema: {
+        operationId: "createIntegration",
+        summary: "Makes an integration and verifies its endpoints",
+        description: "Answers when the endpoints have answered their verification; `secret` is shown this once.",
+        tags: ["integrations"],
+        body: NewIntegration,
+        response: responses({ 201: IntegrationView }, 400, 401, 413, 415, 422, 503),
+      },
+    },
+    async (request, reply) => {
+      const { project } = keyOf(request)
+      const { body } = request
+      const connector = findConnector(body.connector)
+      if (connector === undefined) throw unknownConnector(body.connector)
+      const configuration = readNew(
+        connector,
+        body,
+        request.bodyText ?? "",
+        await surroundings(project, body.apps ?? []),
+      )
+      const key = signingKey(configuration, body.secret)
+      const at = now()
+      const record: IntegrationRecord = {
+        id: store.ids.next(),
+        project,
+        revision: 1,
+        enabled: body.enabled ?? true,
+        disabledBy: body.enabled === false ? "person" : null,
+        disabledReason: null,
+        disabledAt: body.enabled === false ? at : null,
+        paused: false,
+        snapshot: configuration.snapshot,
+        secrets: configuration.secrets,
+        signingKeys: [],
+        verification: {},
+        createdAt: at,
+        updatedAt: at,
+      }
+      const by = actorOf(request)
+      const change = { project, kind: "integration.created", subject: formatId("int", record.id), by }
+      await changes.together(change, async tx => {
+        await saveIntegration(tx, store.seal, record, { by, secretsChanged: configuration.secretsChanged })
+        const kept: KeptSigningKey = { ...key, number: 1, createdAt: at, expiresAt: null }
+        await addSigningKey(tx, store.seal, record.id, kept, at)
+      })
+      const live = await takeOver(record.id, by)
+      return reply.code(201).send({ ...viewOfIntegration(live, directory), secret: key.secret })
+    },
+  )
+
+  server.get<{ Params: IntegrationPath }>(
+    "/v1/integrations/:id",
+    {
+      schema: {
+        operationId: "getIntegration",
+        summary: "Shows an integration",
+        tags: ["integrations"],
+        params: IntegrationPath,
+        response: responses({ 200: IntegrationView }, 401, 404, 422),
+      },
+    },
+    async request => viewOfIntegration(findIntegration(context, keyOf(request).project, request.params.id), directory),
+  )
+
+  server.patch<{ Params: IntegrationPath; Body: IntegrationPatch }>(
+    "/v1/integrations/:id",
+    {
+      schema: {
+        operationId: "changeIntegration",
+        summary: "Changes an integration",
+        description: "A JSON merge patch. Endpoints whose URL, Authorization or headers changed are verified again.",
+        tags: ["integrations"],
+        consumes: ["application/merge-patch+json", "application/json"],
+        params: IntegrationPath,
+        body: IntegrationPatch,
+        response: responses({ 200: IntegrationView }, 400, 401, 404, 413, 415, 422, 503),
+      },
+    },
+    async request => {
+      const { project } = keyOf(request)
+      const { record, connector } = findIntegration(context, project, request.params.id)
+      const around = await surroundings(project, request.body.apps ?? [])
+      const configuration = readPatch(connector, record, request.body, request.bodyText ?? "", {
+        ...around,
+        appName: id => directory.appName(id),
+      })
+      const by = actorOf(request)
+      const at = now()
+      const change = { project, kind: "integration.updated", subject: formatId("int", record.id), by }
+      await changes.together(change, async tx => {
+        // Held against the latest once more, inside the transaction: two writers make two revisions, never one lost.
+        const latest = directory.integration(record.id)?.record ?? record
+        const { snapshot, secrets, secretsChanged } = configuration
+        const next = { ...latest, snapshot, secrets, revision: latest.revision + 1, updatedAt: at }
+        await saveIntegration(tx, store.seal, next, { by, secretsChanged })
+      })
+      return viewOfIntegration(await takeOver(record.id, by), directory)
+    },
+  )
+
+  server.delete<{ Params: IntegrationPath }>(
+    "/v1/integrations/:id",
+    {
+      schema: {
+        operationId: "removeIntegration",
+        summary: "Removes an integration",
+        description: "Deliveries that wait end with `integration_removed`; its history stays.",
+        tags: ["integrations"],
+        params: IntegrationPath,
+        response: responses({ 204: Type.Null() }, 401, 404, 422, 503),
+      },
+    },
+    async (request, reply) => {
+      const { project } = keyOf(request)
+      const { record } = findIntegration(context, project, request.params.id)
+      const change = { project, kind: "integration.removed", subject: request.params.id, by: actorOf(request) }
+      await changes.together(change, tx => removeIntegration(tx, record.id, now()))
+      await directory.reload(record.id)
+      engine.refresh(record.id)
+      return reply.code(204).send()
+    },
+  )
+
+  server.get<{ Params: IntegrationPath; Querystring: Static<typeof ListQuery> }>(
+    "/v1/integrations/:id/revisions",
+    {
+      schema: {
+        operationId: "listRevisions",
+        summary: "Shows who changed what, and when",
+        tags: ["integrations"],
+        params: IntegrationPath,
+        querystring: ListQuery,
+        response: responses({ 200: Page(RevisionView) }, 400, 401, 404, 422),
+      },
+    },
+    async request => {
+      const { record } = findIntegration(context, keyOf(request).project, request.params.id)
+      const { limit = 50, cursor } = request.query
+      const [before = Number.MAX_SAFE_INTEGER] = cursors.read("revisions", cursor) ?? []
+      // One more than asked for: each is shown beside the one before it.
+      const revisions = await listRevisions(store.reads, record.id, before, limit + 1)
+      const page = revisions.slice(0, limit)
+      const last = page.at(-1)
+      return {
+        data: page.map((revision, i) => viewOfRevision(revision, revisions[i + 1])),
+        next_cursor: revisions.length > limit && last !== undefined ? cursors.write("revisions", last.revision) : null,
+      }
+    },
+  )
+
+  /** Everything that has to follow a save: verification where it is due, routing, the lane's limits. */
+  async function takeOver(id: IntegrationId, by: ReturnType<typeof actorOf>): Promise<LiveIntegration> {
+    const live = await directory.reload(id)
+    if (live === undefined) throw notFound("integration", formatId("int", id))
+    await verifier.settle(live)
+    const settled = directory.integration(id) ?? live
+    if (settled.record.enabled) await verifier.verify(id, verifier.outstanding(settled.record), by)
+    engine.refresh(id)
+    return directory.integration(id) ?? settled
+  }
+
+  /** Apps that are named here for the first time are made, unless the project is strict. */
+  async function surroundings(project: ProjectId, apps: readonly string[]): Promise<Surroundings> {
+    if (directory.project(project)?.strictApps !== true) {
+      for (const name of apps)
+        if (directory.appId(project, name) === undefined) await directory.makeApp(project, name, now())
+    }
+    return {
+      egress: context.egress,
+      payloadMs: directory.payloadDays(project) * DAY_MS,
+      appId: name => directory.appId(project, name) ?? null,
+    }
+  }
+}
+
+/** The key that signs: the user's own, or a new one of the scheme that the settings ask for. */
+export function signingKey({ snapshot }: Pick<Configuration, "snapshot">, secret: string | undefined): SigningKey {
+  const asked = (snapshot.config["signature"] as { readonly scheme?: string } | undefined)?.scheme ?? "v1"
+  const scheme = asked === "v1a" ? "v1a" : "v1"
+  if (secret === undefined) return { scheme, secret: generateSecret(scheme) }
+  const reading = parseSecret(secret)
+  const fault = (message: string) => new Problem("invalid", message, { errors: [{ pointer: "/secret", message }] })
+  if (reading.kind === "invalid") throw fault(reading.message)
+  if (reading.key.scheme !== scheme) {
+    throw fault(
+      `The secret is for ${reading.key.scheme}, but config.signature.scheme is ${scheme}. Make the two agree.`,
+    )
+  }
+  return reading.key
+}
+
+function unknownConnector(name: string): Problem {
+  const known = connectors.map(connector => connector.name)
+  const close = nearest(name, known)
+  const hint = close === null ? `Known are ${known.join(", ")}.` : `Did you mean ${close}?`
+  const message = `There is no connector ${JSON.stringify(name.slice(0, 64))}. ${hint}`
+  return new Problem("invalid", message, { errors: [{ pointer: "/connector", message }] })
+}

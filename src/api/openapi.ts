@@ -1,0 +1,22 @@
+/** The OpenAPI 3.1 document: made from the schemas that validate the requests. */
+import type { FastifyDynamicSwaggerOptions } from "@fastify/swagger"
+
+/** Options of the generator. */
+export function openapi(version: string): FastifyDynamicSwaggerOptions {
+  return {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "Waybill",
+        version,
+        description:
+          "A hub for integration events: every accepted event is accounted for, every failure explains itself.",
+        license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+      },
+      components: {
+        securitySchemes: { key: { type: "http", scheme: "bearer", description: "An API key: `wb_…`." } },
+      },
+      security: [{ key: [] }],
+    },
+  }
+}

@@ -1,0 +1,191 @@
+/** The HTTP server: limits and time-outs, who may come in, how bodies are read, how errors look. Routes live in their own files. */
+import { isUtf8 } from "node:buffer"
+import { randomUUID } from "node:crypto"
+import type { Socket } from "node:net"
+import swagger from "@fastify/swagger"
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify"
+import { jsonFault, MAX_DEPTH } from "../domain/json-spans.ts"
+import { StoreUnavailable } from "../store/database.ts"
+import type { Context } from "./context.ts"
+import { openapi } from "./openapi.ts"
+import { Problem, type ProblemCode } from "./problem.ts"
+import { routes } from "./routes.ts"
+import { compileForRoute, describeFaults } from "./validation.ts"
+
+/** The most that a request of configuration may bring. */
+const BODY_LIMIT = 1_048_576
+
+export interface ServerOptions {
+  readonly trustProxy: readonly string[]
+}
+
+/** Builds the server with all its routes; the caller listens. */
+export async function buildServer(context: Context, options: ServerOptions): Promise<FastifyInstance> {
+  const server = Fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT,
+    // Fastify's own defaults switch Node's time-outs off (API-25).
+    requestTimeout: 30_000,
+    connectionTimeout: 0,
+    keepAliveTimeout: 72_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000, maxHeaderSize: 16_384 },
+    forceCloseConnections: "idle",
+    return503OnClosing: true,
+    requestIdHeader: false,
+    genReqId: requestId,
+    trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 200 },
+    clientErrorHandler: answerBrokenRequest,
+  })
+  server.decorateRequest("apiKey", null)
+  server.decorateRequest("bodyText", null)
+  server.setValidatorCompiler(({ schema, httpPart }) =>
+    compileForRoute(httpPart === undefined ? { schema } : { schema, httpPart }),
+  )
+  // Answers are held against their schemas by the tests, not filtered through them.
+  server.setSerializerCompiler(() => JSON.stringify)
+  server.setSchemaErrorFormatter((errors, part) => {
+    const faults = describeFaults(errors as never, part)
+    return new Problem("invalid", faults[0]?.message ?? "The request is wrong.", { errors: faults })
+  })
+  readJsonBodies(server)
+  server.addHook("onRequest", (request, reply, done) => {
+    reply.header("x-request-id", request.id)
+    reply.header("x-content-type-options", "nosniff")
+    reply.header("cache-control", "no-store")
+    authenticate(context, request, done)
+  })
+  server.setErrorHandler((error, request, reply) => answerError(context, error, request, reply))
+  server.setNotFoundHandler((request, reply) => {
+    const path = request.url.split("?")[0]
+    sendProblem(reply, request, new Problem("not_found", `There is no ${request.method} ${path}. See /openapi.json.`))
+  })
+  await server.register(swagger, openapi(context.version))
+  await server.register(async scope => routes(scope, context))
+  await server.ready()
+  return server
+}
+
+/** Our own id, or the caller's where it can stand in a log (API-58). */
+function requestId(request: { headers: Record<string, string | string[] | undefined> }): string {
+  const given = request.headers["x-request-id"]
+  return typeof given === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID()
+}
+
+/** Parses JSON and keeps its text, in which numbers are still exact. Prototype names are legal data, never merged (API-15). */
+function readJsonBodies(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers()
+  const read = (request: FastifyRequest, body: Buffer, done: (error: Error | null, value?: unknown) => void): void => {
+    if (!isUtf8(body)) {
+      done(new Problem("malformed", "The body is not UTF-8. JSON is sent as UTF-8 (RFC 8259)."))
+      return
+    }
+    const text = body.toString()
+    request.bodyText = text
+    const fault = text === "" ? null : jsonFault(text, MAX_DEPTH)
+    if (fault !== null) done(new Problem("malformed", `The body is not valid JSON: ${fault.message}.`))
+    else done(null, text === "" ? undefined : JSON.parse(text))
+  }
+  server.addContentTypeParser("application/json", { parseAs: "buffer" }, read)
+  server.addContentTypeParser("application/merge-patch+json", { parseAs: "buffer" }, read)
+}
+
+/** Every route but those that say `public` asks for a key. */
+function authenticate(context: Context, request: FastifyRequest, done: (error?: Error) => void): void {
+  if (request.routeOptions.config.public === true || request.is404) {
+    done()
+    return
+  }
+  const [scheme, token, ...rest] = (request.headers.authorization ?? "").split(" ")
+  if (scheme?.toLowerCase() !== "bearer" || token === undefined || token === "" || rest.length > 0) {
+    done(new Problem("unauthorized", "Send an API key: Authorization: Bearer wb_…."))
+    return
+  }
+  const found = context.keyring.find(token)
+  const admit = (key: Awaited<typeof found>) => {
+    if (key === undefined) {
+      done(new Problem("unauthorized", "The API key is not known, was revoked or has expired."))
+      return
+    }
+    request.apiKey = key
+    context.keyring.used(key, false)
+    done()
+  }
+  if (found instanceof Promise) found.then(admit, done)
+  else admit(found)
+}
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Needs no API key. */
+    public?: boolean
+  }
+}
+
+function answerError(context: Context, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = asProblem(error)
+  if (problem.code === "internal") context.log.error({ err: error, request: request.id }, "a request failed")
+  sendProblem(reply, request, problem)
+}
+
+/** Sends a problem document; the connection stays usable. */
+export function sendProblem(reply: FastifyReply, request: FastifyRequest, problem: Problem): void {
+  if (problem.code === "unauthorized") reply.header("www-authenticate", "Bearer")
+  if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds))
+  void reply
+    .code(problem.status)
+    .type("application/problem+json; charset=utf-8")
+    .send(JSON.stringify(problem.document(request.id)))
+}
+
+const fastifyCodes: Readonly<Record<string, readonly [ProblemCode, string]>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: ["too_large", "The body is larger than this address takes."],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ["unsupported_media_type", "Send application/json."],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ["malformed", "The body is empty; send a JSON object."],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ["malformed", "The body is not as long as Content-Length says."],
+  FST_ERR_BAD_URL: ["malformed", "The address is not a valid path."],
+  FST_ERR_MAX_PARAM_LENGTH: ["uri_too_long", "An id in the address is longer than any of ours."],
+}
+
+/** Any error as the problem that it is; what we did not foresee is `internal` and says nothing of its inside (API-31). */
+export function asProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  if (error instanceof StoreUnavailable) {
+    const why = { full: "its disk is full", read_only: "it is read-only", unavailable: "it does not answer" }[
+      error.reason
+    ]
+    return new Problem("unavailable", `The database cannot be written: ${why}. Nothing was stored; try again later.`, {
+      retryAfterSeconds: 5,
+    })
+  }
+  if (isFastifyError(error)) {
+    const [code, detail] = fastifyCodes[error.code] ?? []
+    if (code !== undefined && detail !== undefined) return new Problem(code, detail)
+    if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+      return new Problem("malformed", error.message)
+    }
+  }
+  return new Problem("internal", "Waybill met an error of its own; its log says more under this request's id.")
+}
+
+function isFastifyError(error: unknown): error is FastifyError {
+  return error instanceof Error && "code" in error
+}
+
+/** What Node itself refuses before there is a request: answered in the same form, then the connection ends. */
+function answerBrokenRequest(this: unknown, error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy()
+    return
+  }
+  const problem =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? new Problem("headers_too_large", "The headers are larger than 16 KiB.")
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? new Problem("malformed", "The request did not arrive in time: headers within 10 s, all within 30 s.")
+        : new Problem("malformed", "This is not a valid HTTP/1.1 request.")
+  const body = JSON.stringify(problem.document("none"))
+  const head = `HTTP/1.1 ${problem.status} ${problem.status}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n`
+  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+}

@@ -1,0 +1,248 @@
+/** Every setting, once: its variable, its flag, its type, its default and one sentence. `--help` and the docs page come from here. */
+import { readFileSync } from "node:fs"
+import { isIP } from "node:net"
+
+/** What Waybill runs with. */
+export interface Config {
+  readonly host: string
+  readonly port: number
+  /** Where people and other systems reach this server; null: `http://<host>:<port>`. */
+  readonly publicUrl: string | null
+  /** Addresses of proxies whose `X-Forwarded-…` headers are believed. */
+  readonly trustProxy: readonly string[]
+  readonly dataDir: string
+  readonly databaseUrl: string | null
+  readonly apiKey: string | null
+  readonly secretKey: string | null
+  readonly egressAllow: string
+  readonly smtpUrl: string | null
+  readonly logLevel: LogLevel
+}
+
+export const logLevels = ["debug", "info", "warn", "error", "silent"] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/** One row of the table of settings. */
+export interface Setting {
+  readonly variable: string
+  readonly flag: string
+  readonly value: string
+  readonly fallback: string
+  readonly sentence: string
+  /** True where the value must never be printed. */
+  readonly secret?: boolean
+  /** Gives a sentence that says what is wrong with a value, or undefined. */
+  check(value: string): string | undefined
+}
+
+export const settings = {
+  host: {
+    variable: "HOST",
+    flag: "--host",
+    value: "<address>",
+    fallback: "127.0.0.1",
+    sentence: "The address to listen on. On a loopback address integrations may reach loopback, elsewhere not.",
+    check: value => (isIP(value) > 0 || value === "localhost" ? undefined : "must be an IP address or localhost"),
+  },
+  port: {
+    variable: "PORT",
+    flag: "--port",
+    value: "<number>",
+    fallback: "8080",
+    sentence: "The port to listen on; 0 takes a free one.",
+    check: value =>
+      /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? undefined : "must be a number from 0 to 65535",
+  },
+  publicUrl: {
+    variable: "WAYBILL_PUBLIC_URL",
+    flag: "--public-url",
+    value: "<url>",
+    fallback: "",
+    sentence: "Where others reach this server, for links in messages and documents.",
+    check: value => (isHttpUrl(value) ? undefined : "must be an http or https URL such as https://hub.example"),
+  },
+  trustProxy: {
+    variable: "WAYBILL_TRUST_PROXY",
+    flag: "--trust-proxy",
+    value: "<ranges>",
+    fallback: "",
+    sentence: "Addresses or ranges of proxies, separated by commas, whose X-Forwarded-For is believed.",
+    check: value =>
+      value.split(",").every(range => isRange(range.trim()))
+        ? undefined
+        : "must be addresses or ranges such as 10.0.0.0/8, separated by commas (never `true`)",
+  },
+  dataDir: {
+    variable: "WAYBILL_DATA_DIR",
+    flag: "--data-dir",
+    value: "<folder>",
+    fallback: "./data",
+    sentence: "The folder of the embedded database and the key file. It has one owner at a time.",
+    check: value => (value.trim() === "" ? "must name a folder" : undefined),
+  },
+  databaseUrl: {
+    variable: "DATABASE_URL",
+    flag: "--database-url",
+    value: "<url>",
+    fallback: "",
+    sentence: "PostgreSQL instead of the embedded database. Not built yet: leave it unset.",
+    secret: true,
+    check: () => "names PostgreSQL, which is not built yet: unset it to use the embedded database in the data folder",
+  },
+  apiKey: {
+    variable: "WAYBILL_API_KEY",
+    flag: "--api-key",
+    value: "<key>",
+    fallback: "",
+    sentence: "A first API key to create on an empty database; else one is made and shown once.",
+    secret: true,
+    check: value =>
+      /^wb_[A-Za-z0-9_]{24,128}$/.test(value)
+        ? undefined
+        : "must begin with wb_ and go on with 24 to 128 letters, digits or underscores",
+  },
+  secretKey: {
+    variable: "WAYBILL_SECRET_KEY",
+    flag: "--secret-key",
+    value: "<key>",
+    fallback: "",
+    sentence: "Encrypts stored secrets: 32 bytes as base64 or hex; else a key file in the data folder, mode 0600.",
+    secret: true,
+    check: value =>
+      decodeKey(value) === undefined ? "must be 32 bytes as base64 (44 characters) or hex (64)" : undefined,
+  },
+  egressAllow: {
+    variable: "WAYBILL_EGRESS_ALLOW",
+    flag: "--egress-allow",
+    value: "<ranges and names>",
+    fallback: "",
+    sentence: "Ranges, addresses and host names, separated by commas, that integrations may reach although not public.",
+    check: () => undefined,
+  },
+  smtpUrl: {
+    variable: "WAYBILL_SMTP_URL",
+    flag: "--smtp-url",
+    value: "<url>",
+    fallback: "",
+    sentence: "Where mail is handed over. Not built yet: leave it unset.",
+    secret: true,
+    check: () => "asks for mail, which is not built yet: unset it",
+  },
+  logLevel: {
+    variable: "WAYBILL_LOG_LEVEL",
+    flag: "--log-level",
+    value: logLevels.join("|"),
+    fallback: "info",
+    sentence: "How much is logged.",
+    check: value => (isLogLevel(value) ? undefined : `must be one of ${logLevels.join(", ")}`),
+  },
+} as const satisfies Record<string, Setting>
+
+export type SettingName = keyof typeof settings
+
+/** Variables that begin with WAYBILL_ but are the command line's own. */
+const clientVariables = ["WAYBILL_URL"]
+
+/** Reads the settings from flags (by name of the setting) and environment; flags win. Faults are whole sentences. */
+export function readConfig(
+  flags: Readonly<Partial<Record<SettingName, string>>>,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): { readonly config: Config } | { readonly faults: readonly string[] } {
+  const faults: string[] = []
+  const values = {} as Record<SettingName, string>
+  for (const [name, setting] of Object.entries(settings) as [SettingName, Setting][]) {
+    const flag = flags[name]
+    const value = flag ?? environment[setting.variable] ?? ""
+    values[name] = value === "" ? setting.fallback : value
+    if (value === "") continue
+    const fault = setting.check(value)
+    if (fault !== undefined) {
+      const shown = setting.secret ? "" : `=${value}`
+      faults.push(`${flag === undefined ? setting.variable : setting.flag}${shown} ${fault}.`)
+    }
+  }
+  faults.push(...unknownVariables(environment))
+  if (faults.length > 0) return { faults }
+  return {
+    config: {
+      host: values.host,
+      port: Number(values.port),
+      publicUrl: values.publicUrl === "" ? null : values.publicUrl.replace(/\/+$/, ""),
+      trustProxy: values.trustProxy === "" ? [] : values.trustProxy.split(",").map(range => range.trim()),
+      dataDir: values.dataDir,
+      databaseUrl: null,
+      apiKey: values.apiKey === "" ? null : values.apiKey,
+      secretKey: values.secretKey === "" ? null : values.secretKey,
+      egressAllow: values.egressAllow,
+      smtpUrl: null,
+      logLevel: isLogLevel(values.logLevel) ? values.logLevel : "info",
+    },
+  }
+}
+
+/** What the command line needs to reach a server over HTTP. */
+export function clientConfig(environment: Readonly<Record<string, string | undefined>> = process.env): {
+  readonly url: string
+  readonly apiKey: string | undefined
+} {
+  return { url: environment.WAYBILL_URL ?? "http://127.0.0.1:8080", apiKey: environment.WAYBILL_API_KEY }
+}
+
+/** The environment variables whose mere presence changes how requests leave the machine (EG-9). */
+export function proxyVariables(environment: Readonly<Record<string, string | undefined>> = process.env): string[] {
+  return ["NODE_USE_ENV_PROXY"].filter(name => environment[name] !== undefined && environment[name] !== "0")
+}
+
+/** Waybill's version, from package.json. */
+export const version: string = readVersion()
+
+/** A key of 32 bytes from its base64 or hex text, or undefined. */
+export function decodeKey(text: string): Buffer | undefined {
+  const bytes = /^[0-9a-fA-F]{64}$/.test(text) ? Buffer.from(text, "hex") : Buffer.from(text, "base64")
+  return bytes.length === 32 ? bytes : undefined
+}
+
+function unknownVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
+  const known = [...Object.values(settings).map(setting => setting.variable as string), ...clientVariables]
+  return Object.keys(environment)
+    .filter(name => name.startsWith("WAYBILL_") && !known.includes(name))
+    .map(name => `${name} is no setting of Waybill; did you mean ${nearest(name, known)}?`)
+}
+
+/** The name that shares the longest beginning and the most letters: good enough for a slip of the finger. */
+function nearest(name: string, known: readonly string[]): string {
+  const score = (other: string) =>
+    [...other].filter((letter, i) => name[i] === letter).length - Math.abs(other.length - name.length)
+  return [...known].filter(other => other.startsWith("WAYBILL_")).sort((a, b) => score(b) - score(a))[0] ?? ""
+}
+
+function isLogLevel(value: string): value is LogLevel {
+  return (logLevels as readonly string[]).includes(value)
+}
+
+function isHttpUrl(value: string): boolean {
+  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
+}
+
+function isRange(value: string): boolean {
+  const [address = "", bits, ...rest] = value.split("/")
+  const family = isIP(address)
+  if (family === 0 || rest.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+}
+
+function readVersion(): string {
+  // In the published package this file lies in the package's folder itself, in the sources one below.
+  for (const path of ["./package.json", "../package.json"]) {
+    try {
+      const found = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")) as {
+        name?: string
+        version?: string
+      }
+      if (found.name === "waybill" && found.version !== undefined) return found.version
+    } catch {
+      // Not there: look in the other place.
+    }
+  }
+  return "0.0.0"
+}

@@ -1,0 +1,203 @@
+/** One delivery from claim to settlement: build, send, decide. Nothing is stored here; what came of it is a value. */
+
+import type { Build } from "../connectors/connector.ts"
+import { attemptOutcome, decide, outcomeOf } from "../domain/decide.ts"
+import type { DeliveryProgress, Facts, Next, Outcome, Reason } from "../domain/delivery.ts"
+import type { Event } from "../domain/event.ts"
+import type { Exchange, OutboundRequest } from "../domain/exchange.ts"
+import { formatId } from "../domain/id.ts"
+import { reasonOfError } from "../domain/reason.ts"
+import type { Claim, Settlement } from "../store/ledger.ts"
+import type { Transport } from "../transport/http.ts"
+import { type Builder, type Directory, type LiveIntegration, signingKeysAt } from "./directory.ts"
+import type { Metrics } from "./metrics.ts"
+
+/** Carries out claims. */
+export interface Deliver {
+  (claim: Claim): Promise<Settlement>
+  /** The settlement of a claim whose process ended before it knew what came of the attempt. */
+  interrupted(claim: Claim): Settlement
+  /** The request that a delivery's next attempt would send, or why there would be none. */
+  rebuild(live: LiveIntegration, event: Event, revision: number | null): Promise<Build>
+}
+
+export interface DeliverOptions {
+  readonly directory: Directory
+  readonly transport: Transport
+  readonly now: () => number
+  /** This process, as attempts name it. */
+  readonly process: string
+  readonly userAgent: string
+  readonly metrics: Metrics
+}
+
+export function makeDeliver(options: DeliverOptions): Deliver {
+  const { directory, now } = options
+
+  const deliver = async (claim: Claim): Promise<Settlement> => {
+    const live = directory.integration(claim.delivery.integration)
+    const payloadDays = directory.payloadDays(claim.project)
+    if (live === undefined) return ended(claim, { code: "integration_removed", facts: {} }, payloadDays)
+    if (!live.integration.enabled && !claim.tally.test) {
+      const facts = { by: live.integration.disabledBy, off_at: live.record.disabledAt }
+      return ended(claim, { code: "integration_disabled", facts }, payloadDays)
+    }
+    if (claim.event === null) return ended(claim, { code: "payload_expired", facts: {} }, payloadDays)
+    const builder = await directory.builder(live, claim.revision)
+    const build = buildFor(live, builder, claim.event, now())
+    if (build.kind !== "send") return unbuilt(claim, build, payloadDays)
+    return attempt(options, { claim, event: claim.event, live, builder, request: build.request, payloadDays })
+  }
+
+  return Object.assign(deliver, {
+    interrupted: (claim: Claim): Settlement => {
+      const reason: Reason = { code: "interrupted", facts: {} }
+      return {
+        claim,
+        attempt: {
+          delivery: claim.delivery,
+          number: claim.attempts + 1,
+          startedAt: now(),
+          outcome: "interrupted",
+          revision: claim.revision ?? directory.integration(claim.delivery.integration)?.record.revision ?? 0,
+          process: options.process,
+          exchange: null,
+          url: null,
+          requestHeaders: [],
+          requestBody: null,
+        },
+        attemptReason: reason,
+        next: { status: "retrying", reason, at: now(), charged: false },
+        recordId: null,
+        payloadDays: directory.payloadDays(claim.project),
+      }
+    },
+    rebuild: async (live: LiveIntegration, event: Event, revision: number | null): Promise<Build> =>
+      buildFor(live, await directory.builder(live, revision), event, now()),
+  })
+}
+
+interface Work {
+  readonly claim: Claim
+  readonly event: Event
+  readonly live: LiveIntegration
+  readonly builder: Builder
+  readonly request: OutboundRequest
+  readonly payloadDays: number
+}
+
+function buildFor(live: LiveIntegration, builder: Builder, event: Event, now: number): Build {
+  const named = builder.nameFor(event.type)
+  return builder.prepared.build({
+    event,
+    messageId: formatId("evt", event.id),
+    integration: { id: live.record.id, revision: builder.revision, signingKeys: signingKeysAt(live.record, now) },
+    // A test goes out whatever the rules say, under the event's own name where they give none.
+    name: named.on ? named.name : event.type,
+    environment: event.environment,
+  })
+}
+
+async function attempt(options: DeliverOptions, work: Work): Promise<Settlement> {
+  const { transport, now, metrics } = options
+  const { claim, live } = work
+  const { policy } = live.integration
+  const number = claim.attempts + 1
+  const request: OutboundRequest = {
+    ...work.request,
+    headers: [
+      ...work.request.headers,
+      { name: "user-agent", value: options.userAgent },
+      { name: "webhook-attempt", value: String(number) },
+    ],
+  }
+  const startedAt = now()
+  metrics.inFlight.inc()
+  const exchange = await transport.send(request, {
+    deadlineMs: policy.timeoutMs,
+    keepBytes: policy.keepResponseBytes,
+    connections: policy.maxConcurrent,
+  })
+  metrics.inFlight.dec()
+  const endedAt = now()
+  const place = placeOf(request.url)
+  const outcome = withFacts(outcomeOf(exchange, endedAt), { host: place.host, environment: work.event.environment })
+  const progress: DeliveryProgress = {
+    id: claim.delivery,
+    attempt: claim.scheduleAttempts + 1,
+    charged: claim.charged,
+    acceptedAt: claim.createdAt,
+  }
+  const next = decide(policy, progress, outcome, endedAt)
+  count(metrics, live.connector.name, exchange, next, endedAt - claim.createdAt)
+  return {
+    claim,
+    attempt: {
+      delivery: claim.delivery,
+      number,
+      startedAt,
+      outcome: attemptOutcome(outcome, policy),
+      revision: work.builder.revision,
+      process: options.process,
+      exchange,
+      url: place.text,
+      requestHeaders: exchange.sentHeaders,
+      // The body can be made again from the event and the revision that is recorded.
+      requestBody: null,
+    },
+    attemptReason: next.status === "delivered" ? null : { code: next.reason.code, facts: outcome.facts },
+    next,
+    recordId:
+      exchange.kind === "answered" && next.status === "delivered"
+        ? work.builder.prepared.destinationRecord(exchange.answer)
+        : null,
+    payloadDays: work.payloadDays,
+  }
+}
+
+/** Ended without an attempt. */
+function ended(claim: Claim, reason: Reason, payloadDays: number): Settlement {
+  const next: Next = { status: "failed", reason, disable: false }
+  return { claim, attempt: null, attemptReason: null, next, recordId: null, payloadDays }
+}
+
+function unbuilt(claim: Claim, build: Exclude<Build, { kind: "send" }>, payloadDays: number): Settlement {
+  const reason: Reason = { code: build.reason, facts: build.facts }
+  if (build.kind === "fail") return ended(claim, reason, payloadDays)
+  return {
+    claim,
+    attempt: null,
+    attemptReason: null,
+    next: { status: "withheld", reason },
+    recordId: null,
+    payloadDays,
+  }
+}
+
+function withFacts(outcome: Outcome, facts: Facts): Outcome {
+  return { ...outcome, facts: { ...facts, ...outcome.facts } }
+}
+
+/** Host and path, without the query, which may hold a secret (API-30). URLs are few, so each is taken apart once. */
+function placeOf(url: string): { readonly host: string; readonly text: string } {
+  let place = places.get(url)
+  if (place === undefined) {
+    const { host, pathname } = new URL(url)
+    place = { host, text: host + pathname }
+    if (places.size >= 4_096) places.clear()
+    places.set(url, place)
+  }
+  return place
+}
+const places = new Map<string, { readonly host: string; readonly text: string }>()
+
+function count(metrics: Metrics, connector: string, exchange: Exchange, next: Next, ageMs: number): void {
+  const broken = exchange.kind === "broken" ? exchange : null
+  metrics.attempts.inc({ class: broken?.class ?? "none", phase: broken?.phase ?? "none" })
+  metrics.attemptDuration.observe(exchange.timings.totalMs / 1_000)
+  metrics.deliveries.inc({ destination_type: connector, outcome: next.status })
+  if (next.status === "delivered") metrics.deliveryLatency.observe(ageMs / 1_000)
+  if (broken !== null && reasonOfError(broken.class, broken.phase) === "blocked_address") {
+    metrics.egressBlocked.inc({ reason: "address" })
+  }
+}

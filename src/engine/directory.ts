@@ -1,0 +1,323 @@
+/**
+ * The directory: projects, apps, event types and integrations as they stand now, in memory, ready to route and build
+ * with. The store is the truth; whoever changes something there says `reload` here afterwards.
+ */
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
+import formats from "ajv-formats"
+import type { Connector, Prepared } from "../connectors/connector.ts"
+import { findConnector } from "../connectors/index.ts"
+import { joinSecrets } from "../connectors/secrets.ts"
+import { type Environment, type EventDraft, environments } from "../domain/event.ts"
+import { compileEventRules, type NameAnswer } from "../domain/event-names.ts"
+import { parseExact } from "../domain/exact-json.ts"
+import type { SigningKey } from "../domain/exchange.ts"
+import type { AppId, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { Integration, VerificationState } from "../domain/integration.ts"
+import { nearest } from "../domain/nearest.ts"
+import { presets, resolvePolicy } from "../domain/policy.ts"
+import { prepare, type RoutingIntegration } from "../domain/route.ts"
+import {
+  type IntegrationRecord,
+  integrationNames,
+  loadIntegrations,
+  type Snapshot,
+  snapshotAt,
+} from "../store/integrations.ts"
+import {
+  type App,
+  type EventType,
+  listApps,
+  listEventTypes,
+  listProjects,
+  type Project,
+  saveApp,
+} from "../store/projects.ts"
+import type { Store } from "../store/store.ts"
+import type { Refusal } from "./intake.ts"
+
+/** An integration with everything that is made of its configuration once, not once an event. */
+export interface LiveIntegration {
+  readonly record: IntegrationRecord
+  readonly integration: Integration
+  readonly connector: Connector
+  /** Settings with their secrets opened. */
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly prepared: Prepared
+  readonly routing: RoutingIntegration
+}
+
+/** What builds a delivery's request: of today's configuration, or of the revision that its first attempt was made with. */
+export interface Builder {
+  readonly prepared: Prepared
+  readonly nameFor: (type: string) => NameAnswer
+  readonly revision: number
+}
+
+interface ProjectEntry {
+  project: Project
+  readonly apps: Map<string, App>
+  readonly types: Map<string, { readonly type: EventType; readonly validate: ValidateFunction | null }>
+  routing: readonly RoutingIntegration[]
+  payloadDays: number
+}
+
+export class Directory {
+  readonly #store: Store
+  readonly #projects = new Map<ProjectId, ProjectEntry>()
+  readonly #integrations = new Map<IntegrationId, LiveIntegration>()
+  readonly #appNames = new Map<AppId, string>()
+  readonly #names = new Map<IntegrationId, { readonly name: string; readonly removedAt: number | null }>()
+  readonly #builders = new Map<string, Builder>()
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  /** Reads everything; call it once before anything else. */
+  async load(): Promise<void> {
+    const { db, seal } = this.#store
+    for (const project of await listProjects(db)) this.#enter(project)
+    for (const app of await listApps(db)) this.#rememberApp(app)
+    for (const type of await listEventTypes(db)) this.rememberEventType(type)
+    for (const record of await loadIntegrations(db, seal)) this.#rememberIntegration(record)
+    for (const { project } of this.#projects.values()) {
+      for (const row of await integrationNames(db, project.id)) {
+        this.#names.set(row.id, { name: row.name, removedAt: row.removed_at })
+      }
+      this.#refreshRouting(project.id)
+    }
+  }
+
+  /** Reads one integration again, after it was changed or removed. */
+  async reload(id: IntegrationId): Promise<LiveIntegration | undefined> {
+    const before = this.#integrations.get(id)
+    const [record] = await loadIntegrations(this.#store.db, this.#store.seal, id)
+    if (record === undefined) {
+      this.#integrations.delete(id)
+      const name = this.#names.get(id)
+      if (name !== undefined) this.#names.set(id, { name: name.name, removedAt: name.removedAt ?? this.#store.now() })
+    } else this.#rememberIntegration(record)
+    for (const key of this.#builders.keys()) if (key.startsWith(`${id}/`)) this.#builders.delete(key)
+    const project = record?.project ?? before?.record.project
+    if (project !== undefined) this.#refreshRouting(project)
+    return this.#integrations.get(id)
+  }
+
+  projects(): readonly Project[] {
+    return [...this.#projects.values()].map(entry => entry.project)
+  }
+
+  project(id: ProjectId): Project | undefined {
+    return this.#projects.get(id)?.project
+  }
+
+  /** Takes over a project that was made or changed. */
+  rememberProject(project: Project): void {
+    this.#enter(project)
+  }
+
+  integrations(): Iterable<IntegrationRecord> {
+    return [...this.#integrations.values()].map(live => live.record)
+  }
+
+  integrationsOf(project: ProjectId): readonly LiveIntegration[] {
+    return [...this.#integrations.values()].filter(live => live.record.project === project)
+  }
+
+  /** An integration that was not removed. Callers that answer a request ask `integrationOf`. */
+  integration(id: IntegrationId): LiveIntegration | undefined {
+    return this.#integrations.get(id)
+  }
+
+  /** The same, if it belongs to this project. */
+  integrationOf(project: ProjectId, id: IntegrationId): LiveIntegration | undefined {
+    const live = this.#integrations.get(id)
+    return live?.record.project === project ? live : undefined
+  }
+
+  /** The name of an integration, also of one that was removed. */
+  integrationName(id: IntegrationId): { readonly name: string; readonly removedAt: number | null } | undefined {
+    return this.#names.get(id)
+  }
+
+  /** Everyone in the project who may get an event, as the router sees them. */
+  routing(project: ProjectId): readonly RoutingIntegration[] {
+    return this.#projects.get(project)?.routing ?? []
+  }
+
+  payloadDays(project: ProjectId): number {
+    return this.#projects.get(project)?.payloadDays ?? 7
+  }
+
+  apps(project: ProjectId): readonly App[] {
+    return [...(this.#projects.get(project)?.apps.values() ?? [])]
+  }
+
+  appId(project: ProjectId, name: string): AppId | undefined {
+    return this.#projects.get(project)?.apps.get(name)?.id
+  }
+
+  appName(id: AppId): string | undefined {
+    return this.#appNames.get(id)
+  }
+
+  /** Makes an app that an event named for the first time. */
+  async makeApp(project: ProjectId, name: string, at: number): Promise<AppId> {
+    const app = await this.saveApp({ id: this.#store.ids.next(), project, name, title: null, createdAt: at })
+    return app.id
+  }
+
+  async saveApp(app: App): Promise<App> {
+    const saved = await saveApp(this.#store.db, app)
+    this.#rememberApp(saved)
+    return saved
+  }
+
+  eventTypes(project: ProjectId): readonly EventType[] {
+    return [...(this.#projects.get(project)?.types.values() ?? [])].map(entry => entry.type)
+  }
+
+  rememberEventType(type: EventType): void {
+    const validate = type.schema === null ? null : compileSchema(type.schema)
+    this.#projects.get(type.project)?.types.set(type.name, { type, validate })
+  }
+
+  forgetEventType(project: ProjectId, name: string): void {
+    this.#projects.get(project)?.types.delete(name)
+  }
+
+  /** What a strict project has against an event; undefined where it may come in. */
+  refuses(project: ProjectId, draft: EventDraft): Refusal | undefined {
+    const entry = this.#projects.get(project)
+    if (entry === undefined) return undefined
+    const { strictTypes, strictApps } = entry.project
+    if (strictApps && draft.app !== null && !entry.apps.has(draft.app)) {
+      const message = `The app ${draft.app} is not known to this project. Make it with POST /v1/apps.`
+      return { kind: "refused", code: "unknown_app", errors: [{ pointer: "/app", message }] }
+    }
+    return strictTypes ? refusesType(entry.types, draft) : undefined
+  }
+
+  /** What builds a delivery's request. A revision of before is read from the store once. */
+  async builder(live: LiveIntegration, revision: number | null): Promise<Builder> {
+    if (revision === null || revision === live.record.revision) {
+      return { prepared: live.prepared, nameFor: live.routing.nameFor, revision: live.record.revision }
+    }
+    const key = `${live.record.id}/${revision}`
+    const known = this.#builders.get(key)
+    if (known !== undefined) return known
+    const snapshot = await snapshotAt(this.#store.reads, live.record.id, revision)
+    const builder =
+      snapshot === undefined
+        ? { prepared: live.prepared, nameFor: live.routing.nameFor, revision: live.record.revision }
+        : builderOf(live, snapshot, revision)
+    if (this.#builders.size >= 1_000) this.#builders.clear()
+    this.#builders.set(key, builder)
+    return builder
+  }
+
+  #enter(project: Project): void {
+    const entry = this.#projects.get(project.id)
+    if (entry === undefined) {
+      const { payloadDays } = project
+      this.#projects.set(project.id, { project, apps: new Map(), types: new Map(), routing: [], payloadDays })
+    } else {
+      entry.project = project
+      entry.payloadDays = project.payloadDays
+    }
+  }
+
+  #rememberApp(app: App): void {
+    this.#projects.get(app.project)?.apps.set(app.name, app)
+    this.#appNames.set(app.id, app.name)
+  }
+
+  #rememberIntegration(record: IntegrationRecord): void {
+    const live = goLive(record)
+    this.#integrations.set(record.id, live)
+    this.#names.set(record.id, { name: record.snapshot.name, removedAt: null })
+  }
+
+  #refreshRouting(project: ProjectId): void {
+    const entry = this.#projects.get(project)
+    if (entry !== undefined) entry.routing = this.integrationsOf(project).map(live => live.routing)
+  }
+}
+
+/** The keys that sign at a time: the newest, then those whose grace has not run out. */
+export function signingKeysAt(record: IntegrationRecord, now: number): readonly SigningKey[] {
+  return record.signingKeys.filter(key => key.expiresAt === null || key.expiresAt > now)
+}
+
+/** Makes of a record what routing and building need. What was checked when it was saved is taken as it is. */
+export function goLive(record: IntegrationRecord): LiveIntegration {
+  const { snapshot } = record
+  const connector = findConnector(snapshot.connector)
+  if (connector === undefined)
+    throw new Error(`Integration ${record.id} needs the unknown connector ${snapshot.connector}.`)
+  const { settings } = joinSecrets(connector.settings, snapshot.config, record.secrets)
+  // Against retention it was held when it was saved; a retention that shrank since must not change a policy.
+  const policy = resolvePolicy(snapshot.policy, Number.POSITIVE_INFINITY)
+  const integration: Integration = {
+    id: record.id,
+    project: record.project,
+    name: snapshot.name,
+    connector: snapshot.connector,
+    revision: record.revision,
+    enabled: record.enabled,
+    disabledBy: record.disabledBy,
+    paused: record.paused,
+    apps: snapshot.apps,
+    settings,
+    events: snapshot.events,
+    filter: snapshot.filter === null ? null : (parseExact(snapshot.filter) ?? null),
+    policy: policy.kind === "policy" ? policy.policy : presets.standard,
+    verification: Object.fromEntries(
+      environments.map(environment => [environment, record.verification[environment]?.state ?? "pending"]),
+    ) as Record<Environment, VerificationState>,
+    createdAt: record.createdAt,
+  }
+  return {
+    record,
+    integration,
+    connector,
+    settings,
+    prepared: connector.prepare(settings),
+    routing: prepare(integration, connector.environments(settings)),
+  }
+}
+
+/**
+ * Bodies stay as the pinned revision makes them, so that automatic retries send the same bytes; where they go and what
+ * they are signed with is today's, so that mending the address mends what waits.
+ */
+function builderOf(live: LiveIntegration, snapshot: Snapshot, revision: number): Builder {
+  const endpoints = Object.fromEntries(environments.map(environment => [environment, live.settings[environment]]))
+  const prepared = live.connector.prepare({ ...snapshot.config, ...endpoints })
+  return { prepared, nameFor: compileEventRules(snapshot.events), revision }
+}
+
+function compileSchema(schema: string): ValidateFunction {
+  const ajv = new Ajv2020({ strict: false, allErrors: false })
+  formats.default(ajv)
+  return ajv.compile(JSON.parse(schema) as object)
+}
+
+function refusesType(types: ProjectEntry["types"], draft: EventDraft): Refusal | undefined {
+  const known = types.get(draft.type)
+  if (known === undefined) {
+    const close = nearest(draft.type, [...types.keys()])
+    const hint = close === null ? "" : ` Did you mean ${close}?`
+    const message = `The event type ${draft.type} is not in this project's catalogue.${hint} Add it with PUT /v1/event-types/${draft.type}.`
+    return { kind: "refused", code: "unknown_type", errors: [{ pointer: "/type", message }] }
+  }
+  const { validate } = known
+  if (validate === null) return undefined
+  const data: unknown = draft.payload.kind === "json" ? JSON.parse(draft.payload.text) : undefined
+  if (validate(data)) return undefined
+  const [error] = validate.errors ?? []
+  const missing: unknown = error?.params?.["missingProperty"] ?? error?.params?.["additionalProperty"]
+  const pointer = `/data${error?.instancePath ?? ""}${typeof missing === "string" ? `/${missing}` : ""}`
+  const message = `\`${pointer.slice(1).replaceAll("/", ".")}\` breaks the schema of ${draft.type}: ${error?.message ?? "invalid"}.`
+  return { kind: "refused", code: "schema_mismatch", errors: [{ pointer, message }] }
+}

@@ -1,0 +1,304 @@
+/**
+ * The engine moves deliveries: it keeps a lane for each integration, gives freshly accepted events to lanes that have
+ * room, claims what waits when it is due, and sends. It is the only place with a timer for due work.
+ */
+import type { Reason } from "../domain/delivery.ts"
+import type { IntegrationId } from "../domain/id.ts"
+import type { Log } from "../log.ts"
+import { StoreUnavailable } from "../store/database.ts"
+import type { Claim, Ledger, Settlement } from "../store/ledger.ts"
+import type { Deliver } from "./deliver.ts"
+import type { Directory } from "./directory.ts"
+import type { Feed } from "./feed.ts"
+import { Lane } from "./lane.ts"
+
+export interface EngineOptions {
+  readonly ledger: Ledger
+  readonly directory: Directory
+  readonly deliver: Deliver
+  readonly feed: Feed
+  readonly fence: number
+  readonly now: () => number
+  readonly log: Log
+  /** Requests under way at a time, over all lanes. */
+  readonly maxInFlight: number
+}
+
+/** How long to wait before asking again a store that could not be written. */
+const STORE_RETRY_MS = 1_000
+/** The longest sleep of the timer: work that appears without our knowing is found by then. */
+const LONGEST_SLEEP_MS = 30_000
+/** How many waiting deliveries of a switched-off integration end in one commit. */
+const END_PIECE = 500
+
+export class Engine {
+  readonly #options: EngineOptions
+  readonly #lanes = new Map<IntegrationId, Lane>()
+  readonly #ending = new Set<IntegrationId>()
+  readonly #dirty = new Set<Lane>()
+  #inFlight = 0
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #state: "stopped" | "running" | "stopping" = "stopped"
+  #whenIdle: (() => void) | undefined
+
+  constructor(options: EngineOptions) {
+    this.#options = options
+  }
+
+  /** Frees what an earlier start left under way, opens the lanes and begins to send. */
+  async start(): Promise<void> {
+    await this.#recordInterrupted()
+    this.#state = "running"
+    for (const { id } of this.#options.directory.integrations()) this.refresh(id)
+  }
+
+  /**
+   * Stops claiming, then waits up to `graceMs` for requests under way. What has not ended by then is recorded as
+   * interrupted and tried again after the next start.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#state = "stopping"
+    clearTimeout(this.#timer)
+    if (this.#inFlight > 0) {
+      await new Promise<void>(resolve => {
+        const limit = setTimeout(resolve, graceMs)
+        this.#whenIdle = () => {
+          clearTimeout(limit)
+          resolve()
+        }
+      })
+    }
+    this.#state = "stopped"
+  }
+
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  /** Lanes with what they hold, for the metrics and /readyz. */
+  lanes(): readonly Lane[] {
+    return [...this.#lanes.values()]
+  }
+
+  /** The fencing number for a delivery that is sent as soon as it is stored; null where it has to wait its turn. */
+  reserve(integration: IntegrationId, now: number): number | null {
+    if (this.#state !== "running" || this.#inFlight >= this.#options.maxInFlight) return null
+    const lane = this.#lane(integration)
+    if (!lane.reserve(now)) return null
+    this.#inFlight++
+    return this.#options.fence
+  }
+
+  /** Gives back what `reserve` took, when the event turned out to be a repeat or could not be stored. */
+  giveBack(integration: IntegrationId): void {
+    this.#lane(integration).release()
+    this.#ended()
+  }
+
+  /** Sends a delivery whose place was reserved and whose claim is stored. */
+  send(claim: Claim): void {
+    void this.#carryOut(this.#lane(claim.delivery.integration), claim)
+  }
+
+  /**
+   * Carries out a test at once, past the lane: whatever its state, and counted nowhere. It is one attempt: what would
+   * be tried again has failed.
+   */
+  async test(claim: Claim): Promise<Settlement> {
+    const settlement = await this.#options.deliver(claim)
+    const { next } = settlement
+    const once: Settlement =
+      next.status === "retrying"
+        ? { ...settlement, next: { status: "failed", reason: next.reason, disable: false } }
+        : next.status === "failed"
+          ? { ...settlement, next: { ...next, disable: false } }
+          : settlement
+    const [settled] = await this.#options.ledger.settle([once])
+    if (settled !== undefined) this.#options.feed.settled(once, settled)
+    return once
+  }
+
+  /** Notes that a delivery waits in the store until `at`. */
+  expect(integration: IntegrationId, at: number): void {
+    const lane = this.#lane(integration)
+    lane.expect(at)
+    this.#pump(lane)
+  }
+
+  /** Takes over what was changed on an integration: its limits, paused, switched off, removed, … */
+  refresh(id: IntegrationId): void {
+    const lane = this.#lane(id)
+    const live = this.#options.directory.integration(id)
+    const open = live !== undefined && live.integration.enabled
+    lane.setLimits({
+      maxConcurrent: live?.integration.policy.maxConcurrent ?? 1,
+      maxPerSecond: live?.integration.policy.maxPerSecond ?? null,
+      held: !open || live.integration.paused,
+    })
+    if (open) {
+      lane.expect(this.#options.now())
+      this.#pump(lane)
+    } else {
+      const reason: Reason =
+        live === undefined
+          ? { code: "integration_removed", facts: {} }
+          : {
+              code: "integration_disabled",
+              facts: { by: live.integration.disabledBy, cause: live.record.disabledReason },
+            }
+      void this.#endWaiting(id, reason)
+    }
+  }
+
+  #lane(id: IntegrationId): Lane {
+    let lane = this.#lanes.get(id)
+    if (lane === undefined) {
+      lane = new Lane(id, { maxConcurrent: 1, maxPerSecond: null, held: true }, null)
+      this.#lanes.set(id, lane)
+    }
+    return lane
+  }
+
+  /** Looks after a lane in this turn's end: endings of one commit free several places, and one claim fills them all. */
+  #pump(lane: Lane): void {
+    if (this.#dirty.size === 0) setImmediate(() => this.#pumpAll())
+    this.#dirty.add(lane)
+  }
+
+  #pumpAll(): void {
+    const lanes = [...this.#dirty]
+    this.#dirty.clear()
+    for (const lane of lanes) this.#claim(lane)
+  }
+
+  /** Claims what is due and has room, else sees to it that the timer comes back. */
+  #claim(lane: Lane): void {
+    if (this.#state !== "running") return
+    const { ledger, fence, now, log } = this.#options
+    const room = lane.beginClaim(now(), this.#options.maxInFlight - this.#inFlight)
+    if (room === 0) {
+      this.#wakeFor(lane)
+      return
+    }
+    this.#inFlight += room
+    ledger.claim(lane.id, fence, room, now()).then(
+      ({ claims, nextAt }) => {
+        this.#inFlight -= room - claims.length
+        lane.claimed(room, claims.length, nextAt)
+        for (const claim of claims) void this.#carryOut(lane, claim)
+        this.#pump(lane)
+        this.#checkIdle()
+      },
+      (error: unknown) => {
+        this.#inFlight -= room
+        lane.claimFailed(room, now() + STORE_RETRY_MS)
+        log.warn({ err: error }, "claim failed; trying again in a second")
+        this.#wakeFor(lane)
+        this.#checkIdle()
+      },
+    )
+  }
+
+  /** One delivery from build to settle. */
+  async #carryOut(lane: Lane, claim: Claim): Promise<void> {
+    const { deliver, log } = this.#options
+    try {
+      const settlement = await deliver(claim)
+      await this.#settle(lane, settlement)
+    } catch (error) {
+      // A bug: the delivery stays claimed and is recorded as interrupted at the next start; say so loudly.
+      log.error({ err: error, delivery: claim.delivery }, "a delivery could not be carried out")
+    } finally {
+      lane.release()
+      this.#ended()
+      this.#pump(lane)
+    }
+  }
+
+  async #settle(lane: Lane, settlement: Settlement): Promise<void> {
+    const { ledger, directory, feed } = this.#options
+    for (;;) {
+      try {
+        const [settled] = await ledger.settle([settlement])
+        const { next, claim } = settlement
+        if (settled === undefined || settled.kind === "lease-lost") return
+        if (next.status === "retrying") lane.expect(Math.ceil(next.at))
+        feed.settled(settlement, settled)
+        if (next.status === "failed" && next.disable) {
+          await directory.reload(claim.delivery.integration)
+          this.refresh(claim.delivery.integration)
+        }
+        return
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable) || this.#state === "stopped") throw error
+        // What the other side answered is known only here: keep it until it can be written.
+        await new Promise(resolve => setTimeout(resolve, STORE_RETRY_MS))
+      }
+    }
+  }
+
+  #ended(): void {
+    const wasFull = this.#inFlight >= this.#options.maxInFlight
+    this.#inFlight--
+    // Lanes that found no room in all are not woken by an ending of their own.
+    if (wasFull) for (const lane of this.#lanes.values()) this.#pump(lane)
+    this.#checkIdle()
+  }
+
+  #checkIdle(): void {
+    if (this.#inFlight === 0 && this.#state === "stopping") this.#whenIdle?.()
+  }
+
+  #wakeFor(lane: Lane): void {
+    const now = this.#options.now()
+    const at = lane.wakeAt(now)
+    if (at !== null && at < this.#timerAt) this.#setTimer(at, now)
+  }
+
+  #setTimer(at: number, now: number): void {
+    clearTimeout(this.#timer)
+    this.#timerAt = at
+    // Never more than 2^31 ms, which Node would take for 1 ms.
+    const delay = Math.min(Math.max(0, at - now), LONGEST_SLEEP_MS)
+    this.#timer = setTimeout(() => this.#tick(), delay).unref()
+  }
+
+  /** Claims in every lane that is due, then sleeps until the next one is. */
+  #tick(): void {
+    if (this.#state !== "running") return
+    this.#timerAt = Number.POSITIVE_INFINITY
+    for (const lane of this.#lanes.values()) this.#claim(lane)
+    const now = this.#options.now()
+    if (this.#timerAt === Number.POSITIVE_INFINITY) this.#setTimer(now + LONGEST_SLEEP_MS, now)
+  }
+
+  /** Ends what waits for an integration that is off or gone, piece by piece, so that nothing else has to wait. */
+  async #endWaiting(id: IntegrationId, reason: Reason): Promise<void> {
+    if (this.#ending.has(id)) return
+    this.#ending.add(id)
+    const { ledger, directory, log } = this.#options
+    const isOff = () => directory.integration(id)?.integration.enabled !== true
+    try {
+      while (this.#state === "running" && isOff()) {
+        if ((await ledger.endWaiting(id, reason, END_PIECE)) < END_PIECE) break
+      }
+    } catch (error) {
+      log.warn({ err: error, integration: id }, "waiting deliveries could not be ended; the next start goes on with it")
+    } finally {
+      this.#ending.delete(id)
+    }
+  }
+
+  async #recordInterrupted(): Promise<void> {
+    const { ledger, deliver, log } = this.#options
+    let count = 0
+    for (;;) {
+      const lost = await ledger.lost(500)
+      if (lost.length === 0) break
+      await ledger.settle(lost.map(claim => deliver.interrupted(claim)))
+      count += lost.length
+    }
+    if (count > 0) log.info({ count }, "attempts were under way when the last start ended; they are tried again")
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Intake: an event that was read becomes an event that is stored. It finds the app, holds the event against the
+ * catalogue where the project is strict, asks the router who gets it, and stores all of that in one commit.
+ */
+import type { Event, EventDraft } from "../domain/event.ts"
+import type { AppId, IntegrationId, KeyId, ProjectId } from "../domain/id.ts"
+import { route } from "../domain/route.ts"
+import type { Accepted, Arrival, Claim, Ledger, Target } from "../store/ledger.ts"
+import type { Directory } from "./directory.ts"
+import type { Engine } from "./engine.ts"
+import type { Feed } from "./feed.ts"
+
+/** An event as the border hands it over. */
+export interface Incoming {
+  readonly project: ProjectId
+  readonly key: KeyId | null
+  readonly draft: EventDraft
+  /** Needed where the event has an id of its own or the request an idempotency key. */
+  readonly fingerprint: string | null
+  readonly idempotencyKey: string | null
+  readonly receivedAt: number
+}
+
+/** Why an event was not taken: what the project's own rules refuse. */
+export interface Refusal {
+  readonly kind: "refused"
+  readonly code: "unknown_type" | "unknown_app" | "schema_mismatch"
+  readonly errors: readonly { readonly pointer: string; readonly message: string }[]
+}
+
+export class Intake {
+  readonly #ledger: Ledger
+  readonly #directory: Directory
+  readonly #engine: Engine
+  readonly #feed: Feed
+
+  constructor(parts: { ledger: Ledger; directory: Directory; engine: Engine; feed: Feed }) {
+    this.#ledger = parts.ledger
+    this.#directory = parts.directory
+    this.#engine = parts.engine
+    this.#feed = parts.feed
+  }
+
+  /** Stores an event and sets its deliveries going; resolves when it is on disk. Throws StoreUnavailable. */
+  async accept(incoming: Incoming): Promise<Accepted | Refusal> {
+    const refusal = this.#directory.refuses(incoming.project, incoming.draft)
+    if (refusal !== undefined) return refusal
+    const { app } = incoming.draft
+    // Only the first event of an app waits for this.
+    const appId =
+      app === null ? null : (this.#directory.appId(incoming.project, app) ?? (await this.#makeApp(incoming, app)))
+    const arrival = this.#arrival(incoming, appId)
+    let accepted: Accepted | undefined
+    try {
+      accepted = (await this.#ledger.accept([arrival]))[0]
+    } catch (error) {
+      this.#giveBack(arrival)
+      throw error
+    }
+    if (accepted === undefined) throw new Error("The ledger gave no answer for an arrival.")
+    if (accepted.kind === "new") this.#setGoing(arrival, accepted.event)
+    else this.#giveBack(arrival)
+    return accepted
+  }
+
+  #makeApp({ project, receivedAt }: Incoming, name: string): Promise<number> {
+    return this.#directory.makeApp(project, name, receivedAt)
+  }
+
+  /**
+   * Stores an event marked as a test for one integration, whatever its rules and state, and gives the claim with which
+   * the engine sends it.
+   */
+  async acceptTest(incoming: Incoming, integration: IntegrationId, fence: number): Promise<Claim> {
+    const { app } = incoming.draft
+    const appId = app === null ? null : (this.#directory.appId(incoming.project, app) ?? null)
+    const target: Target = { integration, claim: fence, ordered: false }
+    const arrival = this.#arrivalFor(incoming, appId, { targets: [target], withheld: {}, red: 0, test: true })
+    const [accepted] = await this.#ledger.accept([arrival])
+    if (accepted?.kind !== "new") throw new Error("A test event has no id of its own, so it cannot be a repeat.")
+    this.#feed.accepted(accepted.event, [integration], {})
+    return firstClaim(arrival, accepted.event, integration, fence)
+  }
+
+  #arrival(incoming: Incoming, appId: AppId | null): Arrival {
+    const { project, draft, receivedAt } = incoming
+    const occurredAt = draft.occurredAt ?? receivedAt
+    const routed = route({ ...draft, project, appId, receivedAt, occurredAt }, this.#directory.routing(project))
+    const targets: Target[] = routed.deliver.map(integration => ({
+      integration,
+      claim: this.#engine.reserve(integration, receivedAt),
+      ordered: false,
+    }))
+    return this.#arrivalFor(incoming, appId, { targets, withheld: routed.withheld, red: routed.red, test: false })
+  }
+
+  #arrivalFor(
+    incoming: Incoming,
+    appId: AppId | null,
+    routing: Pick<Arrival, "targets" | "withheld" | "red" | "test">,
+  ) {
+    const { project, key, draft, fingerprint, idempotencyKey, receivedAt } = incoming
+    const payloadDays = this.#directory.payloadDays(project)
+    return { project, key, draft, fingerprint, idempotencyKey, appId, receivedAt, payloadDays, ...routing }
+  }
+
+  #setGoing(arrival: Arrival, event: Event): void {
+    for (const { integration, claim } of arrival.targets) {
+      if (claim === null) this.#engine.expect(integration, arrival.receivedAt)
+      else this.#engine.send(firstClaim(arrival, event, integration, claim))
+    }
+    const targets = arrival.targets.map(target => target.integration)
+    this.#feed.accepted(event, targets, arrival.withheld)
+  }
+
+  #giveBack(arrival: Arrival): void {
+    for (const { integration, claim } of arrival.targets) if (claim !== null) this.#engine.giveBack(integration)
+  }
+}
+
+/** The claim of a delivery that was stored as being sent already. */
+function firstClaim(arrival: Arrival, event: Event, integration: IntegrationId, fence: number): Claim {
+  const { draft, appId: app, test } = arrival
+  return {
+    delivery: { event: event.id, integration },
+    claim: fence,
+    event,
+    project: arrival.project,
+    revision: null,
+    attempts: 0,
+    scheduleAttempts: 0,
+    charged: 0,
+    lastAttempt: null,
+    createdAt: arrival.receivedAt,
+    tally: { app, environment: draft.environment, type: draft.type, test },
+  }
+}

@@ -1,0 +1,117 @@
+/** Numbers for operators, by the names of Prometheus; labels are few and never ids of customers' things. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client"
+
+const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+/** All metrics of one process. */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly #on = [this.registry]
+
+  readonly eventsAccepted = new Counter({
+    name: "waybill_events_accepted_total",
+    help: "Events stored and answered with 202.",
+    registers: this.#on,
+  })
+  readonly eventsDuplicate = new Counter({
+    name: "waybill_events_duplicate_total",
+    help: "Repeats of events that were stored before.",
+    registers: this.#on,
+  })
+  readonly eventsRejected = new Counter({
+    name: "waybill_events_rejected_total",
+    help: "Requests that ingest refused, by the problem's code.",
+    labelNames: ["reason"],
+    registers: this.#on,
+  })
+  readonly ingestDuration = new Histogram({
+    name: "waybill_ingest_duration_seconds",
+    help: "From a request's body to its answer.",
+    buckets: seconds,
+    registers: this.#on,
+  })
+  readonly deliveries = new Counter({
+    name: "waybill_deliveries_total",
+    help: "What became of deliveries at the end of each attempt.",
+    labelNames: ["destination_type", "outcome"],
+    registers: this.#on,
+  })
+  readonly attempts = new Counter({
+    name: "waybill_delivery_attempts_total",
+    help: "Attempts by class of error (`none` after an answer) and phase.",
+    labelNames: ["class", "phase"],
+    registers: this.#on,
+  })
+  readonly attemptDuration = new Histogram({
+    name: "waybill_delivery_attempt_duration_seconds",
+    help: "How long attempts took.",
+    buckets: seconds,
+    registers: this.#on,
+  })
+  readonly deliveryLatency = new Histogram({
+    name: "waybill_delivery_latency_seconds",
+    help: "From an event's acceptance to its delivery.",
+    buckets: [...seconds, 60, 300, 3_600, 86_400],
+    registers: this.#on,
+  })
+  readonly inFlight = new Gauge({
+    name: "waybill_inflight",
+    help: "Requests to integrations under way.",
+    registers: this.#on,
+  })
+  readonly oldestAge = new Gauge({
+    name: "waybill_queue_oldest_age_seconds",
+    help: "How late the oldest due delivery is.",
+    registers: this.#on,
+  })
+  readonly queueDepth = new Gauge({
+    name: "waybill_queue_depth",
+    help: "Deliveries that wait (due) or are scheduled (later).",
+    labelNames: ["state"],
+    registers: this.#on,
+  })
+  readonly commitDuration = new Histogram({
+    name: "waybill_commit_duration_seconds",
+    help: "How long commits took, fsync included.",
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+    registers: this.#on,
+  })
+  readonly commitBatch = new Histogram({
+    name: "waybill_commit_batch_size",
+    help: "Pieces of work in a commit.",
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500],
+    registers: this.#on,
+  })
+  readonly retentionLag = new Gauge({
+    name: "waybill_retention_lag_seconds",
+    help: "How long ago the oldest thing that is still stored should have gone.",
+    registers: this.#on,
+  })
+  readonly egressBlocked = new Counter({
+    name: "waybill_egress_blocked_total",
+    help: "Requests that the guard against private addresses held back.",
+    labelNames: ["reason"],
+    registers: this.#on,
+  })
+  readonly leaseLost = new Counter({
+    name: "waybill_lease_expired_total",
+    help: "Attempts whose delivery was no longer theirs when they ended.",
+    registers: this.#on,
+  })
+  readonly eventLoopLag = new Gauge({
+    name: "waybill_event_loop_lag_seconds",
+    help: "The greatest delay of the event loop since the last reading.",
+    registers: this.#on,
+  })
+  readonly buildInfo = new Gauge({
+    name: "waybill_build_info",
+    help: "1, with the version.",
+    labelNames: ["version", "node"],
+    registers: this.#on,
+  })
+
+  constructor(version: string, node: string) {
+    this.buildInfo.set({ version, node }, 1)
+    collectDefaultMetrics({ register: this.registry })
+  }
+}

@@ -1,0 +1,153 @@
+/** Asks endpoints to show that they are there and listen, and keeps what they answered. */
+import { type Environment, environments } from "../domain/event.ts"
+import type { Exchange, OutboundRequest } from "../domain/exchange.ts"
+import { formatId, type IntegrationId } from "../domain/id.ts"
+import type { VerificationState } from "../domain/integration.ts"
+import type { Actor } from "../store/changes.ts"
+import { type IntegrationRecord, saveVerification, type Verification } from "../store/integrations.ts"
+import type { Store } from "../store/store.ts"
+import type { Transport } from "../transport/http.ts"
+import type { Changes } from "./changes.ts"
+import { type Directory, type LiveIntegration, signingKeysAt } from "./directory.ts"
+import type { Engine } from "./engine.ts"
+
+export interface VerifierParts {
+  readonly store: Store
+  readonly directory: Directory
+  readonly engine: Engine
+  readonly transport: Transport
+  readonly changes: Changes
+  readonly userAgent: string
+}
+
+export class Verifier {
+  readonly #parts: VerifierParts
+
+  constructor(parts: VerifierParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Where each endpoint stands after a save, before any request: verified ones stay so unless their URL, Authorization
+   * or headers changed; all others wait for the request that `verify` sends.
+   */
+  async settle(live: LiveIntegration): Promise<void> {
+    const { store, directory } = this.#parts
+    for (const environment of environments) {
+      const standing = this.#standing(live, environment)
+      if (standing !== undefined) await saveVerification(store.db, live.record.id, environment, standing)
+    }
+    await directory.reload(live.record.id)
+  }
+
+  /** The environments whose endpoint has not passed yet. */
+  outstanding(record: IntegrationRecord): readonly Environment[] {
+    return environments.filter(environment => {
+      const state = record.verification[environment]?.state
+      return state === "pending" || state === "failed"
+    })
+  }
+
+  /** Sends the verifying requests of these environments, all at once, and keeps what came of them. */
+  async verify(id: IntegrationId, which: readonly Environment[], by: Actor): Promise<void> {
+    const { store, directory, engine, changes } = this.#parts
+    const live = directory.integration(id)
+    if (live === undefined) return
+    const found = await Promise.all(
+      which.map(async environment => [environment, await this.#ask(live, environment)] as const),
+    )
+    await store.db.transaction(async tx => {
+      for (const [environment, verification] of found) {
+        if (verification === undefined) continue
+        await saveVerification(tx, id, environment, verification)
+        await changes.record(tx, {
+          project: live.record.project,
+          kind: verification.state === "verified" ? "verification.passed" : "verification.failed",
+          subject: formatId("int", id),
+          by,
+          facts: { environment, message: verification.message },
+        })
+      }
+    })
+    changes.publish()
+    await directory.reload(id)
+    engine.refresh(id)
+  }
+
+  #standing(live: LiveIntegration, environment: Environment): Verification | undefined {
+    const { connector, settings, record } = live
+    const before = record.verification[environment]
+    const { verification } = connector
+    const endpoint =
+      verification?.fingerprint(settings, environment, text => this.#parts.store.seal.keyedHash(text)) ?? null
+    const rule = verification?.rule(settings) ?? "none"
+    if (!connector.environments(settings).includes(environment)) {
+      return before === undefined ? undefined : standing("not_required", rule, "")
+    }
+    if (rule === "none" || endpoint === null) return standing("not_required", rule, endpoint ?? "")
+    if (before?.state === "verified" && before.endpoint === endpoint) return { ...before, rule }
+    return standing("pending", rule, endpoint)
+  }
+
+  async #ask(live: LiveIntegration, environment: Environment): Promise<Verification | undefined> {
+    const { connector, settings, record, integration } = live
+    const { store, transport, userAgent } = this.#parts
+    const { verification } = connector
+    if (verification === undefined) return undefined
+    const rule = verification.rule(settings)
+    const message = { id: formatId("evt", store.ids.next()), signingKeys: signingKeysAt(record, store.now()) }
+    const build = verification.request(settings, environment, message)
+    if (build === null) return undefined
+    const endpoint = verification.fingerprint(settings, environment, text => store.seal.keyedHash(text)) ?? ""
+    const checkedAt = store.now()
+    if (build.kind !== "send") {
+      const text = "No request can be formed from these settings."
+      return { state: "failed", rule, endpoint, checkedAt, message: text, answer: null }
+    }
+    const request: OutboundRequest = {
+      ...build.request,
+      headers: [...build.request.headers, { name: "user-agent", value: userAgent }],
+    }
+    const { policy } = integration
+    const exchange = await transport.send(request, {
+      deadlineMs: policy.timeoutMs,
+      keepBytes: policy.keepResponseBytes,
+      connections: policy.maxConcurrent,
+    })
+    const verdict = verification.verdict(rule, exchange)
+    return {
+      state: verdict.passed ? "verified" : "failed",
+      rule,
+      endpoint,
+      checkedAt,
+      message: verdict.passed ? null : verdict.message,
+      answer: JSON.stringify(answerOf(exchange)),
+    }
+  }
+}
+
+function standing(state: VerificationState, rule: string, endpoint: string): Verification {
+  return { state, rule, endpoint, checkedAt: null, message: null, answer: null }
+}
+
+/** What came back, as it is kept and shown: status, headers, body as text. */
+function answerOf(exchange: Exchange): Readonly<Record<string, unknown>> {
+  if (exchange.kind === "broken") {
+    return {
+      status: null,
+      error: exchange.message,
+      class: exchange.class,
+      phase: exchange.phase,
+      took_ms: exchange.timings.totalMs,
+    }
+  }
+  const { answer } = exchange
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    body: Buffer.from(answer.body).toString("utf8"),
+    truncated: answer.truncated,
+    incomplete: answer.incomplete,
+    took_ms: exchange.timings.totalMs,
+  }
+}

@@ -1,0 +1,213 @@
+/** Opens the store, starts the engine and the API, and stops them in turn: the only wiring. */
+import { createServer } from "node:net"
+import { hostname } from "node:os"
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import { Cursors } from "./api/cursor.ts"
+import type { Context } from "./api/context.ts"
+import { buildServer } from "./api/server.ts"
+import { type Config, decodeKey, proxyVariables, version } from "./config.ts"
+import { Changes } from "./engine/changes.ts"
+import { makeDeliver } from "./engine/deliver.ts"
+import { Directory } from "./engine/directory.ts"
+import { Engine } from "./engine/engine.ts"
+import { Feed } from "./engine/feed.ts"
+import { Intake } from "./engine/intake.ts"
+import { Keeper } from "./engine/keeper.ts"
+import { Keyring } from "./engine/keyring.ts"
+import { Metrics } from "./engine/metrics.ts"
+import { Rejections } from "./engine/rejections.ts"
+import { Verifier } from "./engine/verifier.ts"
+import { type Log, openLog } from "./log.ts"
+import { countKeys, generateKey, insertKey } from "./store/keys.ts"
+import { saveProject } from "./store/projects.ts"
+import { openStore, type Store, StoreFault } from "./store/store.ts"
+import { type EgressRules, parseEgressAllow } from "./transport/guard.ts"
+import { Transport } from "./transport/http.ts"
+
+/** Requests to integrations under way at a time: bounds sockets and memory, far above what one process can use. */
+const MAX_IN_FLIGHT = 2_000
+/** How long an orderly stop waits for requests under way. */
+const STOP_GRACE_MS = 10_000
+
+/** A reason why Waybill does not start, in one sentence for the operator. */
+export class StartFault extends Error {}
+
+export interface Running {
+  /** `http://127.0.0.1:8080` */
+  readonly url: string
+  /** The first API key of a new database; it is known only now. */
+  readonly firstKey: string | undefined
+  readonly log: Log
+  stop(): Promise<void>
+}
+
+/** Starts Waybill; throws StartFault or StoreFault with a sentence, having changed nothing. */
+export async function start(config: Config, now: () => number = Date.now): Promise<Running> {
+  const egress = egressRules(config)
+  await assertPortFree(config)
+  const log = openLog(config.logLevel)
+  const metrics = new Metrics(version, process.version)
+  const store = openStore({
+    dataDir: config.dataDir,
+    sealingKey: config.secretKey === null ? undefined : decodeKey(config.secretKey),
+    now,
+    watcher: {
+      committed: (works, durationMs) => {
+        metrics.commitBatch.observe(works)
+        metrics.commitDuration.observe(durationMs / 1_000)
+      },
+    },
+  })
+  try {
+    return await run(config, { now, egress, log, metrics, store })
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+interface Ground {
+  readonly now: () => number
+  readonly egress: EgressRules
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly store: Store
+}
+
+async function run(config: Config, { now, egress, log, metrics, store }: Ground): Promise<Running> {
+  const firstKey = await makeFirstKey(store, config.apiKey)
+  const directory = new Directory(store)
+  await directory.load()
+  const feed = new Feed()
+  const changes = new Changes(store, feed)
+  const keyring = new Keyring({ db: store.db, reads: store.reads, now, log })
+  const rejections = new Rejections(store, log)
+  const userAgent = `Waybill/${version}`
+  const processName = `${hostname()}/${process.pid}`
+  const transport = new Transport({
+    rules: egress,
+    now,
+    userAgent,
+    onBlocked: detail => {
+      metrics.egressBlocked.inc({ reason: detail.use })
+      log.warn({ ...detail }, "a request to an address that is not public was held back")
+    },
+  })
+  const deliver = makeDeliver({ directory, transport, now, process: processName, userAgent, metrics })
+  const { ledger, fence } = store
+  const engine = new Engine({ ledger, directory, deliver, feed, fence, now, log, maxInFlight: MAX_IN_FLIGHT })
+  const intake = new Intake({ ledger, directory, engine, feed })
+  const verifier = new Verifier({ store, directory, engine, transport, changes, userAgent })
+  const keeper = new Keeper({ store, directory, engine, metrics, now, log })
+  const loopDelay = monitorEventLoopDelay({ resolution: 20 })
+  loopDelay.enable()
+  let ready = false
+  const context: Context = {
+    store,
+    directory,
+    engine,
+    intake,
+    feed,
+    changes,
+    rejections,
+    keyring,
+    verifier,
+    keeper,
+    deliver,
+    metrics,
+    cursors: new Cursors(Buffer.from(store.seal.keyedHash("cursors"))),
+    egress,
+    log,
+    now,
+    version,
+    process: processName,
+    publicUrl: config.publicUrl ?? `http://${config.host}:${config.port}`,
+    startedAt: now(),
+    isReady: () => ready,
+    loopLagMs: () => {
+      const lag = loopDelay.max / 1e6
+      loopDelay.reset()
+      return lag
+    },
+  }
+  const server = await buildServer(context, { trustProxy: config.trustProxy })
+  const url = await server.listen({ host: config.host, port: config.port })
+  await engine.start()
+  keyring.start()
+  keeper.start()
+  ready = true
+  log.info({ url, version, node: process.version, dataDir: config.dataDir, loopback: egress.loopback }, "Waybill listens")
+  for (const name of proxyVariables()) {
+    log.warn({ variable: name }, "is ignored: requests to integrations never go through a proxy of the environment")
+  }
+
+  const stop = async (): Promise<void> => {
+    ready = false
+    await server.close()
+    await engine.stop(STOP_GRACE_MS)
+    await keeper.stop()
+    await transport.close(0)
+    await rejections.flush()
+    await keyring.stop()
+    loopDelay.disable()
+    await store.close()
+    log.info("Waybill has stopped")
+  }
+  let stopped: Promise<void> | undefined
+  return {
+    url,
+    firstKey,
+    log,
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
+
+/** What integrations may reach: public addresses, what the operator lists, and loopback where the server itself is there. */
+function egressRules(config: Config): EgressRules {
+  const reading = parseEgressAllow(config.egressAllow)
+  if (reading.kind === "invalid") throw new StartFault(`WAYBILL_EGRESS_ALLOW is wrong: ${reading.message}`)
+  return { loopback: isLoopbackHost(config.host), allow: reading.allow }
+}
+
+export function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host)
+}
+
+/** Before anything is made on disk: a start that cannot listen leaves no trace. */
+async function assertPortFree({ host, port }: Config): Promise<void> {
+  if (port === 0) return
+  await new Promise<void>((resolve, reject) => {
+    const probe = createServer()
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      const why =
+        error.code === "EADDRINUSE"
+          ? "is taken by another program: stop that, or choose another port with PORT"
+          : error.code === "EADDRNOTAVAIL"
+            ? "is not an address of this machine: choose another with HOST"
+            : error.code === "EACCES"
+              ? "may not be used by this user: choose one above 1023 with PORT"
+              : `cannot be listened on (${error.code})`
+      reject(new StartFault(`${host}:${port} ${why}.`))
+    })
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve()))
+  })
+}
+
+/** An empty database gets a project and a key, so that the first request can be made. */
+async function makeFirstKey(store: Store, given: string | null): Promise<string | undefined> {
+  if ((await countKeys(store.db)) > 0) return undefined
+  const at = store.now()
+  const secret = given ?? generateKey()
+  const project = store.ids.next()
+  const id = store.ids.next()
+  await store.db.transaction(async tx => {
+    await saveProject(tx, { id: project, name: "default", strictTypes: false, strictApps: false, payloadDays: 7, createdAt: at })
+    await insertKey(tx, { id, project, name: "first key", secret, scopes: ["admin"], at, expiresAt: null, createdBy: null })
+  })
+  return secret
+}
+
+export { StoreFault }

@@ -1,0 +1,297 @@
+/** Integrations as they are kept: the configuration as one snapshot per revision, secrets apart and sealed. */
+import type { Environment } from "../domain/event.ts"
+import type { SigningKey } from "../domain/exchange.ts"
+import type { AppId, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { DisabledBy, EventRules, VerificationState } from "../domain/integration.ts"
+import type { PolicyInput } from "../domain/policy.ts"
+import type { Actor } from "./changes.ts"
+import { type Database, type Sql, sql } from "./database.ts"
+import type { Reader } from "./reader.ts"
+import type { Seal } from "./seal.ts"
+
+/** Everything that a save can change, without secrets: they read `{"set": true}`. */
+export interface Snapshot {
+  readonly name: string
+  readonly connector: string
+  readonly apps: readonly AppId[]
+  readonly config: Readonly<Record<string, unknown>>
+  readonly events: EventRules
+  /** The filter's JSON text as it was sent: its numbers are exact. */
+  readonly filter: string | null
+  readonly options: Readonly<Record<string, unknown>>
+  /** The policy as it was sent: a preset and what differs from it. */
+  readonly policy: PolicyInput
+}
+
+export interface KeptSigningKey extends SigningKey {
+  readonly number: number
+  readonly createdAt: number
+  readonly expiresAt: number | null
+}
+
+/** What the last verification of an endpoint found. `endpoint` identifies what was verified. */
+export interface Verification {
+  readonly state: VerificationState
+  readonly rule: string
+  readonly endpoint: string
+  readonly checkedAt: number | null
+  readonly message: string | null
+  /** The whole answer as JSON. */
+  readonly answer: string | null
+}
+
+export interface IntegrationRecord {
+  readonly id: IntegrationId
+  readonly project: ProjectId
+  readonly revision: number
+  readonly enabled: boolean
+  readonly disabledBy: DisabledBy | null
+  readonly disabledReason: string | null
+  readonly disabledAt: number | null
+  readonly paused: boolean
+  readonly snapshot: Snapshot
+  /** Opened secrets of `config`, by JSON pointer. */
+  readonly secrets: ReadonlyMap<string, string>
+  /** The newest first. */
+  readonly signingKeys: readonly KeptSigningKey[]
+  readonly verification: Readonly<Partial<Record<Environment, Verification>>>
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+export interface Revision {
+  readonly revision: number
+  readonly at: number
+  readonly by: Actor
+  readonly snapshot: Snapshot
+  /** Pointers of secrets that this save set, changed or removed. */
+  readonly secretsChanged: readonly string[]
+}
+
+interface IntegrationRow {
+  readonly id: number
+  readonly project_id: number
+  readonly revision: number
+  readonly enabled: number
+  readonly disabled_by: DisabledBy | null
+  readonly disabled_reason: string | null
+  readonly disabled_at: number | null
+  readonly paused: number
+  readonly snapshot: string
+  readonly created_at: number
+  readonly updated_at: number
+}
+
+/** All integrations that were not removed, or one of them, with everything that belongs to them. */
+export async function loadIntegrations(db: Reader, seal: Seal, only?: IntegrationId): Promise<IntegrationRecord[]> {
+  const which = (column: Sql) => (only === undefined ? sql`` : sql`where ${column} = ${only}`)
+  const rows = await db.query<IntegrationRow>(sql`
+    select id, project_id, revision, enabled, disabled_by, disabled_reason, disabled_at, paused, snapshot, created_at,
+      updated_at
+    from integration where removed_at is null ${only === undefined ? sql`` : sql`and id = ${only}`} order by id`)
+  const secrets = groupBy(
+    await db.query<SecretRow>(sql`
+      select integration_id, pointer, sealed from integration_secret ${which(sql`integration_id`)}`),
+  )
+  const keys = groupBy(
+    await db.query<KeyRow>(sql`
+      select integration_id, number, scheme, sealed, created_at, expires_at from signing_key
+      ${which(sql`integration_id`)} order by number desc`),
+  )
+  const verifications = groupBy(
+    await db.query<VerificationRow>(sql`
+      select integration_id, environment, state, rule, endpoint, checked_at, message, answer
+      from integration_verification ${which(sql`integration_id`)}`),
+  )
+  return rows.map(row => ({
+    id: row.id,
+    project: row.project_id,
+    revision: row.revision,
+    enabled: row.enabled === 1,
+    disabledBy: row.disabled_by,
+    disabledReason: row.disabled_reason,
+    disabledAt: row.disabled_at,
+    paused: row.paused === 1,
+    snapshot: JSON.parse(row.snapshot) as Snapshot,
+    secrets: new Map(
+      (secrets.get(row.id) ?? []).map(s => [s.pointer, seal.open(secretPlace(row.id, s.pointer), s.sealed)]),
+    ),
+    signingKeys: (keys.get(row.id) ?? []).map(key => ({
+      number: key.number,
+      scheme: key.scheme,
+      secret: seal.open(keyPlace(row.id, key.number), key.sealed),
+      createdAt: key.created_at,
+      expiresAt: key.expires_at,
+    })),
+    verification: Object.fromEntries(
+      (verifications.get(row.id) ?? []).map(v => [
+        v.environment,
+        {
+          state: v.state,
+          rule: v.rule,
+          endpoint: v.endpoint,
+          checkedAt: v.checked_at,
+          message: v.message,
+          answer: v.answer,
+        },
+      ]),
+    ),
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }))
+}
+
+/** Saves an integration, its secrets and the revision that this save makes; call it in a transaction. */
+export async function saveIntegration(
+  db: Database,
+  seal: Seal,
+  record: IntegrationRecord,
+  save: { readonly by: Actor; readonly secretsChanged: readonly string[] },
+): Promise<void> {
+  const { id, revision, updatedAt } = record
+  const snapshot = JSON.stringify(record.snapshot)
+  await db.query(sql`
+    insert into integration (id, project_id, name, connector, revision, enabled, disabled_by, disabled_reason,
+      disabled_at, paused, snapshot, created_at, updated_at)
+    values (${id}, ${record.project}, ${record.snapshot.name}, ${record.snapshot.connector}, ${revision},
+      ${record.enabled ? 1 : 0}, ${record.disabledBy}, ${record.disabledReason}, ${record.disabledAt},
+      ${record.paused ? 1 : 0}, ${snapshot}, ${record.createdAt}, ${updatedAt})
+    on conflict (id) do update set
+      name = excluded.name, revision = excluded.revision, enabled = excluded.enabled,
+      disabled_by = excluded.disabled_by, disabled_reason = excluded.disabled_reason,
+      disabled_at = excluded.disabled_at, paused = excluded.paused, snapshot = excluded.snapshot,
+      updated_at = excluded.updated_at`)
+  await db.query(sql`
+    insert into integration_revision (integration_id, revision, at, by_kind, by_id, snapshot, secrets_changed)
+    values (${id}, ${revision}, ${updatedAt}, ${save.by.kind}, ${save.by.id}, ${snapshot},
+      ${JSON.stringify(save.secretsChanged)})`)
+  await db.query(sql`delete from integration_secret where integration_id = ${id}`)
+  for (const [pointer, secret] of record.secrets) {
+    const sealed = seal.seal(secretPlace(id, pointer), secret)
+    await db.query(
+      sql`insert into integration_secret (integration_id, pointer, sealed) values (${id}, ${pointer}, ${sealed})`,
+    )
+  }
+}
+
+/** Switches an integration on or off, or pauses and resumes it, without a new revision. */
+export async function saveState(db: Database, record: IntegrationRecord): Promise<void> {
+  await db.query(sql`
+    update integration set
+      enabled = ${record.enabled ? 1 : 0}, disabled_by = ${record.disabledBy},
+      disabled_reason = ${record.disabledReason}, disabled_at = ${record.disabledAt},
+      paused = ${record.paused ? 1 : 0}, updated_at = ${record.updatedAt}
+    where id = ${record.id}`)
+}
+
+/** Takes an integration away; its history stays. */
+export async function removeIntegration(db: Database, id: IntegrationId, at: number): Promise<void> {
+  await db.query(sql`update integration set removed_at = ${at}, enabled = 0, updated_at = ${at} where id = ${id}`)
+  await db.query(sql`delete from integration_secret where integration_id = ${id}`)
+  await db.query(sql`delete from signing_key where integration_id = ${id}`)
+}
+
+/** Ids, projects and names of all integrations ever, removed ones too: history has to name them. */
+export async function integrationNames(
+  db: Reader,
+  project: ProjectId,
+): Promise<{ readonly id: IntegrationId; readonly name: string; readonly removed_at: number | null }[]> {
+  return db.query(sql`select id, name, removed_at from integration where project_id = ${project} order by id`)
+}
+
+/** Adds a signing key, and sets when those before it stop to sign. */
+export async function addSigningKey(
+  db: Database,
+  seal: Seal,
+  id: IntegrationId,
+  key: KeptSigningKey,
+  graceUntil: number,
+) {
+  await db.query(sql`
+    update signing_key set expires_at = ${graceUntil} where integration_id = ${id} and expires_at is null`)
+  await db.query(sql`
+    insert into signing_key (integration_id, number, scheme, sealed, created_at, expires_at)
+    values (${id}, ${key.number}, ${key.scheme}, ${seal.seal(keyPlace(id, key.number), key.secret)}, ${key.createdAt},
+      ${key.expiresAt})`)
+}
+
+/** Keeps what a verification found. */
+export async function saveVerification(db: Database, id: IntegrationId, environment: Environment, v: Verification) {
+  await db.query(sql`
+    insert into integration_verification (integration_id, environment, state, rule, endpoint, checked_at, message, answer)
+    values (${id}, ${environment}, ${v.state}, ${v.rule}, ${v.endpoint}, ${v.checkedAt}, ${v.message}, ${v.answer})
+    on conflict (integration_id, environment) do update set
+      state = excluded.state, rule = excluded.rule, endpoint = excluded.endpoint, checked_at = excluded.checked_at,
+      message = excluded.message, answer = excluded.answer`)
+}
+
+/** Revisions of an integration older than `before`, newest first. */
+export async function listRevisions(db: Reader, id: IntegrationId, before: number, limit: number): Promise<Revision[]> {
+  const rows = await db.query<RevisionRow>(sql`
+    select revision, at, by_kind, by_id, snapshot, secrets_changed from integration_revision
+    where integration_id = ${id} and revision < ${before} order by revision desc limit ${limit}`)
+  return rows.map(row => ({
+    revision: row.revision,
+    at: row.at,
+    by: { kind: row.by_kind, id: row.by_id },
+    snapshot: JSON.parse(row.snapshot) as Snapshot,
+    secretsChanged: JSON.parse(row.secrets_changed) as string[],
+  }))
+}
+
+/** The configuration as it was at a revision; undefined where there is no such revision. */
+export async function snapshotAt(db: Reader, id: IntegrationId, revision: number): Promise<Snapshot | undefined> {
+  const [row] = await db.query<{ snapshot: string }>(sql`
+    select snapshot from integration_revision where integration_id = ${id} and revision = ${revision}`)
+  return row === undefined ? undefined : (JSON.parse(row.snapshot) as Snapshot)
+}
+
+interface SecretRow {
+  readonly integration_id: number
+  readonly pointer: string
+  readonly sealed: string
+}
+interface KeyRow {
+  readonly integration_id: number
+  readonly number: number
+  readonly scheme: SigningKey["scheme"]
+  readonly sealed: string
+  readonly created_at: number
+  readonly expires_at: number | null
+}
+interface VerificationRow {
+  readonly integration_id: number
+  readonly environment: Environment
+  readonly state: VerificationState
+  readonly rule: string
+  readonly endpoint: string
+  readonly checked_at: number | null
+  readonly message: string | null
+  readonly answer: string | null
+}
+interface RevisionRow {
+  readonly revision: number
+  readonly at: number
+  readonly by_kind: Actor["kind"]
+  readonly by_id: string | null
+  readonly snapshot: string
+  readonly secrets_changed: string
+}
+
+function secretPlace(id: IntegrationId, pointer: string): string {
+  return `integration_secret/${id}${pointer}`
+}
+
+function keyPlace(id: IntegrationId, number: number): string {
+  return `signing_key/${id}/${number}`
+}
+
+function groupBy<Row extends { readonly integration_id: number }>(rows: readonly Row[]): Map<number, Row[]> {
+  const groups = new Map<number, Row[]>()
+  for (const row of rows) {
+    const group = groups.get(row.integration_id)
+    if (group === undefined) groups.set(row.integration_id, [row])
+    else group.push(row)
+  }
+  return groups
+}

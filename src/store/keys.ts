@@ -1,0 +1,140 @@
+/** API keys: shown once, kept as a hash; found by that hash, so that a copy of the database opens nothing (API-2). */
+import { createHash, randomInt } from "node:crypto"
+import { crc32 } from "node:zlib"
+import type { KeyId, ProjectId } from "../domain/id.ts"
+import { type Database, sql } from "./database.ts"
+import type { Reader } from "./reader.ts"
+
+export interface ApiKey {
+  readonly id: KeyId
+  readonly project: ProjectId
+  readonly name: string
+  readonly prefix: string
+  readonly last4: string
+  readonly scopes: readonly string[]
+  readonly createdAt: number
+  readonly expiresAt: number | null
+  readonly revokedAt: number | null
+  readonly lastUsedAt: number | null
+  readonly lastEventAt: number | null
+}
+
+const LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+/** A new key: `wb_live_`, 30 random letters (178 bits), and a checksum of six, so that a typo is told from a guess (API-1). */
+export function generateKey(): string {
+  const body = `wb_live_${Array.from({ length: 30 }, () => LETTERS[randomInt(62)]).join("")}`
+  return body + checksum(body)
+}
+
+/** False for a text that cannot be one of our own keys because its checksum is wrong. Keys that users bring have none. */
+export function isPlausibleKey(key: string): boolean {
+  if (!key.startsWith("wb_")) return false
+  return !/^wb_live_[0-9A-Za-z]{36}$/.test(key) || key.endsWith(checksum(key.slice(0, -6)))
+}
+
+/** What is kept of a key: SHA-256, hex. */
+export function hashKey(key: string): string {
+  return createHash("sha256").update(key).digest("hex")
+}
+
+interface KeyRow {
+  readonly id: number
+  readonly project_id: number
+  readonly name: string
+  readonly prefix: string
+  readonly last4: string
+  readonly scopes: string
+  readonly created_at: number
+  readonly expires_at: number | null
+  readonly revoked_at: number | null
+  readonly last_used_at: number | null
+  readonly last_event_at: number | null
+}
+
+const columns = sql`
+  id, project_id, name, prefix, last4, scopes, created_at, expires_at, revoked_at, last_used_at, last_event_at`
+
+/** Stores a key under its hash. */
+export async function insertKey(
+  db: Database,
+  key: {
+    id: KeyId
+    project: ProjectId
+    name: string
+    secret: string
+    scopes: readonly string[]
+    at: number
+    expiresAt: number | null
+    createdBy: string | null
+  },
+): Promise<void> {
+  const { secret } = key
+  await db.query(sql`
+    insert into api_key (id, project_id, name, prefix, last4, hash, scopes, created_by, created_at, expires_at)
+    values (${key.id}, ${key.project}, ${key.name}, ${secret.slice(0, 8)}, ${secret.slice(-4)}, ${hashKey(secret)},
+      ${JSON.stringify(key.scopes)}, ${key.createdBy}, ${key.at}, ${key.expiresAt})`)
+}
+
+/** The key with this hash, revoked and expired ones too; undefined where there is none. Index: api_key.hash. */
+export async function findKeyByHash(db: Reader, hash: string): Promise<ApiKey | undefined> {
+  const rows = await db.query<KeyRow>(sql`select ${columns} from api_key where hash = ${hash}`)
+  return rows.map(keyOfRow)[0]
+}
+
+/** The keys of a project, newest first, older than `before`. Index: api_key_by_project. */
+export async function listKeys(db: Reader, project: ProjectId, before: number, limit: number): Promise<ApiKey[]> {
+  const rows = await db.query<KeyRow>(sql`
+    select ${columns} from api_key where project_id = ${project} and id < ${before} order by id desc limit ${limit}`)
+  return rows.map(keyOfRow)
+}
+
+/** Revokes a key; gives it as it is then, or undefined where the project has no such key. */
+export async function revokeKey(db: Database, project: ProjectId, id: KeyId, at: number): Promise<ApiKey | undefined> {
+  const rows = await db.query<KeyRow>(sql`
+    update api_key set revoked_at = coalesce(revoked_at, ${at})
+    where id = ${id} and project_id = ${project} returning ${columns}`)
+  return rows.map(keyOfRow)[0]
+}
+
+/** Notes when keys were last used and last sent an event; called every few seconds, not for every request. */
+export async function touchKeys(
+  db: Database,
+  uses: readonly { readonly id: KeyId; readonly usedAt: number; readonly eventAt: number | null }[],
+): Promise<void> {
+  await db.transaction(async tx => {
+    for (const { id, usedAt, eventAt } of uses) {
+      await tx.query(sql`
+        update api_key set last_used_at = ${usedAt}, last_event_at = coalesce(${eventAt}, last_event_at) where id = ${id}`)
+    }
+  })
+}
+
+/** How many keys there are in all: 0 on a new database. */
+export async function countKeys(db: Reader): Promise<number> {
+  const [row] = await db.query<{ n: number }>(sql`select count(*) as n from api_key`)
+  return row?.n ?? 0
+}
+
+function keyOfRow(row: KeyRow): ApiKey {
+  return {
+    id: row.id,
+    project: row.project_id,
+    name: row.name,
+    prefix: row.prefix,
+    last4: row.last4,
+    scopes: JSON.parse(row.scopes) as string[],
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+    lastUsedAt: row.last_used_at,
+    lastEventAt: row.last_event_at,
+  }
+}
+
+function checksum(body: string): string {
+  let rest = crc32(body)
+  let text = ""
+  for (let i = 0; i < 6; i++, rest = Math.floor(rest / 62)) text = LETTERS[rest % 62] + text
+  return text
+}

@@ -1,0 +1,92 @@
+/** What the path of an event asks of the store, in batches; the rest is plain reading and writing. */
+import type { AttemptRecord, Next, Reason } from "../domain/delivery.ts"
+import type { Event, EventDraft, Withheld } from "../domain/event.ts"
+import type { AppId, AttemptId, DeliveryId, EventId, IntegrationId, KeyId, ProjectId } from "../domain/id.ts"
+
+/** An event on its way in: what was read, where it came from, and who gets it. */
+export interface Arrival {
+  readonly project: ProjectId
+  readonly key: KeyId | null
+  readonly draft: EventDraft
+  /** SHA-256 over the envelope and the raw data, where a repeat has to be recognised; else null. */
+  readonly fingerprint: string | null
+  readonly idempotencyKey: string | null
+  readonly appId: AppId | null
+  readonly receivedAt: number
+  readonly test: boolean
+  readonly payloadDays: number
+  readonly targets: readonly Target[]
+  readonly withheld: Withheld
+  /** How many of the withholdings someone has to act on. */
+  readonly red: number
+}
+
+/** One integration that gets the event. `claim` is the fencing number of a lane that sends it at once, else null. */
+export interface Target {
+  readonly integration: IntegrationId
+  readonly claim: number | null
+  readonly ordered: boolean
+}
+
+export type Accepted =
+  | { readonly kind: "new"; readonly id: EventId; readonly event: Event }
+  | { readonly kind: "repeat" | "conflict"; readonly id: EventId; readonly by: "id" | "idempotency_key" }
+
+/** A delivery that this process may send now, with all that it takes. */
+export interface Claim {
+  readonly delivery: DeliveryId
+  readonly claim: number
+  /** Null where its payload has gone. */
+  readonly event: Event | null
+  readonly project: ProjectId
+  /** The revision that its first attempt was made with; null before that. */
+  readonly revision: number | null
+  readonly attempts: number
+  readonly scheduleAttempts: number
+  readonly charged: number
+  readonly lastAttempt: AttemptId | null
+  readonly createdAt: number
+  readonly tally: TallyKey
+}
+
+/** The dimensions that every count keeps. */
+export interface TallyKey {
+  readonly app: AppId | null
+  readonly environment: string
+  readonly type: string
+  readonly test: boolean
+}
+
+/** What became of a claim. */
+export interface Settlement {
+  readonly claim: Claim
+  readonly attempt: Omit<AttemptRecord, "id"> | null
+  /** What the attempt came to, in the words of the table of reasons; null after a success. */
+  readonly attemptReason: Reason | null
+  readonly next: Next
+  readonly recordId: string | null
+  readonly payloadDays: number
+}
+
+export type Settled = { readonly kind: "moved" | "lease-lost"; readonly attempt: AttemptId | null }
+
+/** What a claim found, and when the earliest of those that still wait is due. */
+export interface Claimed {
+  readonly claims: readonly Claim[]
+  readonly nextAt: number | null
+}
+
+export interface Ledger {
+  /** Stores events with their deliveries; resolves after the commit that holds them is on disk. */
+  accept(arrivals: readonly Arrival[]): Promise<readonly Accepted[]>
+  /** Takes up to `room` due deliveries of a lane, oldest first, under its fencing number. */
+  claim(lane: IntegrationId, fence: number, room: number, now: number): Promise<Claimed>
+  /** Records every attempt always; moves the delivery on only where the claim still holds. */
+  settle(settlements: readonly Settlement[]): Promise<readonly Settled[]>
+  /** Ends up to `limit` deliveries that wait in a lane: failed, for this reason. Gives how many there were. */
+  endWaiting(lane: IntegrationId, reason: Reason, limit: number): Promise<number>
+  /** Makes a delivery due now, its schedule anew, whatever its state; undefined while it is being sent or is not there. */
+  retry(delivery: DeliveryId, project: ProjectId): Promise<"due" | "sending" | "absent" | "payload_expired">
+  /** Claims of earlier starts: deliveries whose attempt was under way when the process ended. */
+  lost(limit: number): Promise<readonly Claim[]>
+}

@@ -1,0 +1,89 @@
+/** Rows of events, payloads and deliveries, and how they become the values that the rest of Waybill works with. */
+import type { CloudAttributes, Environment, Event, Payload } from "../domain/event.ts"
+import { type Sql, sql } from "./database.ts"
+
+/** The columns of `event` that make an Event. */
+export interface EventRow {
+  readonly project_id: number
+  readonly id: number
+  readonly type: string
+  readonly source: string
+  readonly external_id: string | null
+  readonly environment: Environment
+  readonly app_id: number | null
+  readonly app: string | null
+  readonly profile_id: string | null
+  readonly device_id: string | null
+  readonly source_record: string | null
+  readonly ordering_key: string | null
+  readonly occurred_at: number
+  readonly received_at: number
+  readonly historical: number
+  readonly test: number
+  readonly cloud: string | null
+  readonly payload_part: number
+  readonly payload_bytes: number
+  readonly payload_expires_at: number
+}
+
+export const eventColumnNames = `
+  e.project_id, e.id, e.type, e.source, e.external_id, e.environment, e.app_id,
+  (select name from app where app.id = e.app_id) as app, e.profile_id, e.device_id, e.source_record, e.ordering_key,
+  e.occurred_at, e.received_at, e.historical, e.test, e.cloud, e.payload_part, e.payload_bytes, e.payload_expires_at`
+
+/** The columns of an EventRow, from a table called `e`. */
+export const eventColumns: Sql = { parts: [eventColumnNames], values: [] }
+
+export interface PayloadRow {
+  readonly kind: "json" | "text" | "bytes"
+  readonly data: string | Uint8Array
+  readonly media_type: string | null
+}
+
+/** The event of a row and its payload. */
+export function eventOfRow(row: EventRow, payload: Payload): Event {
+  return {
+    id: row.id,
+    project: row.project_id,
+    type: row.type,
+    payload,
+    externalId: row.external_id,
+    source: row.source,
+    environment: row.environment,
+    app: row.app,
+    appId: row.app_id,
+    profileId: row.profile_id,
+    deviceId: row.device_id,
+    sourceRecord: row.source_record,
+    orderingKey: row.ordering_key,
+    historical: row.historical === 1,
+    cloud: row.cloud === null ? null : (JSON.parse(row.cloud) as CloudAttributes),
+    receivedAt: row.received_at,
+    occurredAt: row.occurred_at,
+    test: row.test === 1,
+  }
+}
+
+/** The payload of a row; part 0 stands for an event without data. Undefined where the row has gone. */
+export function payloadOfRow(part: number, row: PayloadRow | undefined): Payload | undefined {
+  if (part === 0) return { kind: "none" }
+  if (row === undefined) return undefined
+  switch (row.kind) {
+    case "json":
+      return { kind: "json", text: String(row.data) }
+    case "text":
+      return { kind: "text", text: String(row.data), mediaType: row.media_type ?? "text/plain" }
+    case "bytes":
+      return {
+        kind: "bytes",
+        bytes: typeof row.data === "string" ? Buffer.from(row.data) : row.data,
+        mediaType: row.media_type,
+      }
+  }
+}
+
+/** Selects a payload. The part's number is ours, never a user's. */
+export function selectPayload(part: number, event: number): Sql {
+  const table: Sql = { parts: [`payload_${part}`], values: [] }
+  return sql`select kind, data, media_type from ${table} where event_id = ${event}`
+}

@@ -1,0 +1,166 @@
+/** Accept on SQLite: an event, its payload, its own id and its deliveries, in the commit that is open. */
+import type { Event, Payload } from "../domain/event.ts"
+import type { EventId } from "../domain/id.ts"
+import type { Accepted, Arrival } from "./ledger.ts"
+import type { Commit } from "./sqlite-ledger.ts"
+
+const DAY_MS = 86_400_000
+
+/** Stores one arrival, or finds that it is a repeat of an earlier one. */
+export function acceptOne(commit: Commit, arrival: Arrival): Accepted {
+  const earlier = findEarlier(commit, arrival)
+  if (earlier !== undefined) return earlier
+  const { db, ids, parts, search, tallies } = commit
+  const { draft, project, receivedAt } = arrival
+  const id: EventId = ids.next()
+  const data = payloadColumns(draft.payload)
+  const bytes = data === undefined ? 0 : data.value.length
+  const part = data === undefined ? 0 : parts.partFor(arrival.payloadDays, commit.now, bytes)
+  const { targets } = arrival
+  db.statements
+    .text(insertEvent)
+    .run(
+      project,
+      id,
+      draft.type,
+      draft.source,
+      draft.externalId,
+      draft.environment,
+      arrival.appId,
+      draft.profileId,
+      draft.deviceId,
+      draft.sourceRecord,
+      draft.orderingKey,
+      draft.occurredAt ?? receivedAt,
+      receivedAt,
+      draft.historical ? 1 : 0,
+      arrival.test ? 1 : 0,
+      arrival.key,
+      draft.cloud === null ? null : JSON.stringify(draft.cloud),
+      part,
+      bytes,
+      receivedAt + arrival.payloadDays * DAY_MS,
+      targets.length === 0 ? "[]" : `[${targets.map(target => target.integration).join(",")}]`,
+      JSON.stringify(arrival.withheld),
+      arrival.red,
+      targets.length,
+    )
+  if (data !== undefined) {
+    db.statements
+      .text(`insert into payload_${part} (event_id, kind, data, media_type) values (?, ?, ?, ?)`)
+      .run(id, draft.payload.kind, data.value, data.mediaType)
+  }
+  rememberIds(commit, arrival, id)
+  if (draft.profileId !== null) search.add(project, "profile_id", draft.profileId, id, commit.now)
+  if (draft.deviceId !== null) search.add(project, "device_id", draft.deviceId, id, commit.now)
+  if (draft.sourceRecord !== null) search.add(project, "source_record", draft.sourceRecord, id, commit.now)
+  const insert = db.statements.text(insertDelivery)
+  for (const { integration, claim, ordered } of targets) {
+    const sending = claim !== null
+    insert.run(
+      integration,
+      id,
+      project,
+      sending ? "sending" : "pending",
+      sending ? null : "queued",
+      sending ? null : receivedAt,
+      claim,
+      ordered ? draft.orderingKey : null,
+      receivedAt,
+      receivedAt,
+    )
+  }
+  if (!arrival.test) countArrival(commit, arrival, bytes)
+  return { kind: "new", id, event: asEvent(arrival, id) }
+
+  function countArrival({ tallies: sheet }: Commit, { appId: app, key, withheld }: Arrival, size: number): void {
+    const { type, environment, source } = draft
+    sheet.ingest({ project, at: receivedAt, source, key, app, type, bytes: size, refused: false })
+    const delivery = { project, at: receivedAt, app, environment, type }
+    for (const target of targets) {
+      tallies.delivery({ ...delivery, integration: target.integration, outcome: "routed", reason: "" })
+    }
+    for (const [reason, integrations] of Object.entries(withheld)) {
+      for (const integration of integrations)
+        tallies.delivery({ ...delivery, integration, outcome: "withheld", reason })
+    }
+  }
+}
+
+/** The event as it stands after the commit, with its payload: what a lane that sends at once needs. */
+function asEvent(arrival: Arrival, id: EventId): Event {
+  const { draft, receivedAt } = arrival
+  return {
+    ...draft,
+    id,
+    project: arrival.project,
+    receivedAt,
+    occurredAt: draft.occurredAt ?? receivedAt,
+    appId: arrival.appId,
+    test: arrival.test,
+  }
+}
+
+function findEarlier({ db }: Commit, { project, draft, fingerprint, idempotencyKey }: Arrival): Accepted | undefined {
+  if (idempotencyKey !== null) {
+    const row = db.statements.text(selectIdempotency).get(project, idempotencyKey) as Earlier | undefined
+    if (row !== undefined) {
+      return { kind: row.fingerprint === fingerprint ? "repeat" : "conflict", id: row.event_id, by: "idempotency_key" }
+    }
+  }
+  if (draft.externalId !== null) {
+    const row = db.statements.text(selectOwnId).get(project, draft.externalId, draft.source) as Earlier | undefined
+    if (row !== undefined) {
+      return { kind: row.fingerprint === fingerprint ? "repeat" : "conflict", id: row.event_id, by: "id" }
+    }
+  }
+  return undefined
+}
+
+interface Earlier {
+  readonly event_id: number
+  readonly fingerprint: string
+}
+
+/** In the same commit as the event, so that an id can at no moment exist without it (API-52). */
+function rememberIds({ db, now }: Commit, arrival: Arrival, id: EventId): void {
+  const { project, draft, idempotencyKey } = arrival
+  const fingerprint = arrival.fingerprint ?? ""
+  if (draft.externalId !== null) {
+    db.statements.text(insertOwnId).run(project, draft.source, draft.externalId, id, fingerprint)
+  }
+  if (idempotencyKey !== null) {
+    db.statements.text(insertIdempotency).run(project, idempotencyKey, fingerprint, id, now)
+  }
+}
+
+function payloadColumns(payload: Payload): { value: string | Uint8Array; mediaType: string | null } | undefined {
+  switch (payload.kind) {
+    case "json":
+      return { value: payload.text, mediaType: null }
+    case "text":
+      return { value: payload.text, mediaType: payload.mediaType }
+    case "bytes":
+      return { value: payload.bytes, mediaType: payload.mediaType }
+    case "none":
+      return undefined
+  }
+}
+
+const insertEvent = `
+  insert into event (
+    project_id, id, type, source, external_id, environment, app_id, profile_id, device_id, source_record,
+    ordering_key, occurred_at, received_at, historical, test, key_id, cloud, payload_part, payload_bytes,
+    payload_expires_at, targets, withheld, n_red, n_open
+  ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+const insertDelivery = `
+  insert into delivery (
+    integration_id, event_id, project_id, status, reason, next_at, claim, ordering_key, created_at, updated_at
+  ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+const selectOwnId = "select event_id, fingerprint from own_id where project_id = ? and external_id = ? and source = ?"
+const insertOwnId = "insert into own_id (project_id, source, external_id, event_id, fingerprint) values (?, ?, ?, ?, ?)"
+const selectIdempotency = "select event_id, fingerprint from idempotency where project_id = ? and key = ?"
+const insertIdempotency =
+  "insert into idempotency (project_id, key, fingerprint, event_id, created_at) values (?, ?, ?, ?, ?)"

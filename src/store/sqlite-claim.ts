@@ -1,0 +1,100 @@
+/** Claim on SQLite: the oldest due deliveries of a lane, marked as being sent, in the commit that is open. */
+import type { Event } from "../domain/event.ts"
+import type { IntegrationId } from "../domain/id.ts"
+import type { Claim, Claimed } from "./ledger.ts"
+import { type EventRow, eventColumnNames, eventOfRow, type PayloadRow, payloadOfRow } from "./rows.ts"
+import type { SqliteDatabase } from "./sqlite.ts"
+import type { Commit } from "./sqlite-ledger.ts"
+
+interface DueRow {
+  readonly event_id: number
+  readonly project_id: number
+  readonly status: "pending" | "retrying" | "skipped"
+  readonly revision: number | null
+  readonly attempts: number
+  readonly schedule_attempts: number
+  readonly charged: number
+  readonly last_attempt_id: number | null
+  readonly created_at: number
+}
+
+/** Takes up to `room` deliveries of the lane that are due at `now`, oldest first. */
+export function claimDue(commit: Commit, lane: IntegrationId, fence: number, room: number, now: number): Claimed {
+  const { db } = commit
+  const rows = db.statements.text(selectDue).all(lane, now, room) as unknown as DueRow[]
+  const take = db.statements.text(markSending)
+  const claims = rows.map(row => {
+    take.run(fence, now, lane, row.event_id)
+    // Being tried again, the event is in processing again: its status follows in the same commit.
+    if (row.status !== "pending") db.statements.text(reopenEvent).run(row.project_id, row.event_id)
+    return claimOfRow(db, lane, fence, row)
+  })
+  const next = db.statements.text(selectNext).get(lane)?.next_at
+  return { claims, nextAt: typeof next === "number" ? next : null }
+}
+
+/** Claims under an older fencing number than this start's. Index delivery_sending (claim). */
+export function lostClaims({ db }: Commit, fence: number, limit: number): Claim[] {
+  const rows = db.statements.text(selectLost).all(fence, limit) as unknown as (DueRow & LostRow)[]
+  return rows.map(row => claimOfRow(db, row.integration_id, row.claim, row))
+}
+
+interface LostRow {
+  readonly integration_id: number
+  readonly claim: number
+}
+
+function claimOfRow(db: SqliteDatabase, lane: IntegrationId, claim: number, row: DueRow): Claim {
+  const { event, type, environment, app, test } = readEvent(db, row.project_id, row.event_id)
+  return {
+    delivery: { event: row.event_id, integration: lane },
+    claim,
+    event,
+    project: row.project_id,
+    revision: row.revision,
+    attempts: row.attempts,
+    scheduleAttempts: row.schedule_attempts,
+    charged: row.charged,
+    lastAttempt: row.last_attempt_id,
+    createdAt: row.created_at,
+    tally: { app, environment, type, test },
+  }
+}
+
+function readEvent(db: SqliteDatabase, project: number, id: number) {
+  const row = db.statements.text(selectEvent).get(project, id) as unknown as EventRow
+  const stored =
+    row.payload_part === 0 ? undefined : (db.statements.text(selectPayload(row.payload_part)).get(id) as unknown)
+  const payload = payloadOfRow(row.payload_part, stored as PayloadRow | undefined)
+  const event: Event | null = payload === undefined ? null : eventOfRow(row, payload)
+  return { event, type: row.type, environment: row.environment, app: row.app_id, test: row.test === 1 }
+}
+
+// Index delivery_due (integration_id, next_at, event_id).
+const selectDue = `
+  select event_id, project_id, status, revision, attempts, schedule_attempts, charged, last_attempt_id, created_at
+  from delivery
+  where integration_id = ? and next_at <= ?
+  order by next_at, event_id
+  limit ?`
+
+const selectNext = "select min(next_at) as next_at from delivery where integration_id = ? and next_at is not null"
+
+const selectLost = `
+  select integration_id, claim, event_id, project_id, status, revision, attempts, schedule_attempts, charged,
+    last_attempt_id, created_at
+  from delivery
+  where claim < ? and claim is not null
+  limit ?`
+
+const markSending = `
+  update delivery set status = 'sending', reason = null, next_at = null, claim = ?, updated_at = ?
+  where integration_id = ? and event_id = ?`
+
+const reopenEvent = "update event set n_retrying = n_retrying - 1, n_open = n_open + 1 where project_id = ? and id = ?"
+
+const selectEvent = `select ${eventColumnNames} from event e where e.project_id = ? and e.id = ?`
+
+function selectPayload(part: number): string {
+  return `select kind, data, media_type from payload_${part} where event_id = ?`
+}

@@ -1,0 +1,159 @@
+/**
+ * The ledger on SQLite. Everything that asks for a commit within one turn of the event loop shares it: a commit costs
+ * one fsync, whether it holds one event or three hundred.
+ */
+import type { Reason } from "../domain/delivery.ts"
+import type { DeliveryId, Ids, IntegrationId, ProjectId } from "../domain/id.ts"
+import { StoreUnavailable } from "./database.ts"
+import type { Accepted, Arrival, Claim, Claimed, Ledger, Settled, Settlement } from "./ledger.ts"
+import { type PartLimits, Parts } from "./parts.ts"
+import type { SearchIndex } from "./search.ts"
+import type { SqliteDatabase } from "./sqlite.ts"
+import { acceptOne } from "./sqlite-accept.ts"
+import { claimDue, lostClaims } from "./sqlite-claim.ts"
+import { endWaiting, retryOne } from "./sqlite-move.ts"
+import { settleOne } from "./sqlite-settle.ts"
+import { TallySheet } from "./tallies.ts"
+
+/** What the steps of a commit share. */
+export interface Commit {
+  readonly db: SqliteDatabase
+  readonly ids: Ids
+  readonly parts: Parts
+  readonly tallies: TallySheet
+  readonly search: SearchIndex
+  readonly now: number
+}
+
+/** A piece of work that waits for the next commit. */
+interface Waiting {
+  run(commit: Commit): void
+  /** Called after the commit is on disk. */
+  done(): void
+  failed(error: unknown): void
+}
+
+/** Told after every commit, for the metrics. */
+export interface CommitWatcher {
+  committed(works: number, durationMs: number): void
+}
+
+export interface SqliteLedgerOptions {
+  readonly db: SqliteDatabase
+  readonly ids: Ids
+  readonly search: SearchIndex
+  readonly now: () => number
+  /** This start's fencing number. */
+  readonly fence: number
+  readonly partLimits: PartLimits
+  readonly watcher?: CommitWatcher | undefined
+}
+
+export class SqliteLedger implements Ledger {
+  readonly #db: SqliteDatabase
+  readonly #ids: Ids
+  readonly #parts: Parts
+  readonly #search: SearchIndex
+  readonly #now: () => number
+  readonly #fence: number
+  readonly #watcher: CommitWatcher | undefined
+  #waiting: Waiting[] = []
+  #scheduled = false
+
+  constructor(options: SqliteLedgerOptions) {
+    this.#db = options.db
+    this.#ids = options.ids
+    this.#search = options.search
+    this.#now = options.now
+    this.#fence = options.fence
+    this.#parts = new Parts(options.db, options.partLimits)
+    this.#watcher = options.watcher
+  }
+
+  accept(arrivals: readonly Arrival[]): Promise<readonly Accepted[]> {
+    return this.#inNextCommit(commit => arrivals.map(arrival => acceptOne(commit, arrival)))
+  }
+
+  claim(lane: IntegrationId, fence: number, room: number, now: number): Promise<Claimed> {
+    return this.#inNextCommit(commit => claimDue(commit, lane, fence, room, now))
+  }
+
+  settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
+    return this.#inNextCommit(commit => settlements.map(settlement => settleOne(commit, settlement)))
+  }
+
+  endWaiting(lane: IntegrationId, reason: Reason, limit: number): Promise<number> {
+    return this.#inNextCommit(commit => endWaiting(commit, lane, reason, limit))
+  }
+
+  retry(delivery: DeliveryId, project: ProjectId): Promise<"due" | "sending" | "absent" | "payload_expired"> {
+    return this.#inNextCommit(commit => retryOne(commit, delivery, project))
+  }
+
+  lost(limit: number): Promise<readonly Claim[]> {
+    return this.#inNextCommit(commit => lostClaims(commit, this.#fence, limit))
+  }
+
+  /** How many pieces of work wait for the next commit. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  #inNextCommit<T>(work: (commit: Commit) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      let result: T
+      this.#waiting.push({
+        run: commit => {
+          result = work(commit)
+        },
+        done: () => resolve(result),
+        failed: reject,
+      })
+      if (!this.#scheduled) {
+        this.#scheduled = true
+        setImmediate(() => this.#flush())
+      }
+    })
+  }
+
+  #flush(): void {
+    if (this.#db.busy) {
+      void this.#db.idle().then(() => this.#flush())
+      return
+    }
+    this.#scheduled = false
+    const works = this.#waiting
+    this.#waiting = []
+    const error = this.#commit(works)
+    if (error === undefined) return
+    // One piece may have spoilt the commit for all: each on its own, so that only the bad one fails.
+    const alone = works.length > 1 && !(error instanceof StoreUnavailable)
+    for (const work of works) {
+      const failure = alone ? this.#commit([work]) : error
+      if (failure !== undefined) work.failed(failure)
+    }
+  }
+
+  /** Runs works in one commit; gives the error that undid it, or undefined. */
+  #commit(works: readonly Waiting[]): unknown {
+    const startedAt = performance.now()
+    const tallies = new TallySheet()
+    try {
+      this.#db.immediate(() => {
+        const [now, search] = [this.#now(), this.#search]
+        const commit = { db: this.#db, ids: this.#ids, parts: this.#parts, tallies, search, now }
+        for (const work of works) work.run(commit)
+        tallies.write(this.#db)
+        if (search.isDue(now)) search.write(this.#ids.last)
+      })
+    } catch (error) {
+      this.#parts.forget()
+      this.#search.rolledBack()
+      return error
+    }
+    this.#search.committed()
+    this.#watcher?.committed(works.length, performance.now() - startedAt)
+    for (const work of works) work.done()
+    return undefined
+  }
+}

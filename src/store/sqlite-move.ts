@@ -1,0 +1,112 @@
+/** Moves of deliveries that no attempt has caused: ended because their integration is off or gone, or retried by hand. */
+import type { Reason } from "../domain/delivery.ts"
+import type { DeliveryId, IntegrationId, ProjectId } from "../domain/id.ts"
+import { isRed } from "../domain/reason.ts"
+import type { Commit } from "./sqlite-ledger.ts"
+
+interface WaitingRow {
+  readonly event_id: number
+  readonly project_id: number
+  readonly status: "pending" | "retrying" | "skipped"
+}
+
+/** Fails up to `limit` waiting deliveries of a lane; gives how many there were. Index delivery_due. */
+export function endWaiting(commit: Commit, lane: IntegrationId, reason: Reason, limit: number): number {
+  const { db, tallies, now } = commit
+  const rows = db.statements.text(selectWaiting).all(lane, limit) as unknown as WaitingRow[]
+  const facts = JSON.stringify(reason.facts)
+  for (const row of rows) {
+    db.statements.text(failDelivery).run(reason.code, facts, now, lane, row.event_id)
+    const from = row.status === "pending" ? "n_open" : "n_retrying"
+    db.statements.text(moveCount(from, "n_failed")).run(row.project_id, row.event_id)
+    const event = db.statements.text(selectDimensions).get(row.project_id, row.event_id) as unknown as Dimensions
+    if (event.test === 1) continue
+    tallies.delivery({
+      project: row.project_id,
+      integration: lane,
+      at: now,
+      app: event.app_id,
+      environment: event.environment,
+      type: event.type,
+      outcome: "failed",
+      reason: reason.code,
+    })
+  }
+  return rows.length
+}
+
+/** Makes a delivery due now with its schedule anew, in any state but `sending`. */
+export function retryOne(
+  { db, now }: Commit,
+  delivery: DeliveryId,
+  project: ProjectId,
+): "due" | "sending" | "absent" | "payload_expired" {
+  const row = db.statements.text(selectState).get(delivery.integration, delivery.event, project) as unknown as
+    | StateRow
+    | undefined
+  if (row === undefined) return "absent"
+  if (row.status === "sending") return "sending"
+  if (row.payload_expires_at <= now) return "payload_expired"
+  db.statements.text(makeDue).run(now, now, delivery.integration, delivery.event)
+  const from = countOf(row)
+  if (from !== "n_open") db.statements.text(moveCount(from, "n_open")).run(project, delivery.event)
+  return "due"
+}
+
+type Count = "n_open" | "n_retrying" | "n_failed" | "n_delivered" | "n_red" | null
+
+interface StateRow {
+  readonly status: "pending" | "sending" | "delivered" | "retrying" | "failed" | "skipped" | "withheld"
+  readonly reason: Parameters<typeof isRed>[0] | null
+  readonly payload_expires_at: number
+}
+
+/** Which of the event's counts a delivery stands in; a grey withholding stands in none. */
+function countOf({ status, reason }: StateRow): Count {
+  switch (status) {
+    case "pending":
+    case "sending":
+      return "n_open"
+    case "retrying":
+    case "skipped":
+      return "n_retrying"
+    case "failed":
+      return "n_failed"
+    case "delivered":
+      return "n_delivered"
+    case "withheld":
+      return reason !== null && isRed(reason) ? "n_red" : null
+  }
+}
+
+function moveCount(from: Count, to: Exclude<Count, null>): string {
+  const less = from === null ? "" : `${from} = ${from} - 1, `
+  return `update event set ${less}${to} = ${to} + 1 where project_id = ? and id = ?`
+}
+
+interface Dimensions {
+  readonly app_id: number | null
+  readonly environment: string
+  readonly type: string
+  readonly test: number
+}
+
+const selectWaiting = `
+  select event_id, project_id, status from delivery
+  where integration_id = ? and next_at is not null order by next_at, event_id limit ?`
+
+const failDelivery = `
+  update delivery set status = 'failed', reason = ?, facts = ?, next_at = null, updated_at = ?
+  where integration_id = ? and event_id = ?`
+
+const selectDimensions = "select app_id, environment, type, test from event where project_id = ? and id = ?"
+
+const selectState = `
+  select d.status, d.reason, e.payload_expires_at
+  from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
+  where d.integration_id = ? and d.event_id = ? and d.project_id = ?`
+
+const makeDue = `
+  update delivery set status = 'pending', reason = 'queued', facts = null, next_at = ?, revision = null,
+    schedule_attempts = 0, charged = 0, updated_at = ?
+  where integration_id = ? and event_id = ?`

@@ -1,0 +1,165 @@
+/** Settle on SQLite: the attempt, always; the delivery's next state, where the claim still holds; in one commit. */
+import type { Next } from "../domain/delivery.ts"
+import { type AttemptId, formatId } from "../domain/id.ts"
+import { isRed } from "../domain/reason.ts"
+import type { Settled, Settlement } from "./ledger.ts"
+import type { Commit } from "./sqlite-ledger.ts"
+
+/** Bits of `attempt.flags`. */
+export const attemptFlags = { truncated: 1, incomplete: 2 } as const
+
+/** Records one attempt and moves its delivery on. */
+export function settleOne(commit: Commit, settlement: Settlement): Settled {
+  const attempt = settlement.attempt === null ? null : recordAttempt(commit, settlement, settlement.attempt)
+  const moved = moveOn(commit, settlement, attempt)
+  if (moved) {
+    count(commit, settlement)
+    if (settlement.next.status === "failed" && settlement.next.disable) switchOff(commit, settlement)
+  }
+  return { kind: moved ? "moved" : "lease-lost", attempt }
+}
+
+function recordAttempt(
+  { db, ids, parts, now }: Commit,
+  { claim, attemptReason, payloadDays }: Settlement,
+  attempt: NonNullable<Settlement["attempt"]>,
+): AttemptId {
+  const id: AttemptId = ids.next()
+  const { exchange } = attempt
+  const answer = exchange?.kind === "answered" ? exchange.answer : null
+  const broken = exchange?.kind === "broken" ? exchange : null
+  const timings = exchange?.timings
+  let part: number | null = null
+  if (exchange !== null) {
+    const requestHeaders = JSON.stringify(attempt.requestHeaders.map(h => [h.name, h.secret ? null : h.value]))
+    const responseHeaders = answer === null ? null : JSON.stringify(answer.headers)
+    const bytes = requestHeaders.length + (responseHeaders?.length ?? 0) + (answer?.body.length ?? 0)
+    part = parts.partFor(payloadDays, now, bytes + (attempt.requestBody?.length ?? 0))
+    db.statements
+      .text(`insert into exchange_${part} values (?, ?, ?, ?, ?)`)
+      .run(id, requestHeaders, attempt.requestBody, responseHeaders, answer === null ? null : answer.body)
+  }
+  db.statements
+    .text(insertAttempt)
+    .run(
+      id,
+      claim.project,
+      claim.delivery.integration,
+      claim.delivery.event,
+      attempt.number,
+      claim.lastAttempt,
+      attempt.startedAt,
+      attempt.outcome,
+      attemptReason?.code ?? null,
+      answer?.status ?? null,
+      broken?.class ?? null,
+      broken?.phase ?? null,
+      broken?.code ?? null,
+      broken?.message ?? null,
+      (answer?.truncated ? attemptFlags.truncated : 0) | (answer?.incomplete ? attemptFlags.incomplete : 0),
+      attempt.revision,
+      attempt.process,
+      attempt.url,
+      timings?.dnsMs ?? null,
+      timings?.connectMs ?? null,
+      timings?.tlsMs ?? null,
+      timings?.waitMs ?? null,
+      timings?.bodyMs ?? null,
+      timings?.totalMs ?? null,
+      part,
+    )
+  return id
+}
+
+function moveOn({ db, search, now }: Commit, settlement: Settlement, attempt: AttemptId | null): boolean {
+  const { claim, next } = settlement
+  const reason = next.status === "delivered" ? null : next.reason
+  const made = attempt === null ? 0 : 1
+  const charged = settlement.attempt !== null && (next.status !== "retrying" || next.charged) ? 1 : 0
+  const { changes } = db.statements
+    .text(moveDelivery)
+    .run(
+      next.status,
+      reason?.code ?? null,
+      reason === null ? null : JSON.stringify(reason.facts),
+      next.status === "retrying" ? Math.ceil(next.at) : null,
+      settlement.attempt?.revision ?? claim.revision,
+      claim.attempts + made,
+      claim.scheduleAttempts + made,
+      claim.charged + charged,
+      attempt ?? claim.lastAttempt,
+      settlement.recordId,
+      now,
+      claim.delivery.integration,
+      claim.delivery.event,
+      claim.claim,
+    )
+  if (changes === 0) return false
+  const { recordId } = settlement
+  if (recordId !== null) search.add(claim.project, "destination_record", recordId, claim.delivery.event, now)
+  const red = next.status === "withheld" && isRed(next.reason.code)
+  db.statements.text(red ? countRed : countOnEvent[next.status]).run(claim.project, claim.delivery.event)
+  return true
+}
+
+/** The other side asked to be left alone: in the same commit as the attempt that said so. */
+function switchOff({ db, ids, now }: Commit, { claim, next }: Settlement): void {
+  const { integration } = claim.delivery
+  const reason = next.status === "failed" ? next.reason.code : ""
+  const { changes } = db.statements.text(disableIntegration).run(reason, now, now, integration)
+  if (changes === 0) return
+  const facts = { reason, event: formatId("evt", claim.delivery.event) }
+  db.statements
+    .text(insertChange)
+    .run(
+      ids.next(),
+      claim.project,
+      now,
+      "integration.disabled",
+      formatId("int", integration),
+      reason,
+      JSON.stringify(facts),
+    )
+}
+
+function count({ tallies, now }: Commit, { claim, attempt, attemptReason, next }: Settlement): void {
+  const { app, environment, type, test } = claim.tally
+  if (test) return
+  const tally = { project: claim.project, integration: claim.delivery.integration, app, environment, type }
+  if (attempt !== null) {
+    const reason = attemptReason?.code ?? ""
+    tallies.delivery({ ...tally, at: attempt.startedAt, outcome: attempt.outcome, reason })
+  }
+  if (next.status !== "retrying") {
+    const reason = next.status === "delivered" ? "" : next.reason.code
+    tallies.delivery({ ...tally, at: now, outcome: next.status, reason })
+  }
+}
+
+const insertAttempt = `
+  insert into attempt (
+    id, project_id, integration_id, event_id, number, previous_id, started_at, outcome, reason, status, class, phase,
+    code, message, flags, revision, process, url, dns_ms, connect_ms, tls_ms, wait_ms, body_ms, total_ms, exchange_part
+  ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+const moveDelivery = `
+  update delivery set
+    status = ?, reason = ?, facts = ?, next_at = ?, claim = null, revision = ?, attempts = ?, schedule_attempts = ?,
+    charged = ?, last_attempt_id = ?, record_id = coalesce(?, record_id), updated_at = ?
+  where integration_id = ? and event_id = ? and claim = ?`
+
+/** A delivery that was being sent counted as open. */
+const countOnEvent: Record<Next["status"], string> = {
+  delivered: "update event set n_open = n_open - 1, n_delivered = n_delivered + 1 where project_id = ? and id = ?",
+  retrying: "update event set n_open = n_open - 1, n_retrying = n_retrying + 1 where project_id = ? and id = ?",
+  failed: "update event set n_open = n_open - 1, n_failed = n_failed + 1 where project_id = ? and id = ?",
+  withheld: "update event set n_open = n_open - 1 where project_id = ? and id = ?",
+}
+const countRed = "update event set n_open = n_open - 1, n_red = n_red + 1 where project_id = ? and id = ?"
+
+const disableIntegration = `
+  update integration set enabled = 0, disabled_by = 'waybill', disabled_reason = ?, disabled_at = ?, updated_at = ?
+  where id = ? and enabled = 1`
+
+const insertChange = `
+  insert into change (id, project_id, at, kind, subject, by_kind, by_id, facts) values (?, ?, ?, ?, ?, 'waybill', ?, ?)`

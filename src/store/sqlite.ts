@@ -1,0 +1,175 @@
+/**
+ * The embedded engine: one SQLite file, one connection that writes, reader connections in threads of their own.
+ * Commits are durable (`synchronous=FULL`) or the file is not opened at all (ND-30).
+ */
+import { DatabaseSync, type StatementSync } from "node:sqlite"
+import { type Database, type Sql, type SqlValue, StoreUnavailable, sql } from "./database.ts"
+
+/** SQLite's result codes that say "not now" rather than "wrong". */
+const SQLITE_FULL = 13
+const SQLITE_READONLY = 8
+const SQLITE_IOERR = 10
+const SQLITE_BUSY = 5
+const SQLITE_CANTOPEN = 14
+
+/** Opens a file for reading and writing, durable; throws where the file system does not let commits be durable. */
+export function openConnection(path: string): DatabaseSync {
+  const connection = new DatabaseSync(path, { timeout: 5_000 })
+  connection.exec("pragma journal_mode = wal")
+  connection.exec("pragma synchronous = full")
+  connection.exec("pragma cache_size = -65536")
+  connection.exec("pragma temp_store = memory")
+  connection.exec("pragma journal_size_limit = 67108864")
+  // 16 MiB of log between checkpoints: with the default of 4 MiB a full load checkpoints five times a second.
+  connection.exec("pragma wal_autocheckpoint = 4000")
+  assertDurable(connection)
+  return connection
+}
+
+/** Throws unless commits on this connection reach the disk before they return. */
+export function assertDurable(connection: DatabaseSync): void {
+  const mode = connection.prepare("pragma journal_mode").get()?.journal_mode
+  const synchronous = connection.prepare("pragma synchronous").get()?.synchronous
+  if (mode !== "wal" || synchronous !== 2) {
+    throw new Error(
+      `SQLite is not durable here: journal_mode=${mode}, synchronous=${synchronous}, not wal and 2 (FULL).`,
+    )
+  }
+}
+
+/** Prepared statements of one connection, by their text. */
+export class Statements {
+  readonly #connection: DatabaseSync
+  readonly #byText = new Map<string, StatementSync>()
+  readonly #byParts = new WeakMap<readonly string[], StatementSync>()
+
+  constructor(connection: DatabaseSync) {
+    this.#connection = connection
+  }
+
+  of(statement: Sql): StatementSync {
+    let prepared = this.#byParts.get(statement.parts)
+    if (prepared === undefined) {
+      prepared = this.text(statement.parts.join("?"))
+      this.#byParts.set(statement.parts, prepared)
+    }
+    return prepared
+  }
+
+  text(text: string): StatementSync {
+    let prepared = this.#byText.get(text)
+    if (prepared === undefined) {
+      // Statements with lists of values are many; the oldest go first.
+      if (this.#byText.size >= 500) this.#byText.delete(this.#byText.keys().next().value ?? "")
+      prepared = this.#connection.prepare(text)
+      this.#byText.set(text, prepared)
+    }
+    return prepared
+  }
+}
+
+/** The writing connection. Transactions take turns, so that no statement joins somebody else's. */
+export class SqliteDatabase implements Database {
+  readonly connection: DatabaseSync
+  readonly statements: Statements
+  readonly skipLocked: Sql = sql``
+  #turn: Promise<unknown> = Promise.resolve()
+  #busy = false
+
+  constructor(connection: DatabaseSync) {
+    this.connection = connection
+    this.statements = new Statements(connection)
+  }
+
+  query<Row extends object>(statement: Sql): Promise<Row[]> {
+    return this.#inTurn(async () => this.#run<Row>(statement))
+  }
+
+  transaction<T>(work: (tx: Database) => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      this.connection.exec("begin immediate")
+      try {
+        const tx: Database = {
+          query: async statement => this.#run(statement),
+          transaction: inner => inner(tx),
+          skipLocked: this.skipLocked,
+          close: async () => undefined,
+        }
+        const result = await work(tx)
+        this.connection.exec("commit")
+        return result
+      } catch (error) {
+        this.rollback()
+        throw asUnavailable(error)
+      }
+    })
+  }
+
+  /** True while an asynchronous transaction is open: a synchronous one has to wait for `idle`. */
+  get busy(): boolean {
+    return this.#busy
+  }
+
+  /** Resolves when all transactions that have begun or wait for their turn are over. */
+  async idle(): Promise<void> {
+    while (this.#busy) await this.#turn
+  }
+
+  /** Runs `work` in a transaction that cannot be interrupted; call it only when not `busy`. */
+  immediate<T>(work: () => T): T {
+    this.connection.exec("begin immediate")
+    try {
+      const result = work()
+      this.connection.exec("commit")
+      return result
+    } catch (error) {
+      this.rollback()
+      throw asUnavailable(error)
+    }
+  }
+
+  rollback(): void {
+    // SQLite has rolled back by itself after some errors, a full disk among them.
+    if (this.connection.isTransaction) this.connection.exec("rollback")
+  }
+
+  async close(): Promise<void> {
+    await this.idle()
+    this.connection.close()
+  }
+
+  #run<Row extends object>(statement: Sql): Row[] {
+    return this.statements.of(statement).all(...(statement.values as SqlValue[])) as Row[]
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    this.#busy = true
+    const result = this.#turn.then(work)
+    const settled = result.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.#turn = settled
+    void settled.then(() => {
+      if (this.#turn === settled) this.#busy = false
+    })
+    return result
+  }
+}
+
+/** Turns SQLite's "not now" errors into StoreUnavailable; anything else is a bug and stays as it is. */
+export function asUnavailable(error: unknown): unknown {
+  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return error
+  switch (error.errcode & 0xff) {
+    case SQLITE_FULL:
+      return new StoreUnavailable("full", error)
+    case SQLITE_READONLY:
+      return new StoreUnavailable("read_only", error)
+    case SQLITE_IOERR:
+    case SQLITE_BUSY:
+    case SQLITE_CANTOPEN:
+      return new StoreUnavailable("unavailable", error)
+    default:
+      return error
+  }
+}

@@ -1,0 +1,180 @@
+/** Opens everything durable: the embedded database in a data folder, its readers, its ledger and the sealing key. */
+import { randomBytes } from "node:crypto"
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { backup, DatabaseSync } from "node:sqlite"
+import { Ids } from "../domain/id.ts"
+import type { Database } from "./database.ts"
+import { currentVersion, migrate, versionInFile, versionOf } from "./migrate.ts"
+import { takeOwnership } from "./owner.ts"
+import { type Reader, ReaderThread } from "./reader.ts"
+import { Seal } from "./seal.ts"
+import { SearchIndex } from "./search.ts"
+import { openConnection, SqliteDatabase } from "./sqlite.ts"
+import { type CommitWatcher, SqliteLedger } from "./sqlite-ledger.ts"
+
+export interface StoreOptions {
+  readonly dataDir: string
+  /** 32 bytes; undefined: the key file in the data folder, made at the first start. */
+  readonly sealingKey: Uint8Array | undefined
+  readonly now: () => number
+  readonly watcher?: CommitWatcher
+}
+
+export interface Store {
+  /** Writes, and the reads that belong to them. */
+  readonly db: Database
+  /** Everything that people ask. */
+  readonly reads: Reader
+  readonly ledger: SqliteLedger
+  readonly ids: Ids
+  readonly seal: Seal
+  readonly now: () => number
+  /** The fencing number of this start: greater than that of any start before. */
+  readonly fence: number
+  /** The database's own file. */
+  readonly path: string
+  readonly sqlite: SqliteDatabase
+  close(): Promise<void>
+}
+
+/** A reason why a store cannot be opened, in a sentence for the operator. Nothing was changed on disk. */
+export class StoreFault extends Error {}
+
+/** Rows and bytes after which a part of payloads is closed: dropping one takes about 40 ms. */
+const partLimits = { rows: 100_000, bytes: 134_217_728 }
+
+/** Opens the store of a data folder, making both where they do not exist; throws StoreFault. */
+export function openStore(options: StoreOptions): Store {
+  const { dataDir, now } = options
+  const path = `${dataDir}/waybill.db`
+  if (existsSync(path)) checkVersion(path, versionInFile(path))
+  makeFolder(dataDir)
+  const ownership = takeOwnership(dataDir)
+  if (ownership === null) {
+    throw new StoreFault(
+      `The data folder ${dataDir} belongs to a Waybill that is running. Stop it, or name another folder with WAYBILL_DATA_DIR.`,
+    )
+  }
+  try {
+    const seal = openSeal(options, path)
+    const connection = openConnection(path)
+    // Once more: after a kill the file's header may lag behind what its log holds.
+    checkVersion(path, versionOf(connection))
+    migrate(connection)
+    const sqlite = new SqliteDatabase(connection)
+    rememberSeal(connection, seal)
+    const ids = new Ids(now, greatestId(connection))
+    const search = new SearchIndex(sqlite)
+    search.catchUp(now())
+    const reads = new ReaderThread(path)
+    const fence = nextFence(connection)
+    const ledger = new SqliteLedger({ db: sqlite, ids, search, now, fence, partLimits, watcher: options.watcher })
+    return {
+      db: sqlite,
+      reads,
+      ledger,
+      ids,
+      seal,
+      now,
+      fence,
+      path,
+      sqlite,
+      close: async () => {
+        await reads.close()
+        await sqlite.close()
+        ownership.release()
+      },
+    }
+  } catch (error) {
+    ownership.release()
+    throw error
+  }
+}
+
+/** Copies a database while it is in use, page by page, by SQLite's own backup; gives the number of pages. */
+export async function backUp(source: string, target: string): Promise<number> {
+  const connection = new DatabaseSync(source, { readOnly: true })
+  try {
+    return await backup(connection, target)
+  } finally {
+    connection.close()
+  }
+}
+
+function makeFolder(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true })
+    accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown"
+    throw new StoreFault(
+      `The data folder ${dataDir} cannot be written (${code}). Give it to this user, or name another with WAYBILL_DATA_DIR.`,
+    )
+  }
+}
+
+function checkVersion(path: string, version: number): void {
+  if (version > currentVersion) {
+    throw new StoreFault(
+      `${path} was made by a newer Waybill (schema ${version}, this program knows ${currentVersion}). Start that version.`,
+    )
+  }
+}
+
+function openSeal(options: StoreOptions, path: string): Seal {
+  const file = `${options.dataDir}/secret.key`
+  const known = existsSync(path) ? sealFingerprint(path) : undefined
+  if (options.sealingKey === undefined && !existsSync(file)) {
+    if (known !== undefined) {
+      throw new StoreFault(
+        `The key that seals the secrets in ${path} is missing: put ${file} back, or set WAYBILL_SECRET_KEY to it.`,
+      )
+    }
+    writeFileSync(file, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600, flag: "wx" })
+    chmodSync(file, 0o600)
+  }
+  const key = options.sealingKey ?? Buffer.from(readFileSync(file, "utf8").trim(), "base64")
+  if (key.length !== 32) throw new StoreFault(`${file} does not hold a key of 32 bytes as base64.`)
+  const seal = new Seal(key)
+  if (known !== undefined && known !== seal.fingerprint) {
+    throw new StoreFault(
+      `The secrets in ${path} were sealed with another key. Set WAYBILL_SECRET_KEY to that one, or put back the old ${file}.`,
+    )
+  }
+  return seal
+}
+
+function sealFingerprint(path: string): string | undefined {
+  const connection = new DatabaseSync(path, { readOnly: true })
+  try {
+    if (versionOf(connection) === 0) return undefined
+    const row = connection.prepare("select value from meta where key = 'seal'").get()
+    return row === undefined ? undefined : String(row.value)
+  } finally {
+    connection.close()
+  }
+}
+
+function rememberSeal(connection: DatabaseSync, seal: Seal): void {
+  connection.prepare("insert into meta (key, value) values ('seal', ?) on conflict do nothing").run(seal.fingerprint)
+}
+
+function greatestId(connection: DatabaseSync): number {
+  const tables = ["attempt", "change", "rejection", "integration", "api_key", "project", "app", "job"]
+  const own = tables.map(table => connection.prepare(`select coalesce(max(id), 0) as id from ${table}`).get()?.id)
+  // Events stand under their project: one look at the end of each.
+  const events = connection
+    .prepare("select coalesce(max((select max(id) from event e where e.project_id = p.id)), 0) as id from project p")
+    .get()?.id
+  return Math.max(...[...own, events].map(Number))
+}
+
+function nextFence(connection: DatabaseSync): number {
+  const row = connection
+    .prepare(
+      `insert into meta (key, value) values ('fence', '1')
+       on conflict do update set value = cast(cast(value as integer) + 1 as text) returning value`,
+    )
+    .get()
+  return Number(row?.value)
+}

@@ -1,0 +1,98 @@
+/** Counts by hour: gathered while a commit is made, written with it. */
+import type { SqliteDatabase } from "./sqlite.ts"
+
+const HOUR_MS = 3_600_000
+
+/** The start of the UTC hour of a time, in ms: the bucket that a count belongs to. */
+export function hourOf(timeMs: number): number {
+  return timeMs - (timeMs % HOUR_MS)
+}
+
+/** What is counted of deliveries. `routed`, `delivered`, `failed` and `withheld` count deliveries, the rest attempts. */
+export type TallyOutcome =
+  | "routed"
+  | "delivered"
+  | "failed"
+  | "withheld"
+  | "success"
+  | "error"
+  | "interrupted"
+  | "sender_fault"
+  | "skipped"
+
+export interface DeliveryTally {
+  readonly project: number
+  readonly integration: number
+  readonly at: number
+  readonly app: number | null
+  readonly environment: string
+  readonly type: string
+  readonly outcome: TallyOutcome
+  readonly reason: string
+}
+
+export interface IngestTally {
+  readonly project: number
+  readonly at: number
+  readonly source: string
+  readonly key: number | null
+  readonly app: number | null
+  readonly type: string
+  readonly bytes: number
+  readonly refused: boolean
+}
+
+/** Sums of one commit: a hundred events of one type cost one row written, not a hundred. */
+export class TallySheet {
+  readonly #deliveries = new Map<string, { tally: DeliveryTally; count: number }>()
+  readonly #ingest = new Map<string, { tally: IngestTally; events: number; bytes: number; refused: number }>()
+
+  delivery(tally: DeliveryTally): void {
+    const { integration, at, app, environment, type, outcome, reason } = tally
+    const key = `${integration}|${hourOf(at)}|${app}|${environment}|${outcome}|${reason}|${type}`
+    const entry = this.#deliveries.get(key)
+    if (entry === undefined) this.#deliveries.set(key, { tally, count: 1 })
+    else entry.count++
+  }
+
+  ingest(tally: IngestTally): void {
+    const key = `${tally.project}|${hourOf(tally.at)}|${tally.key}|${tally.app}|${tally.type}|${tally.source}`
+    let entry = this.#ingest.get(key)
+    if (entry === undefined) {
+      entry = { tally, events: 0, bytes: 0, refused: 0 }
+      this.#ingest.set(key, entry)
+    }
+    if (tally.refused) entry.refused++
+    else entry.events++
+    entry.bytes += tally.bytes
+  }
+
+  /** Adds the sums to the tables, inside the transaction that is open on `db`. */
+  write(db: SqliteDatabase): void {
+    if (this.#deliveries.size > 0) {
+      const add = db.statements.text(addDeliveries)
+      for (const { tally, count } of this.#deliveries.values()) {
+        const { project, integration, at, app, environment, type, outcome, reason } = tally
+        add.run(project, integration, hourOf(at), app ?? 0, environment, type, outcome, reason, count)
+      }
+    }
+    if (this.#ingest.size > 0) {
+      const add = db.statements.text(addIngest)
+      for (const { tally, events, bytes, refused } of this.#ingest.values()) {
+        const { project, at, source, key, app, type } = tally
+        add.run(project, hourOf(at), source, key ?? 0, app ?? 0, type, events, bytes, refused)
+      }
+    }
+  }
+}
+
+const addDeliveries = `
+  insert into delivery_tally (project_id, integration_id, hour, app_id, environment, type, outcome, reason, count)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+  on conflict do update set count = count + excluded.count`
+
+const addIngest = `
+  insert into ingest_tally (project_id, hour, source, key_id, app_id, type, events, bytes, refused)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+  on conflict do update set
+    events = events + excluded.events, bytes = bytes + excluded.bytes, refused = refused + excluded.refused`

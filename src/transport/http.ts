@@ -1,0 +1,181 @@
+/**
+ * Carries a built request to the other side and reports what came of it. The only outbound sockets of Waybill: nothing
+ * is followed, nothing decompressed, no proxy of the environment obeyed, and no address dialled that was not judged.
+ */
+import { networkInterfaces } from "node:os"
+import type { ErrorClass, Exchange, Header, OutboundRequest, Phase, Timings } from "../domain/exchange.ts"
+import { ownCodes } from "./classify.ts"
+import type { BlockedDetail, Road } from "./connect.ts"
+import { type Destination, type EgressRules, judgeUrl, type UrlFault } from "./guard.ts"
+import { Pool } from "./pool.ts"
+import { CachingResolver, NetworkResolver, type Resolver } from "./resolve.ts"
+import { Sending, type SendLimits } from "./sending.ts"
+import { SessionCache } from "./tls.ts"
+import { toWire, type WireRequest } from "./wire.ts"
+
+export type { BlockedDetail, SendLimits }
+
+export interface TransportOptions {
+  readonly rules: EgressRules
+  /** The wall clock in ms, for the signature's timestamp. Durations use the monotonic clock. */
+  readonly now: () => number
+  /** Sent where a request names no `User-Agent`: `Waybill/0.1.0`. */
+  readonly userAgent?: string
+  /** Asked for each connection; by default the DNS and the system, with a cache. */
+  readonly resolver?: Resolver
+  /** For TCP and TLS together, within the deadline of the request. */
+  readonly connectTimeoutMs?: number
+  /** Told of each target that was refused, with the address that tenants are not told. */
+  readonly onBlocked?: (detail: BlockedDetail) => void
+}
+
+/** A URL that has been judged and taken apart, so that the next request to it is not. */
+interface Target {
+  readonly destination: Destination
+  readonly path: string
+  readonly host: Header
+}
+
+interface Refusal {
+  readonly phase: Phase
+  readonly class: ErrorClass
+  readonly code: string
+  readonly message: string
+}
+
+const CONNECT_TIMEOUT_MS = 5_000
+const MAX_TARGETS = 4_096
+
+/** A URL that can be no request at all, as against one that leads where Waybill does not go. */
+const malformed: ReadonlySet<UrlFault> = new Set(["malformed", "scheme", "userinfo"])
+
+const stopping: Refusal = {
+  phase: "connect",
+  class: "SENDER_FAULT",
+  code: ownCodes.closed,
+  message: "Waybill itself could not send: it is stopping.",
+}
+
+const nothingHappened: Omit<Timings, "totalMs"> = {
+  dnsMs: null,
+  connectMs: null,
+  tlsMs: null,
+  waitMs: null,
+  bodyMs: null,
+}
+
+export class Transport {
+  readonly #road: Road
+  readonly #now: () => number
+  readonly #userAgent: Header | null
+  readonly #targets = new Map<string, Target>()
+  readonly #pools = new Map<string, Pool>()
+  #closed = false
+  #underWay = 0
+  #onQuiet: (() => void) | null = null
+
+  constructor(options: TransportOptions) {
+    this.#now = options.now
+    this.#userAgent = options.userAgent === undefined ? null : { name: "user-agent", value: options.userAgent }
+    this.#road = {
+      rules: options.rules,
+      resolver: options.resolver ?? new CachingResolver(new NetworkResolver(), () => performance.now()),
+      connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      onBlocked: options.onBlocked ?? (() => {}),
+      sessions: new SessionCache(),
+    }
+  }
+
+  /**
+   * Sends one request and says what came of it; never rejects. Ends when the answer's body has ended, is longer than
+   * what is kept, is cut off, or the deadline is reached. `sentHeaders` is what was to go out where no connection came
+   * about, and empty where the target was refused.
+   */
+  send(request: OutboundRequest, limits: SendLimits): Promise<Exchange> {
+    if (this.#closed) return refuse(stopping)
+    const target = this.#targets.get(request.url) ?? this.#aim(request.url)
+    if ("class" in target) return refuse(target)
+    const wire = this.#wire(request, target.host)
+    if (wire.kind === "invalid") {
+      const message = `No valid request can be formed: ${wire.message}.`
+      return refuse({ phase: "send", class: "CONFIG_INVALID", code: "UND_ERR_INVALID_ARG", message })
+    }
+    this.#underWay++
+    return new Promise(resolve => {
+      const pool = this.#poolOf(target.destination)
+      const parcel = { method: request.method, path: target.path, host: target.host.value, wire, limits }
+      const report = (exchange: Exchange): void => {
+        resolve(exchange)
+        if (--this.#underWay === 0) this.#onQuiet?.()
+      }
+      pool.place(new Sending(parcel, pool, isOffline, report))
+    })
+  }
+
+  /** Takes no more, waits for what is under way up to `graceMs`, then ends it as the sender's fault. */
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true
+    for (const pool of [...this.#pools.values()]) pool.closeIdle()
+    if (this.#underWay > 0) await this.#quiet(graceMs)
+    for (const pool of [...this.#pools.values()]) pool.closeAll()
+  }
+
+  #quiet(graceMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, graceMs)
+      this.#onQuiet = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  #aim(url: string): Target | Refusal {
+    const judged = judgeUrl(url, this.#road.rules)
+    if (judged.kind === "refused") {
+      const { message } = judged
+      if (malformed.has(judged.fault)) {
+        return { phase: "send", class: "CONFIG_INVALID", code: "ERR_INVALID_URL", message }
+      }
+      this.#tellBlocked(url, judged.fault)
+      return { phase: "dns", class: "EGRESS_BLOCKED", code: ownCodes.blocked, message }
+    }
+    const { destination, url: parts } = judged
+    const target = { destination, path: parts.pathname + parts.search, host: { name: "host", value: parts.host } }
+    // Templates can make a URL for each event: forgetting all at once keeps this a plain map.
+    if (this.#targets.size >= MAX_TARGETS) this.#targets.clear()
+    this.#targets.set(url, target)
+    return target
+  }
+
+  #tellBlocked(text: string, fault: UrlFault): void {
+    const url = URL.parse(text)
+    if (url !== null) this.#road.onBlocked({ origin: url.origin, address: url.hostname, use: fault, phase: "dns" })
+  }
+
+  #wire(request: OutboundRequest, host: Header): WireRequest {
+    try {
+      return toWire(request, host, this.#userAgent, this.#now())
+    } catch (error) {
+      return { kind: "invalid", message: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  #poolOf(destination: Destination): Pool {
+    const known = this.#pools.get(destination.origin)
+    if (known !== undefined) return known
+    const pool = new Pool(destination, this.#road, () => this.#pools.delete(destination.origin))
+    this.#pools.set(destination.origin, pool)
+    return pool
+  }
+}
+
+function refuse(refusal: Refusal): Promise<Exchange> {
+  const timings = { ...nothingHappened, totalMs: 0 }
+  return Promise.resolve({ kind: "broken", sentHeaders: [], timings, resent: false, ...refusal })
+}
+
+/** Whether this machine has no address beyond loopback: then it is not the other side's fault that nothing is reached. */
+function isOffline(): boolean {
+  return Object.values(networkInterfaces()).every(addresses => addresses?.every(address => address.internal) ?? true)
+}

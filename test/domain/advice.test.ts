@@ -1,0 +1,271 @@
+/**
+ * The advice that Waybill owes its users, piece by piece: what its documentation lists, and what the documents of the
+ * systems whose work it does say of the same cases. Here in our words, and found in the texts.
+ */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import type { Facts } from "../../src/domain/delivery.ts"
+import { describeReason, type ReasonCode } from "../../src/domain/reason.ts"
+
+function wordsOf(code: ReasonCode, facts: Facts): string {
+  const { title, what, causes, advice } = describeReason({ code, facts }, { status: "failed", nextAt: null })
+  return [title, what, causes, advice].join(" · ")
+}
+
+const advice: readonly (readonly [piece: string, code: ReasonCode, facts: Facts, found: RegExp])[] = [
+  [
+    "400 is bad syntax, a simple error of format",
+    "rejected",
+    { status: 400 },
+    /bad syntax.*simple mistake in the format/i,
+  ],
+  [
+    "400: compare the body with what is documented",
+    "rejected",
+    { status: 400 },
+    /Compare the body .* with what the endpoint documents/,
+  ],
+  ["400: fixed values in place of variables", "rejected", { status: 400 }, /fixed values in place of variables/],
+  ["400: try a neutral endpoint", "rejected", { status: 400 }, /neutral endpoint such as waybill listen/],
+  ["400: names the field if the answer does", "rejected", { status: 400, field: "email" }, /names the field email/],
+  [
+    "401: token wrong, expired or in the wrong header",
+    "rejected",
+    { status: 401 },
+    /wrong, has expired, .*in the wrong header/,
+  ],
+  ["401: access was revoked", "rejected", { status: 401 }, /revoked/],
+  ["401: the value is sent exactly as typed", "rejected", { status: 401 }, /exactly as typed/],
+  [
+    "401: when it last changed here",
+    "rejected",
+    { status: 401, credentials_changed_at: 0 },
+    /here last changed at 1970-01-01/,
+  ],
+  [
+    "401: where to see when it last changed",
+    "rejected",
+    { status: 401 },
+    /revisions show when the credentials last changed/,
+  ],
+  [
+    "403: token wrong, expired or in the wrong header",
+    "rejected",
+    { status: 403 },
+    /wrong, has expired, .*in the wrong header/,
+  ],
+  [
+    "403: when it last changed here",
+    "rejected",
+    { status: 403, credentials_changed_at: 0 },
+    /here last changed at 1970-01-01/,
+  ],
+  ["404: a typo, or the address moved", "rejected", { status: 404 }, /typo in the URL, or the address has moved/],
+  [
+    "404: a new version of the API, a changed infrastructure",
+    "rejected",
+    { status: 404 },
+    /version of the API, a changed infrastructure/,
+  ],
+  ["405: wrong address", "rejected", { status: 405 }, /wrong address/],
+  ["409: the record exists already", "rejected", { status: 409 }, /has this record already/],
+  ["410: given up for good", "rejected", { status: 410 }, /given up for good/],
+  ["413: too large", "rejected", { status: 413 }, /too large/],
+  [
+    "415: the endpoint has to take application/json",
+    "rejected",
+    { status: 415 },
+    /take Content-Type application\/json/,
+  ],
+  ["422: validation or a missing field", "rejected", { status: 422 }, /Validation failed.*required field is missing/],
+  [
+    "422: names the field if the answer does",
+    "rejected",
+    { status: 422, field: "email" },
+    /the field email.*The field email is missing/,
+  ],
+  ["other 4xx: URL or keys wrong", "rejected", { status: 418 }, /its URL or a key/],
+  [
+    "other 4xx: the receiving server cannot accept the event",
+    "rejected",
+    { status: 418 },
+    /receiving server is not set up to accept/,
+  ],
+  [
+    "other 4xx: go through the set-up again",
+    "rejected",
+    { status: 418 },
+    /set-up again beside the endpoint's documentation/,
+  ],
+  ["to refuse an event for good, answer 400–404", "rejected", { status: 422 }, /refuse an event for good, .*400–404/],
+  [
+    "to refuse an event for good, what this policy stops at",
+    "server_error",
+    { status: 500, stop: "400-404" },
+    /refuse an event for good, .*\(400-404\)/,
+  ],
+  ["429: raise the limit there", "rate_limited", { status: 429 }, /Raise the limit there/],
+  ["429: or set max_per_second here", "rate_limited", { status: 429 }, /or set max_per_second here/],
+  ["429: Retry-After is obeyed", "rate_limited", { status: 429 }, /Retry-After is obeyed/],
+  ["5xx: down or overloaded", "server_error", { status: 500 }, /down or overloaded/],
+  ["5xx: send it a plain request", "server_error", { status: 599 }, /send it a plain request/],
+  ["5xx: look at the server's health", "server_error", { status: 502 }, /server's health/],
+  ["5xx: is there an outage of the platform", "server_error", { status: 503 }, /status page/],
+  ["504: answer first, work later", "server_error", { status: 504 }, /answer 2xx first and do the work later/],
+  ["408", "server_error", { status: 408 }, /did not get the whole request in time/],
+  ["425", "server_error", { status: 425 }, /a little later/],
+  [
+    "3xx: the Location is shown",
+    "unexpected_status",
+    { status: 301, location: "https://n.example/" },
+    /redirect to https:\/\/n\.example\//,
+  ],
+  ["3xx: redirects are never followed", "unexpected_status", { status: 301 }, /never followed/],
+  ["3xx can be made a success, as 200–399 is elsewhere", "unexpected_status", { status: 301 }, /200–399/],
+  ["1xx that stays alone", "unexpected_status", { status: 101 }, /announces an answer, and then gave none/],
+  ["2xx outside the success range", "unexpected_status", { status: 204, success: "200" }, /\(it does 200\)/],
+  ["ETIMEDOUT, ESOCKETTIMEDOUT: overloaded", "timeout_response", {}, /overloaded with requests/],
+  ["time-outs: or it works before it answers", "timeout_response", {}, /does its work before it answers/],
+  [
+    "time-outs: answer 2xx first, work later, within the limit",
+    "timeout_response",
+    { limit_ms: 20_000 },
+    /Answer 2xx first and work later.*within the limit of 20 s/,
+  ],
+  ["time-outs: only basic validation before the answer", "timeout_response", {}, /check no more than the form/],
+  [
+    "ESOCKETTIMEDOUT: connection accepted, data not answered",
+    "timeout_response",
+    {},
+    /accepted the connection but did not answer.*ESOCKETTIMEDOUT/,
+  ],
+  ["ETIMEDOUT: acknowledged, not answered in time", "timeout_body", {}, /began to answer.*not complete.*ETIMEDOUT/],
+  [
+    "ETIMEDOUT: answer first, work later",
+    "timeout_body",
+    { limit_ms: 20_000 },
+    /Answer 2xx first and work later.*within the limit of 20 s/,
+  ],
+  ["ETIMEDOUT while connecting", "timeout_connect", {}, /No connection.*ETIMEDOUT/],
+  ["ETIMEDOUT while connecting: overloaded", "timeout_connect", {}, /overloaded/],
+  ["read ECONNRESET: closed abruptly", "connection_reset", {}, /closed the connection abruptly.*read ECONNRESET/],
+  ["reset: a protocol mismatch", "connection_reset", {}, /protocol mismatch/],
+  ["reset: the server's own idle time-out", "connection_reset", {}, /server's own idle time-out/],
+  ["reset: known of Node.js and Azure", "connection_reset", {}, /known of Node\.js and Azure/],
+  ["refused", "connection_refused", {}, /Nothing listens on that port/],
+  ["network error: no internet connection", "network_error", {}, /No internet connection/],
+  [
+    "network error: restore it, the event is sent again",
+    "network_error",
+    {},
+    /Restore the connection\..*sends the event again by itself/,
+  ],
+  ["DNS: no such name", "dns_failed", { class: "DNS_NOT_FOUND" }, /no such name in DNS/],
+  ["DNS: name server gave no answer", "dns_failed", { class: "DNS_TEMPORARY" }, /No name server could say/],
+  ["TLS: self-signed or chain not complete", "tls_failed", { class: "TLS_UNTRUSTED" }, /self-signed/],
+  ["TLS: expired", "tls_failed", { class: "TLS_EXPIRED" }, /has expired/],
+  ["TLS: wrong name", "tls_failed", { class: "TLS_NAME_MISMATCH" }, /not for/],
+  ["TLS: plain text on the port", "tls_failed", { class: "TLS_ERROR" }, /port does not speak TLS/],
+  [
+    "expired: excluded because older than the profile",
+    "event_expired",
+    {},
+    /older than its profile.*excludes historical events/,
+  ],
+  [
+    "expired: old transactions came in through a receipt check",
+    "event_expired",
+    {},
+    /Old transactions came in through a receipt check/,
+  ],
+  ["expired: keeps reports from counting twice", "event_expired", {}, /counting them twice/],
+  ["expired: the option that does it", "event_expired", {}, /exclude_historical/],
+  [
+    "missing credentials: fill them in",
+    "missing_credentials",
+    { field: "api_key", environment: "sandbox" },
+    /The credential api_key is not set for sandbox\..*Fill it in/,
+  ],
+  ["missing credentials: set for the other environment only", "missing_credentials", {}, /other environment/],
+  ["missing data: the SDK is not set up to hand the id over", "missing_data", {}, /SDK is not set up/],
+  [
+    "missing data: attribution, and a profile newer than the configuration",
+    "missing_data",
+    {},
+    /has attribution and is newer than their configuration/,
+  ],
+  [
+    "missing data: names it",
+    "missing_data",
+    { field: "amplitude_device_id", subject: "profile" },
+    /The profile lacks amplitude_device_id/,
+  ],
+  [
+    "missing data: set it before events happen, see the documentation",
+    "missing_data",
+    {},
+    /documentation.*before its events happen/,
+  ],
+  [
+    "type off: switch it on, with a name, and save",
+    "type_disabled",
+    { type: "trial_started" },
+    /the type trial_started are switched off.*switch the type on.*name that is not blank, and save/,
+  ],
+  ["type never sent to this integration", "type_unsupported", {}, /never sends events of this type/],
+  ["opted out: not sent later either", "opted_out", {}, /later events go out; this one does not/],
+  ["not verified: 2xx and valid JSON", "not_verified", {}, /answer 2xx with any valid JSON/],
+  ["not verified: Content-Type application/json", "not_verified", {}, /Content-Type application\/json/],
+  ["not verified: try the sandbox first", "not_verified", {}, /sandbox endpoint first/],
+  [
+    "not verified: which rule was missed",
+    "not_verified",
+    { detail: "200, but no JSON.", checked_at: 0 },
+    /said: 200, but no JSON\./,
+  ],
+  [
+    "mapping: an unexpected value",
+    "mapping_failed",
+    { field: "amount" },
+    /that of amount, gave an error or a value that cannot be used/,
+  ],
+  ["invalid request: names the header", "request_invalid", { header: "x-team" }, /the header x-team cannot be sent/],
+  ["invalid request: names the field", "request_invalid", { field: "url" }, /the field url cannot be used/],
+  ["sleeping: the sentence itself", "sleeping", {}, /Sleeping, too many errors, please wait and try again/],
+  [
+    "sleeping: more 4xx, 5xx and time-outs than successes",
+    "sleeping",
+    {},
+    /more 4xx, 5xx and time-outs than successes/,
+  ],
+  [
+    "sleeping: let through again after a few seconds",
+    "sleeping",
+    {},
+    /After a few seconds' rest one attempt is let through/,
+  ],
+  [
+    "sleeping: 30 s, 60 s, then dropped, under device",
+    "sleeping",
+    {},
+    /after 30 s and once more after 60 s, then it fails/,
+  ],
+  ["sleeping: can the server take the volume", "sleeping", {}, /server can take the volume/],
+  [
+    "no success for a day: until one gets through",
+    "no_recent_success",
+    {},
+    /24 h, so nothing is retried by itself until a delivery succeeds/,
+  ],
+  ["410: switched off", "gone", {}, /the integration was switched off/],
+  ["blocked: how it can be allowed", "blocked_address", {}, /WAYBILL_EGRESS_ALLOW/],
+  ["interrupted: not counted, repeats can be told", "interrupted", {}, /not count against the retries.*webhook-id/],
+  ["our own fault: charged to nobody", "sender_fault", {}, /counts against neither the event nor the endpoint/],
+  ["payload expired: the source has to send it again", "payload_expired", {}, /Have the source send the event again/],
+]
+
+for (const [piece, code, facts, found] of advice) {
+  test(`${code} says: ${piece}`, () => {
+    assert.match(wordsOf(code, facts), found)
+  })
+}

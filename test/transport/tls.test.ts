@@ -1,0 +1,223 @@
+import assert from "node:assert/strict"
+import { after, before, describe, test } from "node:test"
+import { getCACertificates, setDefaultCACertificates, type TLSSocket } from "node:tls"
+import { Transport } from "../../src/transport/http.ts"
+import { authority, leaf, type Pair } from "../help/certificates.ts"
+import { type Behaviour, eachRequest, ok, type Receiver, receiver, resets, silent } from "../help/misbehaving.ts"
+import { limits, post, saying, summary } from "../help/outbound.ts"
+
+const DAY_MS = 86_400_000
+const NAME = "crm.example"
+
+let trusted: Pair
+let good: Pair
+let transport: Transport
+
+before(async () => {
+  trusted = await authority("an authority that is trusted")
+  setDefaultCACertificates([...getCACertificates("default"), trusted.cert])
+  good = await leaf(NAME, { by: trusted })
+  const resolver = saying(() => ["127.0.0.1"])
+  transport = new Transport({ rules: { loopback: true, allow: [] }, now: Date.now, resolver, connectTimeoutMs: 300 })
+})
+after(() => transport.close(0))
+
+/** A receiver at https://crm.example:… with this certificate. */
+function over(pair: Pair, behaviour: Behaviour = ok(), more: object = {}): Promise<Receiver> {
+  return receiver(behaviour, { tls: { ...pair, ...more }, name: NAME })
+}
+
+/** A receiver that speaks no TLS, at an https URL. */
+async function plain(behaviour: Behaviour): Promise<Receiver> {
+  const there = await receiver(behaviour)
+  return { ...there, url: there.url.replace("http:", "https:") }
+}
+
+describe("TLS", () => {
+  test("is spoken with the name of the URL, and HTTP/1.1 alone is offered", async () => {
+    const offers: string[][] = []
+    const names: string[] = []
+    const there = await over(
+      good,
+      socket => {
+        if ("servername" in socket) names.push(String((socket as TLSSocket).servername))
+        ok()(socket)
+      },
+      {
+        ALPNCallback: ({ protocols }: { protocols: string[] }) => {
+          offers.push(protocols)
+          return protocols[0]
+        },
+      },
+    )
+    const exchange = await transport.send(post(there.url), limits())
+    assert.equal(summary(exchange), "answered 200")
+    assert.deepEqual(offers, [["http/1.1"]])
+    assert.deepEqual(names, [NAME])
+    const { dnsMs, connectMs, tlsMs, waitMs } = exchange.timings
+    for (const part of [dnsMs, connectMs, tlsMs, waitMs]) assert.ok(part !== null && part <= exchange.timings.totalMs)
+    await there.close()
+  })
+
+  test("with an address is checked against the addresses of the certificate, without a server name", async () => {
+    const pair = await leaf("other.example", { by: trusted, addresses: ["127.0.0.1"] })
+    const names: unknown[] = []
+    const there = await receiver(
+      socket => {
+        names.push((socket as TLSSocket).servername)
+        ok()(socket)
+      },
+      { tls: pair },
+    )
+    assert.equal(summary(await transport.send(post(there.url), limits())), "answered 200")
+    assert.deepEqual(names, [false])
+    await there.close()
+  })
+
+  test("goes on with the session of an earlier connection", async () => {
+    const resumed: boolean[] = []
+    const there = await over(good, socket => {
+      resumed.push((socket as TLSSocket).isSessionReused())
+      eachRequest(socket, () => socket.end("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"))
+    })
+    for (let i = 0; i < 2; i++) assert.equal(summary(await transport.send(post(there.url), limits())), "answered 200")
+    assert.deepEqual(resumed, [false, true])
+    await there.close()
+  })
+})
+
+describe("a certificate is refused", () => {
+  const rows: [what: string, pair: () => Promise<Pair>, comesTo: string, code: string][] = [
+    ["that is signed by itself", () => leaf(NAME, {}), "TLS_UNTRUSTED", "DEPTH_ZERO_SELF_SIGNED_CERT"],
+    [
+      "of an authority that is not known",
+      async () => leaf(NAME, { by: await authority("somebody") }),
+      "TLS_UNTRUSTED",
+      "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    ],
+    [
+      "of an authority that is not known and comes along",
+      async () => {
+        const stranger = await authority("somebody")
+        const pair = await leaf(NAME, { by: stranger })
+        return { key: pair.key, cert: `${pair.cert}\n${stranger.cert}` }
+      },
+      "TLS_UNTRUSTED",
+      "SELF_SIGNED_CERT_IN_CHAIN",
+    ],
+    [
+      "that has expired",
+      () => leaf(NAME, { by: trusted, fromMs: Date.now() - 9 * DAY_MS, untilMs: Date.now() - DAY_MS }),
+      "TLS_EXPIRED",
+      "CERT_HAS_EXPIRED",
+    ],
+    [
+      "that is not valid yet",
+      () => leaf(NAME, { by: trusted, fromMs: Date.now() + DAY_MS, untilMs: Date.now() + 9 * DAY_MS }),
+      "TLS_EXPIRED",
+      "CERT_NOT_YET_VALID",
+    ],
+    [
+      "for another name",
+      () => leaf("other.example", { by: trusted }),
+      "TLS_NAME_MISMATCH",
+      "ERR_TLS_CERT_ALTNAME_INVALID",
+    ],
+  ]
+  for (const [what, pair, comesTo, code] of rows) {
+    test(`${what}: ${comesTo}, at the first connection and at every later one`, async () => {
+      const there = await over(await pair())
+      for (let i = 0; i < 3; i++) {
+        const exchange = await transport.send(post(there.url), limits())
+        assert.equal(summary(exchange), `broken ${comesTo} in tls`)
+        assert.ok(exchange.kind === "broken" && exchange.code === code)
+        assert.match(exchange.message, /crm\.example/)
+      }
+      assert.equal(there.received().length, 0, "nothing was sent")
+      await there.close()
+    })
+  }
+
+  test("for another name also where an older TLS tells its session before the certificate is checked", async () => {
+    const there = await over(await leaf("other.example", { by: trusted }), ok(), { maxVersion: "TLSv1.2" })
+    for (let i = 0; i < 3; i++) {
+      assert.equal(summary(await transport.send(post(there.url), limits())), "broken TLS_NAME_MISMATCH in tls")
+    }
+    await there.close()
+  })
+
+  test("whatever the environment says about checking", async () => {
+    const there = await over(await leaf(NAME, {}))
+    const warn = process.emitWarning
+    process.emitWarning = () => {}
+    process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0"
+    try {
+      assert.equal(summary(await transport.send(post(there.url), limits())), "broken TLS_UNTRUSTED in tls")
+    } finally {
+      delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]
+      process.emitWarning = warn
+    }
+    await there.close()
+  })
+})
+
+describe("a handshake that does not come about", () => {
+  const deadlineMs = 150
+
+  test("ends with the limit for connecting where it stalls, or with the deadline if that is sooner", async () => {
+    const there = await plain(silent)
+    const limited = await transport.send(post(there.url), limits())
+    assert.equal(summary(limited), "broken ETIMEDOUT in tls")
+    assert.ok(limited.timings.totalMs >= 295 && limited.timings.totalMs < 350)
+    const hurried = await transport.send(post(there.url), limits({ deadlineMs }))
+    assert.equal(summary(hurried), "broken ETIMEDOUT in tls")
+    assert.ok((hurried.timings.tlsMs ?? 0) >= 100)
+    await there.close()
+  })
+
+  const rows: [what: string, behaviour: Behaviour, comesTo: string][] = [
+    [
+      "a port that speaks HTTP",
+      socket => void socket.on("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")),
+      "TLS_ERROR",
+    ],
+    [
+      "a port that greets as a mail server does",
+      socket => void socket.write("220 mail.example ESMTP\r\n"),
+      "TLS_ERROR",
+    ],
+    ["a hang-up", socket => void socket.on("data", () => socket.end()), "TLS_ERROR"],
+    ["a reset", socket => void socket.on("data", () => socket.resetAndDestroy()), "ECONNRESET"],
+  ]
+  for (const [what, behaviour, comesTo] of rows) {
+    test(`${what}: ${comesTo}`, async () => {
+      const there = await plain(behaviour)
+      assert.equal(summary(await transport.send(post(there.url), limits())), `broken ${comesTo} in tls`)
+      await there.close()
+    })
+  }
+
+  for (const version of ["TLSv1", "TLSv1.1"] as const) {
+    test(`a server that speaks ${version} at most: TLS_ERROR`, async () => {
+      const older = { minVersion: version, maxVersion: version, ciphers: "DEFAULT@SECLEVEL=0" }
+      const there = await over(good, ok(), older)
+      assert.equal(summary(await transport.send(post(there.url), limits())), "broken TLS_ERROR in tls")
+      await there.close()
+    })
+  }
+
+  test("an http URL at a port that speaks TLS is an answer that is no HTTP", async () => {
+    const there = await over(good)
+    const exchange = await transport.send(post(there.url.replace("https:", "http:")), limits({ deadlineMs }))
+    assert.ok(exchange.kind === "broken")
+    assert.ok(["PROTOCOL_ERROR", "ECONNRESET"].includes(exchange.class), exchange.class)
+    await there.close()
+  })
+
+  test("a connection that is reset between TCP and TLS", async () => {
+    const there = await plain(resets(null))
+    const exchange = await transport.send(post(there.url), limits())
+    assert.ok(exchange.kind === "broken" && exchange.class === "ECONNRESET", summary(exchange))
+    await there.close()
+  })
+})
