@@ -9,6 +9,8 @@ export interface Offer {
   readonly seconds: number
   /** Events a second, whatever is answered; null for a closed loop, in which each answer is followed by the next event. */
   readonly rate: number | null
+  /** At that rate before the seconds that count; those events carry no time. */
+  readonly warmUpSeconds?: number
   /** A file with the events, a line each. */
   readonly events: string
   readonly useWrk: boolean
@@ -47,7 +49,7 @@ export function commandLine(program: Program, offer: Offer): string {
 
 function commandFor(
   { url, key }: Program,
-  { seconds, rate, events, useWrk }: Offer,
+  { seconds, rate, warmUpSeconds = 0, events, useWrk }: Offer,
 ): { command: string; args: string[] } {
   if (useWrk && rate === null) {
     const script = join(import.meta.dirname, "wrk.lua")
@@ -57,7 +59,7 @@ function commandFor(
   const connections = rate === null ? CLOSED_CONNECTIONS : OPEN_CONNECTIONS
   const to = ["--url", url, "--key", key, "--events", events]
   const size = ["--connections", String(connections), "--seconds", String(seconds)]
-  const pace = rate === null ? [] : ["--rate", rate.toFixed(0)]
+  const pace = rate === null ? [] : ["--rate", rate.toFixed(0), "--warm-up", String(warmUpSeconds)]
   return { command: process.execPath, args: [join(import.meta.dirname, "load.ts"), ...to, ...size, ...pace] }
 }
 

@@ -2,11 +2,13 @@
  * A load generator on plain sockets, in a process of its own, for what wrk cannot do (a fixed rate) and for machines
  * without wrk. One request at a time on a connection, prepared bytes out, answers found by their length.
  *
- *     bench/load.ts --url <url> --key <API key> --events <file> --connections <n> --seconds <n> [--rate <n>]
+ *     bench/load.ts --url <url> --key <API key> --events <file> --connections <n> --seconds <n>
+ *                   [--rate <n> [--warm-up <seconds>]]
  *
  * Without a rate the loop is closed: each answer is followed by the next request. With one it is open: requests leave
  * when they are due whatever has been answered, and an event's time is when it was due, even where all connections were
- * busy then, so that a slow moment counts for all whom it would have kept waiting. Ends with one line of JSON.
+ * busy then, so that a slow moment counts for all whom it would have kept waiting. Events of the warm-up carry no time: this
+ * process is slow until its own code is compiled. Ends with one line of JSON.
  */
 import { readFileSync } from "node:fs"
 import { connect, type Socket } from "node:net"
@@ -43,11 +45,13 @@ const { values } = parseArgs({
     connections: { type: "string", default: "64" },
     seconds: { type: "string", default: "10" },
     rate: { type: "string" },
+    "warm-up": { type: "string", default: "0" },
   },
 })
 const url = new URL(values.url)
 const connections = Math.min(Number(values.connections), EVENT_COUNT)
-const seconds = Number(values.seconds)
+const warmUpUs = Number(values["warm-up"]) * 1e6
+const seconds = Number(values.seconds) + warmUpUs / 1e6
 const rate = values.rate === undefined ? undefined : Number(values.rate)
 
 const requests = readFileSync(values.events, "utf8").trimEnd().split("\n").map(prepare)
@@ -131,7 +135,8 @@ function sendDue(perSecond: number): void {
   while (tally.sent < due) {
     const caller = free.pop()
     if (caller === undefined) return
-    sendNext(caller, startUs + (tally.sent * 1e6) / perSecond)
+    const dueUs = (tally.sent * 1e6) / perSecond
+    sendNext(caller, dueUs < warmUpUs ? 0 : startUs + dueUs)
   }
 }
 

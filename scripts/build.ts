@@ -17,8 +17,7 @@ chmodSync(join(dist, "bin.mjs"), 0o755)
 for (const name of readdirSync(root)) {
   if (/^(README|LICENSE|CHANGELOG)/.test(name)) copyFileSync(join(root, name), join(dist, name))
 }
-writeJson("package.json", publishedPackage())
-writeJson("npm-shrinkwrap.json", publishedLock())
+writeFileSync(join(dist, "package.json"), `${JSON.stringify(publishedPackage(), null, 2)}\n`)
 console.log(`Built ${dist}`)
 
 function compile(): void {
@@ -31,23 +30,7 @@ function compile(): void {
 }
 
 function publishedPackage(): object {
-  const { private: _private, scripts: _scripts, devDependencies: _devDependencies, ...kept } = readJson("package.json")
+  const sources = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, unknown>
+  const { private: _private, scripts: _scripts, devDependencies: _devDependencies, ...kept } = sources
   return { ...kept, bin: { waybill: "bin.mjs" } }
-}
-
-/** The lock file without dev packages, under the name that npm publishes: users get the versions that were tested. */
-function publishedLock(): object {
-  const lock = readJson("package-lock.json")
-  const { "": self, ...packages } = lock["packages"] as Record<string, Record<string, unknown>>
-  const { devDependencies: _devDependencies, ...kept } = self ?? {}
-  const published = Object.entries(packages).filter(([, entry]) => entry["dev"] !== true)
-  return { ...lock, packages: { "": { ...kept, bin: { waybill: "bin.mjs" } }, ...Object.fromEntries(published) } }
-}
-
-function readJson(name: string): Record<string, unknown> {
-  return JSON.parse(readFileSync(join(root, name), "utf8")) as Record<string, unknown>
-}
-
-function writeJson(name: string, content: object): void {
-  writeFileSync(join(dist, name), `${JSON.stringify(content, null, 2)}\n`)
 }

@@ -19,7 +19,10 @@ if (file === undefined) {
 }
 // The server runs without what only tests and checks need; a machine that left those out is left alone.
 if (!isInstalled(!file.startsWith("src/"))) install()
-runOnNode(root, [join(root, file), ...args])
+// Stripping types and compiling is done once per version of a file: a third of the time that a start takes.
+process.env.NODE_COMPILE_CACHE ??= join(root, "node_modules/.cache/compiled")
+const endWithParent = process.env.npm_lifecycle_event !== undefined
+runOnNode(root, [join(root, file), ...args], { endWithParent })
 
 /**
  * True where node_modules is what the lock file asks for. npm writes node_modules/.package-lock.json as the last thing

@@ -14,59 +14,79 @@ const OLDEST = 26
 
 const INSTALL = `install Node ${OLDEST} from https://nodejs.org and try again`
 
+/** Looked at once at the start: it may be gone by the time an installation is done. */
+const parent = process.ppid
+
 /**
  * Runs a program on the pinned Node, or else on a Node of the system that is new enough, in place of this process:
  * with its standard streams, its signals and its end. Where there is no such Node, says so in one line and exits with 1.
  *
  * @param {string} folder where the package.json lies that pins Node
  * @param {readonly string[]} args the program's file and its arguments
+ * @param {{ endWithParent?: boolean }} options see `handOver`
  */
-export function runOnNode(folder, args) {
+export function runOnNode(folder, args, options = {}) {
   const found = findNode(folder)
   if ("missing" in found) {
     console.error(found.missing)
     process.exit(1)
   }
-  handOver(found.path, args)
+  handOver(found.path, args, options)
 }
 
 /**
  * The program file of a Node that is new enough, or a sentence that says why there is none and what to do.
  *
  * @param {string} folder where the package.json lies that pins Node
+ * @param {string} version of the Node that runs this
  * @returns {{ path: string } | { missing: string }}
  */
-export function findNode(folder) {
+export function findNode(folder, version = process.versions.node) {
   const pinned = pinnedNode(folder)
   if ("path" in pinned) return pinned
-  if (isNewEnough(process.versions.node)) return { path: process.execPath }
+  if (isNewEnough(version)) return { path: process.execPath }
   // Started by the full path of an old Node, there may still be a newer one under the usual name.
   const usual = spawnSync("node", ["--print", "process.versions.node"], { encoding: "utf8" })
   if (usual.status === 0 && isNewEnough(usual.stdout)) return { path: "node" }
-  return { missing: `Waybill needs Node ${OLDEST} or newer, this is ${process.versions.node}: ${pinned.missing}` }
+  return { missing: `Waybill needs Node ${OLDEST} or newer, this is ${version}: ${pinned.missing}` }
 }
 
 /**
  * Starts a program with this process's standard streams, passes signals on to it and ends as it ends.
  *
+ * `endWithParent` tells the program to stop once the process that started this one is gone. npm runs scripts in a shell
+ * and passes a signal on to that shell only, which dies of it and would leave the program running.
+ *
  * @param {string} program
  * @param {readonly string[]} args
+ * @param {{ endWithParent?: boolean }} options
  */
-export function handOver(program, args) {
+export function handOver(program, args, { endWithParent = false } = {}) {
   const child = spawn(program, args, { stdio: "inherit" })
   child.on("error", error => {
     console.error(`${program} cannot be started here: ${error.message}`)
     process.exit(1)
   })
+
+  let isTold = false
   /** @type {NodeJS.Signals[]} */
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"]
   for (const signal of signals) {
     process.on(signal, () => {
+      isTold = true
       // A terminal sends Ctrl-C to the program as well; a second one would look like impatience.
       if (signal === "SIGINT" && process.stdin.isTTY) return
       child.kill(signal)
     })
   }
+
+  const watch = () => {
+    if (process.ppid === parent || isTold) return
+    isTold = true
+    child.kill("SIGTERM")
+  }
+  if (endWithParent) setInterval(watch, 200).unref()
+
   child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code ?? 1)
     for (const passed of signals) process.removeAllListeners(passed)

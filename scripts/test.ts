@@ -19,16 +19,20 @@ const { values, positionals } = parseArgs({
 
 process.chdir(root)
 if (positionals.length === 0) {
-  step("Format and lint", "@biomejs/biome/bin/biome", ["check", "--error-on-warnings", "--diagnostic-level=warn", "."])
-  step("Types", "typescript/bin/tsc", ["--noEmit", "-p", "."])
+  step(
+    "@biomejs/biome/bin/biome",
+    ["check", "--error-on-warnings", "--diagnostic-level=warn", "."],
+    "Format or lint: see the faults above. `npm run format` mends what it can.",
+  )
+  step("typescript/bin/tsc", ["--noEmit", "-p", "."], "Types: see the faults above.")
 }
 runTests()
 
-/** Runs a tool from node_modules; where it finds fault, says which step that was and ends the run. */
-function step(name: string, tool: string, args: readonly string[]): void {
+/** Runs a tool from node_modules; where it finds fault, says so and ends the run. */
+function step(tool: string, args: readonly string[], fault: string): void {
   const { status } = spawnSync(process.execPath, [join("node_modules", tool), ...args], { stdio: ["ignore", 2, 2] })
   if (status === 0) return
-  console.error(`${name}: faults were found, see above. \`npm run format\` mends what can be mended without thinking.`)
+  console.error(fault)
   process.exit(1)
 }
 
@@ -50,16 +54,14 @@ function runTests(): void {
   ])
 }
 
-/** The tests that were asked for, fast ones first, so that a plain mistake shows early. */
+/** The tests that were asked for: those under the paths that were given, else all, or all that are fast. */
 function testFiles(): string[] {
   const asked = positionals.map(path => resolve(path))
   const all = readdirSync("test", { recursive: true, encoding: "utf8" })
     .filter(path => path.endsWith(".test.ts"))
     .map(path => join("test", path))
     .filter(path => asked.length === 0 || asked.some(wanted => `${resolve(path)}${sep}`.startsWith(`${wanted}${sep}`)))
-    .sort()
-  const fast = all.filter(isFast)
-  return values.fast ? fast : [...fast, ...all.filter(path => !isFast(path))]
+  return values.fast ? all.filter(isFast) : all
 }
 
 /**

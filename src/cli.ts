@@ -1,13 +1,16 @@
 /** The command line: `waybill serve` and everything that talks to a running server. */
 import { Command } from "commander"
 import { readConfig, type SettingName, settings, version } from "./config.ts"
-import { StartFault, start, StoreFault } from "./main.ts"
+import { StartFault, StoreFault, start } from "./main.ts"
 
 const program = new Command("waybill").version(version).description("A hub for integration events.")
 
 const serve = program.command("serve").description("Starts the server.")
 for (const setting of Object.values(settings)) {
-  serve.option(`${setting.flag} ${setting.value}`, `${setting.sentence} [${setting.variable}, default ${setting.fallback || "unset"}]`)
+  serve.option(
+    `${setting.flag} ${setting.value}`,
+    `${setting.sentence} [${setting.variable}, default ${setting.fallback || "unset"}]`,
+  )
 }
 serve.action(async (flags: Partial<Record<SettingName, string>>) => {
   const reading = readConfig(flags)

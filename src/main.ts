@@ -2,8 +2,8 @@
 import { createServer } from "node:net"
 import { hostname } from "node:os"
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import { Cursors } from "./api/cursor.ts"
 import type { Context } from "./api/context.ts"
+import { Cursors } from "./api/cursor.ts"
 import { buildServer } from "./api/server.ts"
 import { type Config, decodeKey, proxyVariables, version } from "./config.ts"
 import { Changes } from "./engine/changes.ts"
@@ -136,7 +136,10 @@ async function run(config: Config, { now, egress, log, metrics, store }: Ground)
   keyring.start()
   keeper.start()
   ready = true
-  log.info({ url, version, node: process.version, dataDir: config.dataDir, loopback: egress.loopback }, "Waybill listens")
+  log.info(
+    { url, version, node: process.version, dataDir: config.dataDir, loopback: egress.loopback },
+    "Waybill listens",
+  )
   for (const name of proxyVariables()) {
     log.warn({ variable: name }, "is ignored: requests to integrations never go through a proxy of the environment")
   }
@@ -204,8 +207,24 @@ async function makeFirstKey(store: Store, given: string | null): Promise<string 
   const project = store.ids.next()
   const id = store.ids.next()
   await store.db.transaction(async tx => {
-    await saveProject(tx, { id: project, name: "default", strictTypes: false, strictApps: false, payloadDays: 7, createdAt: at })
-    await insertKey(tx, { id, project, name: "first key", secret, scopes: ["admin"], at, expiresAt: null, createdBy: null })
+    await saveProject(tx, {
+      id: project,
+      name: "default",
+      strictTypes: false,
+      strictApps: false,
+      payloadDays: 7,
+      createdAt: at,
+    })
+    await insertKey(tx, {
+      id,
+      project,
+      name: "first key",
+      secret,
+      scopes: ["admin"],
+      at,
+      expiresAt: null,
+      createdBy: null,
+    })
   })
   return secret
 }

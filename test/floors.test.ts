@@ -25,6 +25,8 @@ const floors: Readonly<Record<string, number>> = {
   config: 4,
 }
 const uppermost = Math.max(...Object.values(floors))
+/** The lowest floor that may listen for requests. */
+const serves = 3
 
 const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
   dependencies: Record<string, string>
@@ -36,7 +38,7 @@ const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "ut
  */
 const socketModules: Readonly<Record<string, { readonly anywhere: readonly string[]; readonly serving?: string }>> = {
   undici: { anywhere: [] },
-  "node:net": { anywhere: ["isIP", "isIPv4", "isIPv6", "BlockList"] },
+  "node:net": { anywhere: ["isIP", "isIPv4", "isIPv6", "BlockList"], serving: "createServer" },
   "node:http": { anywhere: ["STATUS_CODES", "METHODS", "validateHeaderName"], serving: "createServer" },
   "node:https": { anywhere: [], serving: "createServer" },
   "node:http2": { anywhere: [], serving: "createServer" },
@@ -140,7 +142,7 @@ const rules: readonly Rule[] = [
       for (const { specifier, names, at } of importsOf(text)) {
         const module = socketModules[specifier] ?? socketModules[`node:${specifier}`]
         if (module === undefined) continue
-        const serving = (home === "api" || home === "cli") && module.serving
+        const serving = (floors[home] ?? 0) >= serves && module.serving
         for (const name of names) {
           if (!module.anywhere.includes(name) && name !== serving) yield { at, what: `imports ${name} of ${specifier}` }
         }

@@ -40,6 +40,15 @@ test("the lock file leaves it to npm's settings where packages come from", () =>
   )
 })
 
+test("the lock file holds every optional package, or `npm ci` would refuse it", () => {
+  const { packages } = readJson("package-lock.json") as { packages: Record<string, { optionalDependencies?: object }> }
+  const wanted = Object.values(packages).flatMap(entry => Object.keys(entry.optionalDependencies ?? {}))
+  assert.deepEqual(
+    wanted.filter(name => packages[`node_modules/${name}`] === undefined),
+    [],
+  )
+})
+
 test("every dependency is pinned to one version, and Node to the same one for every platform", () => {
   const { dependencies, devDependencies, optionalDependencies } = readJson("package.json") as Record<
     string,

@@ -23,7 +23,10 @@ const NewKey = Type.Object(
     name: Type.String({ minLength: 1, maxLength: 200 }),
     expires_at: Type.Optional(Nullable(Type.String({ format: "date-time" }))),
   },
-  { additionalProperties: false, "x-not-yet": { scopes: "Scopes are not built yet: every key may do everything in its project." } },
+  {
+    additionalProperties: false,
+    "x-not-yet": { scopes: "Scopes are not built yet: every key may do everything in its project." },
+  },
 )
 const KeyPath = Type.Object({ id: Type.String({ maxLength: 64 }) })
 const ListQuery = Type.Object(paging, { additionalProperties: false })
@@ -62,7 +65,15 @@ export function apiKeyRoutes(server: FastifyInstance, { store, keyring, changes,
         summary: "Makes an API key; it is shown this once",
         tags: ["API keys"],
         body: NewKey,
-        response: responses({ 201: Type.Object({ ...KeyView.properties, key: Type.String() }) }, 400, 401, 413, 415, 422, 503),
+        response: responses(
+          { 201: Type.Object({ ...KeyView.properties, key: Type.String() }) },
+          400,
+          401,
+          413,
+          415,
+          422,
+          503,
+        ),
       },
     },
     async (request, reply) => {
@@ -115,7 +126,10 @@ export function apiKeyRoutes(server: FastifyInstance, { store, keyring, changes,
       const id = parseId("key", request.params.id)
       if (id === undefined) throw notFound("API key", request.params.id)
       if (id === own.id) {
-        throw new Problem("conflict", "This request came with the very key that it would revoke. Use another key for it.")
+        throw new Problem(
+          "conflict",
+          "This request came with the very key that it would revoke. Use another key for it.",
+        )
       }
       const change = { project: own.project, kind: "api_key.revoked", subject: request.params.id, by: actorOf(request) }
       const revoked = await changes.together(change, async tx => {

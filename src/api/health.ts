@@ -1,7 +1,7 @@
 /** `/livez`, `/readyz`, `/metrics`, `/v1/status`: how Waybill itself is doing, for balancers, operators and people. */
 import type { FastifyInstance } from "fastify"
 import { Type } from "typebox"
-import { sql } from "../store/database.ts"
+import { writeProbe } from "../store/probe.ts"
 import type { Context } from "./context.ts"
 import { Nullable, ProblemSchema, responses, Time, timeText } from "./schemas.ts"
 
@@ -80,7 +80,10 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
         tags: ["operators"],
         response: {
           200: { description: "Metrics", content: { "text/plain": { schema: Type.String() } } },
-          401: { description: "A problem document", content: { "application/problem+json": { schema: ProblemSchema } } },
+          401: {
+            description: "A problem document",
+            content: { "application/problem+json": { schema: ProblemSchema } },
+          },
         },
       },
     },
@@ -89,7 +92,10 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
       const at = now()
       metrics.oldestAge.set(lateness(context, at))
       metrics.eventLoopLag.set(context.loopLagMs() / 1_000)
-      metrics.queueDepth.set({ state: "due_lanes" }, lanes.filter(lane => lane.nextAt !== null && lane.nextAt <= at).length)
+      metrics.queueDepth.set(
+        { state: "due_lanes" },
+        lanes.filter(lane => lane.nextAt !== null && lane.nextAt <= at).length,
+      )
       metrics.queueDepth.set({ state: "waiting_lanes" }, lanes.filter(lane => lane.nextAt !== null).length)
       return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics())
     },
@@ -128,8 +134,7 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
 async function probe({ store, now, log }: Context): Promise<{ ok: boolean; detail: string | null }> {
   let timer: NodeJS.Timeout | undefined
   try {
-    const written = store.db.query(sql`
-      insert into probe (id, at) values (1, ${now()}) on conflict (id) do update set at = excluded.at`)
+    const written = writeProbe(store.db, now())
     const late = new Promise((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error("too slow")), PROBE_LIMIT_MS)
     })

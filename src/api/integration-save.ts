@@ -111,8 +111,13 @@ function check(
   const shape = schemaFaults(connector.settings, settings)
   under("/config", shape)
   if (shape.length === 0 && faults.length === 0) {
-    under("/config", connector.check(settings))
-    under("/config", urlFaults(settings, around.egress))
+    const wrong = connector.check(settings)
+    under("/config", wrong)
+    // A URL that is no URL has been told already.
+    under(
+      "/config",
+      urlFaults(settings, around.egress).filter(f => !wrong.some(({ pointer }) => pointer === f.pointer)),
+    )
   }
   under("/filter", filterFaults(draft.filter))
 

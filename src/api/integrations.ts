@@ -104,6 +104,7 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
         secrets: configuration.secrets,
         signingKeys: [],
         verification: {},
+        fault: null,
         createdAt: at,
         updatedAt: at,
       }

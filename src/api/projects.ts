@@ -94,7 +94,13 @@ export function projectRoutes(server: FastifyInstance, context: Context): void {
         strictApps: strict_apps ?? before.strictApps,
         payloadDays: payload_days ?? before.payloadDays,
       }
-      const change = { project: before.id, kind: "project.updated", subject: request.params.id, by: actorOf(request), facts: { ...request.body } }
+      const change = {
+        project: before.id,
+        kind: "project.updated",
+        subject: request.params.id,
+        by: actorOf(request),
+        facts: { ...request.body },
+      }
       await changes.together(change, tx => saveProject(tx, project))
       directory.rememberProject(project)
       return viewOf(project)

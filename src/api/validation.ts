@@ -23,7 +23,8 @@ export function describeFaults(errors: readonly ErrorObject[], part: string): Pr
   return (chosen.length > 0 ? chosen : errors).map(error => {
     const extra = error.keyword === "required" ? `/${error.params["missingProperty"]}` : ""
     const unknown = error.keyword === "additionalProperties" ? `/${error.params["additionalProperty"]}` : ""
-    const pointer = `${error.instancePath}${extra}${unknown}`
+    const later = error.keyword === "x-not-yet" ? String(error.params["field"]) : ""
+    const pointer = `${error.instancePath}${extra}${unknown}${later}`
     return { pointer: part === "body" ? pointer : `${part}${pointer}`, message: sentenceOf(error, pointer) }
   })
 }
@@ -100,11 +101,11 @@ function prepare(ajv: Ajv2020): Ajv2020 {
     schemaType: "object",
     errors: true,
     // Before the other keywords, so that its sentence is the first fault.
-    before: "properties",
+    before: "enum",
     validate: function check(sentences: Record<string, string>, data: unknown): boolean {
-      const sentence = findSentence(sentences, data)
-      if (sentence === undefined) return true
-      Object.assign(check, { errors: [{ keyword: "x-not-yet", message: sentence, params: { sentence } }] })
+      const found = findSentence(sentences, data)
+      if (found === undefined) return true
+      Object.assign(check, { errors: [{ keyword: "x-not-yet", message: found.sentence, params: found }] })
       return false
     },
   })
@@ -112,10 +113,14 @@ function prepare(ajv: Ajv2020): Ajv2020 {
   return ajv
 }
 
-function findSentence(sentences: Record<string, string>, data: unknown): string | undefined {
-  if ("*" in sentences) return sentences["*"]
-  if (typeof data === "string") return Object.hasOwn(sentences, data) ? sentences[data] : undefined
-  if (typeof data !== "object" || data === null) return undefined
-  const field = Object.keys(data).find(name => Object.hasOwn(sentences, name))
-  return field === undefined ? undefined : sentences[field]
+/** The sentence for a value, and the field that it is about where the value is an object. */
+function findSentence(
+  sentences: Record<string, string>,
+  data: unknown,
+): { readonly sentence: string; readonly field: string } | undefined {
+  const names = typeof data === "object" && data !== null ? Object.keys(data) : ["*", String(data)]
+  const name = names.find(candidate => Object.hasOwn(sentences, candidate))
+  const sentence = name === undefined ? undefined : sentences[name]
+  if (name === undefined || sentence === undefined) return undefined
+  return { sentence, field: typeof data === "object" && data !== null ? `/${name}` : "" }
 }

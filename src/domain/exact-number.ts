@@ -23,8 +23,7 @@ export function compareNumbers(a: string, b: string): number {
 /** Less than 0, 0 or more than 0, as for a sort. */
 export function compareDecimals(a: Decimal, b: Decimal): number {
   if (a.sign !== b.sign) return a.sign - b.sign
-  const size = compareIntegers(a.exponent, b.exponent) || compareText(a.digits, b.digits)
-  return a.sign * size
+  return a.sign < 0 ? compareSizes(b, a) : compareSizes(a, b)
 }
 
 /** Whether two numbers are worth the same. */
@@ -102,6 +101,10 @@ function zerosAfter(digits: string): number {
   let count = 0
   while (count < digits.length && digits.charAt(digits.length - 1 - count) === "0") count++
   return count
+}
+
+function compareSizes(a: Decimal, b: Decimal): number {
+  return compareIntegers(a.exponent, b.exponent) || compareText(a.digits, b.digits)
 }
 
 function compareIntegers(a: number | string, b: number | string): number {

@@ -32,8 +32,11 @@ export interface FilterFault {
   readonly message: string
 }
 
-/** How large a filter may be: levels, operators, values of one `in`, characters of one text. */
-export const filterBounds = { depth: 16, nodes: 200, list: 1_000, characters: 1_024 } as const
+/**
+ * How large a filter may be: levels, operators, values of one `in`, characters of one text. Looking for a text of 256
+ * characters in 256 KiB took 3 ms at worst, for one of 512 it took 50 (V8 searches well by 250 characters at most).
+ */
+export const filterBounds = { depth: 16, nodes: 200, list: 1_000, characters: 256 } as const
 
 /** All that is wrong with a filter, the first twenty mistakes at most; empty when nothing is. */
 export function checkFilter(filter: ExactJson): FilterFault[] {

@@ -6,7 +6,6 @@ import type { DeliveryProgress, Facts, Next, Outcome, Reason } from "../domain/d
 import type { Event } from "../domain/event.ts"
 import type { Exchange, OutboundRequest } from "../domain/exchange.ts"
 import { formatId } from "../domain/id.ts"
-import { reasonOfError } from "../domain/reason.ts"
 import type { Claim, Settlement } from "../store/ledger.ts"
 import type { Transport } from "../transport/http.ts"
 import { type Builder, type Directory, type LiveIntegration, signingKeysAt } from "./directory.ts"
@@ -193,11 +192,12 @@ const places = new Map<string, { readonly host: string; readonly text: string }>
 
 function count(metrics: Metrics, connector: string, exchange: Exchange, next: Next, ageMs: number): void {
   const broken = exchange.kind === "broken" ? exchange : null
-  metrics.attempts.inc({ class: broken?.class ?? "none", phase: broken?.phase ?? "none" })
-  metrics.attemptDuration.observe(exchange.timings.totalMs / 1_000)
-  metrics.deliveries.inc({ destination_type: connector, outcome: next.status })
+  metrics.attempted({
+    connector,
+    class: broken?.class ?? "none",
+    phase: broken?.phase ?? "none",
+    next: next.status,
+    tookMs: exchange.timings.totalMs,
+  })
   if (next.status === "delivered") metrics.deliveryLatency.observe(ageMs / 1_000)
-  if (broken !== null && reasonOfError(broken.class, broken.phase) === "blocked_address") {
-    metrics.egressBlocked.inc({ reason: "address" })
-  }
 }

@@ -120,6 +120,10 @@ export class Directory {
     return [...this.#integrations.values()].map(live => live.record)
   }
 
+  removedIntegrations(): IntegrationId[] {
+    return [...this.#names].flatMap(([id, { removedAt }]) => (removedAt === null ? [] : [id]))
+  }
+
   integrationsOf(project: ProjectId): readonly LiveIntegration[] {
     return [...this.#integrations.values()].filter(live => live.record.project === project)
   }
@@ -255,7 +259,8 @@ export function goLive(record: IntegrationRecord): LiveIntegration {
   const connector = findConnector(snapshot.connector)
   if (connector === undefined)
     throw new Error(`Integration ${record.id} needs the unknown connector ${snapshot.connector}.`)
-  const { settings } = joinSecrets(connector.settings, snapshot.config, record.secrets)
+  const { settings, faults } = joinSecrets(connector.settings, snapshot.config, record.secrets)
+  const fault = record.fault ?? faults[0]?.message ?? null
   // Against retention it was held when it was saved; a retention that shrank since must not change a policy.
   const policy = resolvePolicy(snapshot.policy, Number.POSITIVE_INFINITY)
   const integration: Integration = {
@@ -282,8 +287,16 @@ export function goLive(record: IntegrationRecord): LiveIntegration {
     integration,
     connector,
     settings,
-    prepared: connector.prepare(settings),
+    prepared: fault === null ? connector.prepare(settings) : brokenBy(fault),
     routing: prepare(integration, connector.environments(settings)),
+  }
+}
+
+/** Stands in for settings that cannot be opened: its deliveries fail and say so, nobody else's are touched. */
+function brokenBy(detail: string): Prepared {
+  return {
+    build: () => ({ kind: "fail", reason: "request_invalid", facts: { field: "config", detail } }),
+    destinationRecord: () => null,
   }
 }
 
@@ -292,8 +305,10 @@ export function goLive(record: IntegrationRecord): LiveIntegration {
  * they are signed with is today's, so that mending the address mends what waits.
  */
 function builderOf(live: LiveIntegration, snapshot: Snapshot, revision: number): Builder {
-  const endpoints = Object.fromEntries(environments.map(environment => [environment, live.settings[environment]]))
-  const prepared = live.connector.prepare({ ...snapshot.config, ...endpoints })
+  const todays = ["production", "sandbox", "signature"]
+  const current = Object.fromEntries(todays.flatMap(key => (key in live.settings ? [[key, live.settings[key]]] : [])))
+  const pinned = Object.fromEntries(Object.entries(snapshot.config).filter(([key]) => !todays.includes(key)))
+  const prepared = live.connector.prepare({ ...pinned, ...current })
   return { prepared, nameFor: compileEventRules(snapshot.events), revision }
 }
 

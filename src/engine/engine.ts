@@ -34,7 +34,8 @@ const END_PIECE = 500
 export class Engine {
   readonly #options: EngineOptions
   readonly #lanes = new Map<IntegrationId, Lane>()
-  readonly #ending = new Set<IntegrationId>()
+  /** Lanes whose waiting deliveries are being ended; true where more may have come meanwhile. */
+  readonly #ending = new Map<IntegrationId, boolean>()
   readonly #dirty = new Set<Lane>()
   #inFlight = 0
   #timer: NodeJS.Timeout | undefined
@@ -50,7 +51,10 @@ export class Engine {
   async start(): Promise<void> {
     await this.#recordInterrupted()
     this.#state = "running"
-    for (const { id } of this.#options.directory.integrations()) this.refresh(id)
+    const { directory } = this.#options
+    for (const { id } of directory.integrations()) this.refresh(id)
+    // What a removal had not ended when the process did.
+    for (const id of directory.removedIntegrations()) this.refresh(id)
   }
 
   /**
@@ -123,18 +127,20 @@ export class Engine {
   expect(integration: IntegrationId, at: number): void {
     const lane = this.#lane(integration)
     lane.expect(at)
-    this.#pump(lane)
+    // Switched off or removed while the event was on its way to the disk: nothing would ever send it.
+    if (this.#options.directory.integration(integration)?.integration.enabled !== true) this.refresh(integration)
+    else this.#pump(lane)
   }
 
   /** Takes over what was changed on an integration: its limits, paused, switched off, removed, … */
   refresh(id: IntegrationId): void {
     const lane = this.#lane(id)
     const live = this.#options.directory.integration(id)
-    const open = live !== undefined && live.integration.enabled
+    const open = live?.integration.enabled
     lane.setLimits({
       maxConcurrent: live?.integration.policy.maxConcurrent ?? 1,
       maxPerSecond: live?.integration.policy.maxPerSecond ?? null,
-      held: !open || live.integration.paused,
+      held: live === undefined || !open || live.integration.paused,
     })
     if (open) {
       lane.expect(this.#options.now())
@@ -225,6 +231,7 @@ export class Engine {
         if (settled === undefined || settled.kind === "lease-lost") return
         if (next.status === "retrying") lane.expect(Math.ceil(next.at))
         feed.settled(settlement, settled)
+        if (settled.change !== null) feed.changed(settled.change)
         if (next.status === "failed" && next.disable) {
           await directory.reload(claim.delivery.integration)
           this.refresh(claim.delivery.integration)
@@ -275,13 +282,17 @@ export class Engine {
 
   /** Ends what waits for an integration that is off or gone, piece by piece, so that nothing else has to wait. */
   async #endWaiting(id: IntegrationId, reason: Reason): Promise<void> {
-    if (this.#ending.has(id)) return
-    this.#ending.add(id)
+    if (this.#ending.has(id)) {
+      this.#ending.set(id, true)
+      return
+    }
     const { ledger, directory, log } = this.#options
-    const isOff = () => directory.integration(id)?.integration.enabled !== true
+    const isOff = () => this.#state === "running" && directory.integration(id)?.integration.enabled !== true
     try {
-      while (this.#state === "running" && isOff()) {
-        if ((await ledger.endWaiting(id, reason, END_PIECE)) < END_PIECE) break
+      let ended = END_PIECE
+      while (isOff() && (ended === END_PIECE || this.#ending.get(id) === true)) {
+        this.#ending.set(id, false)
+        ended = await ledger.endWaiting(id, reason, END_PIECE)
       }
     } catch (error) {
       log.warn({ err: error, integration: id }, "waiting deliveries could not be ended; the next start goes on with it")

@@ -1,7 +1,7 @@
 /** Requests that ingest refused, remembered in small batches: a sender that is wrong all the time costs a commit now and then. */
 import type { Log } from "../log.ts"
-import type { Store } from "../store/store.ts"
 import { insertRejections, type NewRejection } from "../store/rejections.ts"
+import type { Store } from "../store/store.ts"
 
 const FLUSH_MS = 250
 /** Between two flushes no more are kept than a project's list holds. */

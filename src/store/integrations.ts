@@ -55,6 +55,8 @@ export interface IntegrationRecord {
   /** The newest first. */
   readonly signingKeys: readonly KeptSigningKey[]
   readonly verification: Readonly<Partial<Record<Environment, Verification>>>
+  /** Why its secrets cannot be opened; null when all is well. */
+  readonly fault: string | null
   readonly createdAt: number
   readonly updatedAt: number
 }
@@ -103,7 +105,41 @@ export async function loadIntegrations(db: Reader, seal: Seal, only?: Integratio
       select integration_id, environment, state, rule, endpoint, checked_at, message, answer
       from integration_verification ${which(sql`integration_id`)}`),
   )
-  return rows.map(row => ({
+  return rows.map(row => {
+    const opened = openSecrets(seal, row.id, secrets.get(row.id) ?? [], keys.get(row.id) ?? [])
+    return recordOfRow(row, opened, verifications.get(row.id) ?? [])
+  })
+}
+
+type Opened = Pick<IntegrationRecord, "secrets" | "signingKeys" | "fault">
+
+/** A secret that was changed or moved does not open: that is this integration's fault alone (API-40). */
+function openSecrets(seal: Seal, id: IntegrationId, secrets: readonly SecretRow[], keys: readonly KeyRow[]): Opened {
+  try {
+    return {
+      secrets: new Map(secrets.map(s => [s.pointer, seal.open(secretPlace(id, s.pointer), s.sealed)])),
+      signingKeys: keys.map(key => ({
+        number: key.number,
+        scheme: key.scheme,
+        secret: seal.open(keyPlace(id, key.number), key.sealed),
+        createdAt: key.created_at,
+        expiresAt: key.expires_at,
+      })),
+      fault: null,
+    }
+  } catch {
+    const fault =
+      "A stored secret of this integration cannot be opened: it was changed on disk. Save the secrets again."
+    return { secrets: new Map(), signingKeys: [], fault }
+  }
+}
+
+function recordOfRow(
+  row: IntegrationRow,
+  opened: Opened,
+  verifications: readonly VerificationRow[],
+): IntegrationRecord {
+  return {
     id: row.id,
     project: row.project_id,
     revision: row.revision,
@@ -113,18 +149,9 @@ export async function loadIntegrations(db: Reader, seal: Seal, only?: Integratio
     disabledAt: row.disabled_at,
     paused: row.paused === 1,
     snapshot: JSON.parse(row.snapshot) as Snapshot,
-    secrets: new Map(
-      (secrets.get(row.id) ?? []).map(s => [s.pointer, seal.open(secretPlace(row.id, s.pointer), s.sealed)]),
-    ),
-    signingKeys: (keys.get(row.id) ?? []).map(key => ({
-      number: key.number,
-      scheme: key.scheme,
-      secret: seal.open(keyPlace(row.id, key.number), key.sealed),
-      createdAt: key.created_at,
-      expiresAt: key.expires_at,
-    })),
+    ...opened,
     verification: Object.fromEntries(
-      (verifications.get(row.id) ?? []).map(v => [
+      verifications.map(v => [
         v.environment,
         {
           state: v.state,
@@ -138,7 +165,7 @@ export async function loadIntegrations(db: Reader, seal: Seal, only?: Integratio
     ),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
-  }))
+  }
 }
 
 /** Saves an integration, its secrets and the revision that this save makes; call it in a transaction. */

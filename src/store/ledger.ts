@@ -2,6 +2,7 @@
 import type { AttemptRecord, Next, Reason } from "../domain/delivery.ts"
 import type { Event, EventDraft, Withheld } from "../domain/event.ts"
 import type { AppId, AttemptId, DeliveryId, EventId, IntegrationId, KeyId, ProjectId } from "../domain/id.ts"
+import type { Change } from "./changes.ts"
 
 /** An event on its way in: what was read, where it came from, and who gets it. */
 export interface Arrival {
@@ -68,7 +69,12 @@ export interface Settlement {
   readonly payloadDays: number
 }
 
-export type Settled = { readonly kind: "moved" | "lease-lost"; readonly attempt: AttemptId | null }
+export interface Settled {
+  readonly kind: "moved" | "lease-lost"
+  readonly attempt: AttemptId | null
+  /** What it changed on the integration, where the other side asked to be left alone. */
+  readonly change: Change | null
+}
 
 /** What a claim found, and when the earliest of those that still wait is due. */
 export interface Claimed {

@@ -1,6 +1,6 @@
 /** Rows of events, payloads and deliveries, and how they become the values that the rest of Waybill works with. */
 import type { CloudAttributes, Environment, Event, Payload } from "../domain/event.ts"
-import { type Sql, sql } from "./database.ts"
+import { list, raw, type Sql, sql } from "./database.ts"
 
 /** The columns of `event` that make an Event. */
 export interface EventRow {
@@ -82,8 +82,7 @@ export function payloadOfRow(part: number, row: PayloadRow | undefined): Payload
   }
 }
 
-/** Selects a payload. The part's number is ours, never a user's. */
-export function selectPayload(part: number, event: number): Sql {
-  const table: Sql = { parts: [`payload_${part}`], values: [] }
-  return sql`select kind, data, media_type from ${table} where event_id = ${event}`
+/** Selects the payloads of some events that lie in one part. The part's number is ours, never a user's. */
+export function selectPayloads(part: number, events: readonly number[]): Sql {
+  return sql`select event_id, kind, data, media_type from ${raw(`payload_${part}`)} where event_id in ${list(events)}`
 }

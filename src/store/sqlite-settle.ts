@@ -1,7 +1,8 @@
 /** Settle on SQLite: the attempt, always; the delivery's next state, where the claim still holds; in one commit. */
 import type { Next } from "../domain/delivery.ts"
 import { type AttemptId, formatId } from "../domain/id.ts"
-import { isRed } from "../domain/reason.ts"
+import { isRed, type ReasonCode } from "../domain/reason.ts"
+import type { Change } from "./changes.ts"
 import type { Settled, Settlement } from "./ledger.ts"
 import type { Commit } from "./sqlite-ledger.ts"
 
@@ -11,12 +12,11 @@ export const attemptFlags = { truncated: 1, incomplete: 2 } as const
 /** Records one attempt and moves its delivery on. */
 export function settleOne(commit: Commit, settlement: Settlement): Settled {
   const attempt = settlement.attempt === null ? null : recordAttempt(commit, settlement, settlement.attempt)
-  const moved = moveOn(commit, settlement, attempt)
-  if (moved) {
-    count(commit, settlement)
-    if (settlement.next.status === "failed" && settlement.next.disable) switchOff(commit, settlement)
-  }
-  return { kind: moved ? "moved" : "lease-lost", attempt }
+  if (!moveOn(commit, settlement, attempt)) return { kind: "lease-lost", attempt, change: null }
+  count(commit, settlement)
+  const { next } = settlement
+  const change = next.status === "failed" && next.disable ? switchOff(commit, settlement, next.reason.code) : null
+  return { kind: "moved", attempt, change }
 }
 
 function recordAttempt(
@@ -103,23 +103,22 @@ function moveOn({ db, search, now }: Commit, settlement: Settlement, attempt: At
 }
 
 /** The other side asked to be left alone: in the same commit as the attempt that said so. */
-function switchOff({ db, ids, now }: Commit, { claim, next }: Settlement): void {
-  const { integration } = claim.delivery
-  const reason = next.status === "failed" ? next.reason.code : ""
+function switchOff({ db, ids, now }: Commit, { claim }: Settlement, reason: ReasonCode): Change | null {
+  const { integration, event } = claim.delivery
   const { changes } = db.statements.text(disableIntegration).run(reason, now, now, integration)
-  if (changes === 0) return
-  const facts = { reason, event: formatId("evt", claim.delivery.event) }
-  db.statements
-    .text(insertChange)
-    .run(
-      ids.next(),
-      claim.project,
-      now,
-      "integration.disabled",
-      formatId("int", integration),
-      reason,
-      JSON.stringify(facts),
-    )
+  if (changes === 0) return null
+  const change: Change = {
+    id: ids.next(),
+    project: claim.project,
+    at: now,
+    kind: "integration.disabled",
+    subject: formatId("int", integration),
+    by: { kind: "waybill", id: reason },
+    facts: { reason, event: formatId("evt", event) },
+  }
+  const { id, project, at, kind, subject, by, facts } = change
+  db.statements.text(insertChange).run(id, project, at, kind, subject, by.id, JSON.stringify(facts))
+  return change
 }
 
 function count({ tallies, now }: Commit, { claim, attempt, attemptReason, next }: Settlement): void {

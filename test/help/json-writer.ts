@@ -69,8 +69,17 @@ export class JsonWriter {
   }
 
   object(depth: number): string {
-    const member = () => `${this.#spaced(this.string())}:${this.#spaced(this.value(depth - 1))}`
+    const member = () => `${this.#spaced(this.#key())}:${this.#spaced(this.value(depth - 1))}`
     return this.#spaced(`{${this.#several(member)}}`)
+  }
+
+  /**
+   * Never a lone backslash: once JSON.parse of Node 24 to 26 has seen that key, it reads other one-character escapes in
+   * the same place as a backslash too (nodejs/node#63785), and could not be compared with.
+   */
+  #key(): string {
+    const key = this.string()
+    return key === '"\\\\"' ? '"b"' : key
   }
 
   list(depth: number): string {

@@ -10,8 +10,8 @@ import { createServer as createTlsServer, type TlsOptions } from "node:tls"
 /** What a receiver does with each connection that it accepts. */
 export type Behaviour = (socket: Socket) => void
 
-/** A receiver that runs. */
-export interface Receiver {
+/** A receiver that runs, and ends with the block that it was made in: `await using there = await receiver(…)`. */
+export interface Receiver extends AsyncDisposable {
   readonly host: string
   readonly port: number
   /** `http://host:port/hook`, or https. */
@@ -57,12 +57,22 @@ export async function receiver(
     url: `${options.tls === undefined ? "http" : "https"}://${name}:${port}/hook`,
     accepted: () => accepted,
     received: () => Buffer.concat(chunks),
-    close: async () => {
+    ...ending(async () => {
       for (const socket of sockets) socket.destroy()
       server.close()
       await once(server, "close")
-    },
+    }),
   }
+}
+
+/** Two names for the same end, which comes once. */
+function ending(end: () => Promise<void>): Pick<Receiver, "close" | typeof Symbol.asyncDispose> {
+  let ended: Promise<void> | null = null
+  const close = (): Promise<void> => {
+    ended ??= end()
+    return ended
+  }
+  return { close, [Symbol.asyncDispose]: close }
 }
 
 /** Calls `act` for each complete request of a connection, with its bytes. */
@@ -176,10 +186,10 @@ export async function unanswering(): Promise<Receiver> {
   await Promise.all(fillers.slice(0, 2).map(filler => once(filler, "connect")))
   return {
     ...listener,
-    close: async () => {
+    ...ending(async () => {
       for (const filler of fillers) filler.destroy()
       await listener.close()
-    },
+    }),
   }
 }
 
@@ -194,9 +204,9 @@ async function inItsOwnProcess(script: string): Promise<Receiver> {
     url: `http://127.0.0.1:${port}/hook`,
     accepted: () => 0,
     received: () => Buffer.alloc(0),
-    close: async () => {
+    ...ending(async () => {
       child.kill("SIGKILL")
       await once(child, "exit")
-    },
+    }),
   }
 }

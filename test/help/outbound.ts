@@ -1,7 +1,14 @@
 /** What tests of sending need: requests, limits, and a resolver that says what it is told to say. */
 import type { Exchange, OutboundRequest } from "../../src/domain/exchange.ts"
+import { Transport, type TransportOptions } from "../../src/transport/http.ts"
 import type { Resolution, Resolver } from "../../src/transport/resolve.ts"
 import type { SendLimits } from "../../src/transport/sending.ts"
+
+/** A transport that may reach loopback, and ends with the block that it was made in. */
+export function freshTransport(options: Partial<TransportOptions> = {}): Transport & AsyncDisposable {
+  const transport = new Transport({ rules: { loopback: true, allow: [] }, now: Date.now, ...options })
+  return Object.assign(transport, { [Symbol.asyncDispose]: () => transport.close(0) })
+}
 
 /** A POST of `{}` to a URL, with what the test changes. */
 export function post(url: string, changes: Partial<OutboundRequest> = {}): OutboundRequest {

@@ -18,7 +18,7 @@ import {
   silent,
   unanswering,
 } from "../help/misbehaving.ts"
-import { limits, post, saying, summary } from "../help/outbound.ts"
+import { freshTransport, limits, post, saying, summary } from "../help/outbound.ts"
 
 const HEAD = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
 const DEADLINE_MS = 300
@@ -32,12 +32,8 @@ after(() => transport.close(0))
 
 /** One request to a receiver that behaves like this, with a short deadline. */
 async function meet(behaviour: Behaviour, changes: Partial<ReturnType<typeof limits>> = {}): Promise<Exchange> {
-  const there = await receiver(behaviour)
-  try {
-    return await transport.send(post(there.url), limits({ deadlineMs: DEADLINE_MS, ...changes }))
-  } finally {
-    await there.close()
-  }
+  await using there = await receiver(behaviour)
+  return await transport.send(post(there.url), limits({ deadlineMs: DEADLINE_MS, ...changes }))
 }
 
 interface Row {
@@ -297,8 +293,8 @@ describe("what the other side does, and what it comes to", { concurrency: 8 }, (
   }
 
   test("a connection that nobody takes up ends with the limit for connecting, or with the deadline if that is sooner", async () => {
-    const there = await unanswering()
-    const patient = new Transport({ rules: { loopback: true, allow: [] }, now: Date.now, connectTimeoutMs: 200 })
+    await using there = await unanswering()
+    await using patient = freshTransport({ connectTimeoutMs: 200 })
     const limited = await patient.send(post(there.url), limits())
     assert.equal(summary(limited), "broken ETIMEDOUT in connect")
     assert.ok(limited.kind === "broken" && limited.code === "ETIMEDOUT")
@@ -308,12 +304,10 @@ describe("what the other side does, and what it comes to", { concurrency: 8 }, (
     assert.ok(hurried.kind === "broken" && hurried.code === "DEADLINE")
     assertAround(hurried.timings.totalMs, 150)
     assertAround(hurried.timings.connectMs ?? 0, 150)
-    await patient.close(0)
-    await there.close()
   })
 
   test("a port on which nothing listens: ECONNREFUSED", async () => {
-    const there = await receiver(ok())
+    await using there = await receiver(ok())
     await there.close()
     assert.equal(summary(await transport.send(post(there.url), limits())), "broken ECONNREFUSED in connect")
     const byName = await transport.send(post(there.url.replace("127.0.0.1", "localhost")), limits())
@@ -321,20 +315,18 @@ describe("what the other side does, and what it comes to", { concurrency: 8 }, (
   })
 
   test("a request that is not taken ends while it is being sent", async () => {
-    const there = await receiver(deaf)
+    await using there = await receiver(deaf)
     const big = post(there.url, { body: Buffer.alloc(16_000_000) })
     const exchange = await transport.send(big, limits({ deadlineMs: DEADLINE_MS }))
     assert.equal(summary(exchange), "broken ESOCKETTIMEDOUT in send")
-    await there.close()
   })
 
   test("a name that is resolved too late ends in the DNS", async () => {
     const resolver = { resolve: () => new Promise<never>(() => {}) }
-    const waiting = new Transport({ rules: { loopback: false, allow: [] }, now: Date.now, resolver })
+    await using waiting = freshTransport({ resolver })
     const exchange = await waiting.send(post("https://crm.example/"), limits({ deadlineMs: 100 }))
     assert.equal(summary(exchange), "broken DNS_TEMPORARY in dns")
     assertAround(exchange.timings.dnsMs ?? 0, 100)
-    await waiting.close(0)
   })
 })
 
@@ -360,7 +352,7 @@ describe("the deadline", { concurrency: 4 }, () => {
   }
 
   test("does not call an answer late that came in time while this process was busy", async () => {
-    const there = await receiverInItsOwnProcess()
+    await using there = await receiverInItsOwnProcess()
     await transport.send(post(there.url), limits())
     const sent = transport.send(post(there.url), limits({ deadlineMs: 100 }))
     // Two turns of the loop: an idle connection is looked at once more before it is written to.
@@ -368,7 +360,6 @@ describe("the deadline", { concurrency: 4 }, () => {
     const busyUntil = performance.now() + 250
     while (performance.now() < busyUntil) {}
     assert.equal(summary(await sent), "answered 200")
-    await there.close()
   })
 })
 
@@ -401,25 +392,23 @@ describe("the answer's body", () => {
   test("is never decompressed, and nothing asks for compression", async () => {
     const bomb = gzipSync(Buffer.alloc(50_000_000))
     const head = `HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ${bomb.length}\r\n\r\n`
-    const there = await receiver(answers(Buffer.concat([Buffer.from(head), bomb])))
+    await using there = await receiver(answers(Buffer.concat([Buffer.from(head), bomb])))
     const before = process.memoryUsage().rss
     const exchange = await transport.send(post(there.url), limits({ keepBytes: 131_072 }))
     assert.ok(process.memoryUsage().rss - before < 20_000_000)
     assert.ok(exchange.kind === "answered")
     assert.deepEqual(Buffer.from(exchange.answer.body), bomb)
     assert.doesNotMatch(there.received().toString(), /accept-encoding/i)
-    await there.close()
   })
 
   test("costs no memory beyond what is kept, however much is poured", async () => {
-    const there = await receiver(infiniteBody())
+    await using there = await receiver(infiniteBody())
     const before = process.memoryUsage().arrayBuffers
     const sent = Array.from({ length: 50 }, () =>
       transport.send(post(there.url), limits({ keepBytes: 1_024, connections: 50 })),
     )
     for (const exchange of await Promise.all(sent)) assert.equal(summary(exchange), "answered 200")
     assert.ok(process.memoryUsage().arrayBuffers - before < 20_000_000)
-    await there.close()
   })
 
   test("that is a little too long does not cost the connection, one that is much too long does", async () => {
@@ -427,20 +416,19 @@ describe("the answer's body", () => {
       [30_000, 1],
       [300_000, 3],
     ] as const) {
-      const there = await receiver(ok("x".repeat(size)))
+      await using there = await receiver(ok("x".repeat(size)))
       for (let i = 0; i < 3; i++) {
         const exchange = await transport.send(post(there.url), limits({ keepBytes: 100, connections: 1 }))
         assert.equal(summary(exchange), "answered 200")
       }
       assert.equal(there.accepted(), connections)
-      await there.close()
     }
   })
 })
 
 describe("where requests lead", () => {
   test("no redirect is followed", async () => {
-    const canary = await receiver(ok())
+    await using canary = await receiver(ok())
     for (const status of [301, 302, 303, 307, 308]) {
       const exchange = await meet(
         answers(`HTTP/1.1 ${status} Moved\r\nlocation: ${canary.url}\r\ncontent-length: 0\r\n\r\n`),
@@ -453,15 +441,14 @@ describe("where requests lead", () => {
       ])
     }
     assert.equal(canary.accepted(), 0)
-    await canary.close()
   })
 
   test("slow names do not delay others", async () => {
-    const there = await receiver(ok())
+    await using there = await receiver(ok())
     const resolver = saying(() => ["127.0.0.1"])
     const ask = resolver.resolve
     resolver.resolve = (name, source) => (name.startsWith("slow") ? new Promise(() => {}) : ask(name, source))
-    const sender = new Transport({ rules: { loopback: true, allow: [] }, now: Date.now, resolver })
+    await using sender = freshTransport({ resolver })
     const slow = Array.from({ length: 10 }, (_, i) =>
       sender.send(post(`http://slow${i}.example:${there.port}/`), limits({ deadlineMs: 400 })),
     )
@@ -469,7 +456,5 @@ describe("where requests lead", () => {
     assert.equal(summary(quick), "answered 200")
     assert.ok(quick.timings.totalMs < 100)
     for (const exchange of await Promise.all(slow)) assert.equal(summary(exchange), "broken DNS_TEMPORARY in dns")
-    await sender.close(0)
-    await there.close()
   })
 })

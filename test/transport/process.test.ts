@@ -32,7 +32,7 @@ async function run(
 
 describe("in a process of its own", () => {
   test("no file handle left is the sender's fault, and passes", async () => {
-    const there = await receiver(ok())
+    await using there = await receiver(ok())
     const output = await run(
       `import { closeSync, openSync } from "node:fs"
        const url = ${JSON.stringify(there.url)}
@@ -45,25 +45,24 @@ describe("in a process of its own", () => {
        for (const fd of held) closeSync(fd)
        const fed = await second.send(post(url), limits())
        console.log([summary(warm), summary(starved), starved.code, summary(fed)].join(", "))`,
-      { command: ["prlimit", "--nofile=256"] },
+      { command: ["sh", "-c", 'ulimit -n 256 && exec "$0" "$@"'] },
     )
     assert.equal(output, "answered 200, broken SENDER_FAULT in connect, EMFILE, answered 200")
-    await there.close()
   })
 
   test("idle connections do not keep it alive", async () => {
-    const there = await receiver(ok())
+    await using there = await receiver(ok())
     const startedAt = performance.now()
     assert.equal(
       await run(`console.log(summary(await transport.send(post(${JSON.stringify(there.url)}), limits())))`),
       "answered 200",
     )
     assert.ok(performance.now() - startedAt < 3_000, "less than the 4 s for which a connection is kept")
-    await there.close()
   })
 
   test("a proxy that the environment names is not used", async () => {
-    const [there, proxy] = [await receiver(ok()), await receiver(ok())]
+    await using there = await receiver(ok())
+    await using proxy = await receiver(ok())
     const at = `http://127.0.0.1:${proxy.port}`
     const env = {
       HTTP_PROXY: at,
@@ -81,7 +80,5 @@ describe("in a process of its own", () => {
     assert.equal(output, "answered 200")
     assert.equal(there.accepted(), 1)
     assert.equal(proxy.accepted(), 0)
-    await there.close()
-    await proxy.close()
   })
 })

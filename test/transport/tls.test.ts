@@ -37,7 +37,7 @@ describe("TLS", () => {
   test("is spoken with the name of the URL, and HTTP/1.1 alone is offered", async () => {
     const offers: string[][] = []
     const names: string[] = []
-    const there = await over(
+    await using there = await over(
       good,
       socket => {
         if ("servername" in socket) names.push(String((socket as TLSSocket).servername))
@@ -56,13 +56,12 @@ describe("TLS", () => {
     assert.deepEqual(names, [NAME])
     const { dnsMs, connectMs, tlsMs, waitMs } = exchange.timings
     for (const part of [dnsMs, connectMs, tlsMs, waitMs]) assert.ok(part !== null && part <= exchange.timings.totalMs)
-    await there.close()
   })
 
   test("with an address is checked against the addresses of the certificate, without a server name", async () => {
     const pair = await leaf("other.example", { by: trusted, addresses: ["127.0.0.1"] })
     const names: unknown[] = []
-    const there = await receiver(
+    await using there = await receiver(
       socket => {
         names.push((socket as TLSSocket).servername)
         ok()(socket)
@@ -71,18 +70,16 @@ describe("TLS", () => {
     )
     assert.equal(summary(await transport.send(post(there.url), limits())), "answered 200")
     assert.deepEqual(names, [false])
-    await there.close()
   })
 
   test("goes on with the session of an earlier connection", async () => {
     const resumed: boolean[] = []
-    const there = await over(good, socket => {
+    await using there = await over(good, socket => {
       resumed.push((socket as TLSSocket).isSessionReused())
       eachRequest(socket, () => socket.end("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"))
     })
     for (let i = 0; i < 2; i++) assert.equal(summary(await transport.send(post(there.url), limits())), "answered 200")
     assert.deepEqual(resumed, [false, true])
-    await there.close()
   })
 })
 
@@ -126,7 +123,7 @@ describe("a certificate is refused", () => {
   ]
   for (const [what, pair, comesTo, code] of rows) {
     test(`${what}: ${comesTo}, at the first connection and at every later one`, async () => {
-      const there = await over(await pair())
+      await using there = await over(await pair())
       for (let i = 0; i < 3; i++) {
         const exchange = await transport.send(post(there.url), limits())
         assert.equal(summary(exchange), `broken ${comesTo} in tls`)
@@ -134,20 +131,18 @@ describe("a certificate is refused", () => {
         assert.match(exchange.message, /crm\.example/)
       }
       assert.equal(there.received().length, 0, "nothing was sent")
-      await there.close()
     })
   }
 
   test("for another name also where an older TLS tells its session before the certificate is checked", async () => {
-    const there = await over(await leaf("other.example", { by: trusted }), ok(), { maxVersion: "TLSv1.2" })
+    await using there = await over(await leaf("other.example", { by: trusted }), ok(), { maxVersion: "TLSv1.2" })
     for (let i = 0; i < 3; i++) {
       assert.equal(summary(await transport.send(post(there.url), limits())), "broken TLS_NAME_MISMATCH in tls")
     }
-    await there.close()
   })
 
   test("whatever the environment says about checking", async () => {
-    const there = await over(await leaf(NAME, {}))
+    await using there = await over(await leaf(NAME, {}))
     const warn = process.emitWarning
     process.emitWarning = () => {}
     process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0"
@@ -157,7 +152,6 @@ describe("a certificate is refused", () => {
       delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]
       process.emitWarning = warn
     }
-    await there.close()
   })
 })
 
@@ -165,14 +159,13 @@ describe("a handshake that does not come about", () => {
   const deadlineMs = 150
 
   test("ends with the limit for connecting where it stalls, or with the deadline if that is sooner", async () => {
-    const there = await plain(silent)
+    await using there = await plain(silent)
     const limited = await transport.send(post(there.url), limits())
     assert.equal(summary(limited), "broken ETIMEDOUT in tls")
     assert.ok(limited.timings.totalMs >= 295 && limited.timings.totalMs < 350)
     const hurried = await transport.send(post(there.url), limits({ deadlineMs }))
     assert.equal(summary(hurried), "broken ETIMEDOUT in tls")
     assert.ok((hurried.timings.tlsMs ?? 0) >= 100)
-    await there.close()
   })
 
   const rows: [what: string, behaviour: Behaviour, comesTo: string][] = [
@@ -191,33 +184,29 @@ describe("a handshake that does not come about", () => {
   ]
   for (const [what, behaviour, comesTo] of rows) {
     test(`${what}: ${comesTo}`, async () => {
-      const there = await plain(behaviour)
+      await using there = await plain(behaviour)
       assert.equal(summary(await transport.send(post(there.url), limits())), `broken ${comesTo} in tls`)
-      await there.close()
     })
   }
 
   for (const version of ["TLSv1", "TLSv1.1"] as const) {
     test(`a server that speaks ${version} at most: TLS_ERROR`, async () => {
       const older = { minVersion: version, maxVersion: version, ciphers: "DEFAULT@SECLEVEL=0" }
-      const there = await over(good, ok(), older)
+      await using there = await over(good, ok(), older)
       assert.equal(summary(await transport.send(post(there.url), limits())), "broken TLS_ERROR in tls")
-      await there.close()
     })
   }
 
   test("an http URL at a port that speaks TLS is an answer that is no HTTP", async () => {
-    const there = await over(good)
+    await using there = await over(good)
     const exchange = await transport.send(post(there.url.replace("https:", "http:")), limits({ deadlineMs }))
     assert.ok(exchange.kind === "broken")
     assert.ok(["PROTOCOL_ERROR", "ECONNRESET"].includes(exchange.class), exchange.class)
-    await there.close()
   })
 
   test("a connection that is reset between TCP and TLS", async () => {
-    const there = await plain(resets(null))
+    await using there = await plain(resets(null))
     const exchange = await transport.send(post(there.url), limits())
     assert.ok(exchange.kind === "broken" && exchange.class === "ECONNRESET", summary(exchange))
-    await there.close()
   })
 })

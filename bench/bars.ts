@@ -1,0 +1,129 @@
+/** The bars that Waybill is held against, as data, and the verdict of a run on each. */
+import type { Backlog } from "./backlog.ts"
+import type { LatencyWindow, Throughput } from "./measure.ts"
+
+/** What a run has found of one program. */
+export interface Findings {
+  readonly throughput: readonly Throughput[]
+  readonly latency: readonly LatencyWindow[]
+  readonly peakBytes: number
+}
+
+export interface Run {
+  readonly bare: Findings | null
+  readonly waybill: Findings | null
+  readonly backlog: Backlog | null
+}
+
+export interface Verdict {
+  readonly name: string
+  readonly bar: string
+  /** Null where the run did not measure it. */
+  readonly value: number | null
+  /** "void": the figure stands on a window in which Waybill was not what held things up. */
+  readonly verdict: "met" | "missed" | "void" | "not measured"
+}
+
+interface Bar {
+  readonly name: string
+  readonly bar: string
+  value(run: Run): Figure | null
+  isMet(value: number): boolean
+}
+
+/** A number, and whether anything that it stands on counts. */
+export interface Figure {
+  readonly value: number
+  readonly isVoid: boolean
+}
+
+export const bars: readonly Bar[] = [
+  {
+    name: "throughput",
+    bar: "≥ 0.6 × bare",
+    value: run =>
+      ratio(
+        run,
+        ({ throughput }) => throughput,
+        window => window.perSecond,
+      ),
+    isMet: value => value >= 0.6,
+  },
+  {
+    name: "CPU per event",
+    bar: "≤ 1.7 × bare",
+    value: run =>
+      ratio(
+        run,
+        ({ throughput }) => throughput,
+        window => window.cpuPerEventUs,
+      ),
+    isMet: value => value <= 1.7,
+  },
+  {
+    name: "p99 at half load, ms",
+    bar: "≤ 100",
+    value: ({ waybill }) => (waybill === null ? null : median(waybill.latency, window => window.p99Ms)),
+    isMet: value => value <= 100,
+  },
+  {
+    name: "memory with the backlog, MB",
+    bar: "≤ 300",
+    value: ({ backlog }) => sound(backlog && Math.max(backlog.fillBytes, backlog.drainBytes) / 1e6),
+    isMet: value => value <= 300,
+  },
+  {
+    name: "start with the backlog, s",
+    bar: "≤ 3",
+    value: ({ backlog }) => sound(backlog && Math.max(backlog.startMs, backlog.startAfterKillMs) / 1_000),
+    isMet: value => value <= 3,
+  },
+]
+
+/** Holds a run against every bar. */
+export function judge(run: Run): Verdict[] {
+  return bars.map(({ name, bar, value, isMet }) => {
+    const figure = value(run)
+    if (figure === null) return { name, bar, value: null, verdict: "not measured" }
+    if (figure.isVoid) return { name, bar, value: figure.value, verdict: "void" }
+    return { name, bar, value: figure.value, verdict: isMet(figure.value) ? "met" : "missed" }
+  })
+}
+
+/** The median over the windows that count, or over all where none does. Null where there is none. */
+export function median<Window extends { readonly voidBecause: readonly string[] }>(
+  windows: readonly Window[],
+  pick: (window: Window) => number,
+): Figure | null {
+  const counting = windows.filter(window => window.voidBecause.length === 0)
+  const isVoid = counting.length === 0
+  return middle((isVoid ? windows : counting).map(pick), isVoid)
+}
+
+/**
+ * Waybill's figure divided by bare's: of each round by itself, because a busy neighbour slows both programs of a round,
+ * and of those the median. Null where one of them was not measured.
+ */
+export function ratio<Window extends { readonly voidBecause: readonly string[] }>(
+  { bare, waybill }: Pick<Run, "bare" | "waybill">,
+  windowsOf: (findings: Findings) => readonly Window[],
+  pick: (window: Window) => number,
+): Figure | null {
+  if (bare === null || waybill === null) return null
+  const others = windowsOf(bare)
+  const pairs = windowsOf(waybill).flatMap((window, round) => {
+    const other = others[round]
+    return other === undefined ? [] : [{ window, other, voidBecause: [...window.voidBecause, ...other.voidBecause] }]
+  })
+  return median(pairs, ({ window, other }) => pick(window) / pick(other))
+}
+
+function middle(values: readonly number[], isVoid: boolean): Figure | null {
+  const sorted = [...values].sort((a, b) => a - b)
+  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]]
+  return low === undefined || high === undefined ? null : { value: (low + high) / 2, isVoid }
+}
+
+function sound(value: number | null): Figure | null {
+  return value === null ? null : { value, isVoid: false }
+}

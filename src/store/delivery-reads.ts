@@ -1,0 +1,151 @@
+/** Deliveries as people read them: one, those of an event, those of an integration. */
+import type { DeliveryStatus, Facts, Reason } from "../domain/delivery.ts"
+import type { Environment } from "../domain/event.ts"
+import type { AppId, AttemptId, DeliveryId, EventId, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { ReasonCode } from "../domain/reason.ts"
+import { list, type Sql, sql } from "./database.ts"
+import { isReadable } from "./kept.ts"
+import type { Reader } from "./reader.ts"
+
+/** A delivery with what its readers want to know of its event. */
+export interface DeliveryRecord {
+  readonly id: DeliveryId
+  readonly project: ProjectId
+  readonly status: DeliveryStatus
+  /** Null while it is being sent and once it is delivered. */
+  readonly reason: Reason | null
+  /** When it is due; null where nothing more happens by itself, or is happening now. */
+  readonly nextAt: number | null
+  readonly orderingKey: string | null
+  /** The revision of the integration that its last attempt was made with; null before the first. */
+  readonly revision: number | null
+  /** Attempts in all. */
+  readonly attempts: number
+  /** Attempts that used up a retry since the schedule began. */
+  readonly charged: number
+  readonly lastAttempt: AttemptId | null
+  /** The id that the destination gave the record. */
+  readonly record: string | null
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly event: {
+    readonly id: EventId
+    readonly type: string
+    readonly environment: Environment
+    readonly app: AppId | null
+    readonly test: boolean
+    readonly receivedAt: number
+    readonly payloadExpiresAt: number
+  }
+}
+
+export interface DeliveryRow {
+  readonly integration_id: number
+  readonly event_id: number
+  readonly project_id: number
+  readonly status: DeliveryStatus
+  readonly reason: ReasonCode | null
+  readonly facts: string | null
+  readonly next_at: number | null
+  readonly ordering_key: string | null
+  readonly revision: number | null
+  readonly attempts: number
+  readonly charged: number
+  readonly last_attempt_id: number | null
+  readonly record_id: string | null
+  readonly created_at: number
+  readonly updated_at: number
+  readonly type: string
+  readonly environment: Environment
+  readonly app_id: number | null
+  readonly test: number
+  readonly received_at: number
+  readonly payload_expires_at: number
+}
+
+/** The columns of a DeliveryRow, from a delivery `d` and its event `e`. */
+export const deliveryColumns: Sql = sql`
+  d.integration_id, d.event_id, d.project_id, d.status, d.reason, d.facts, d.next_at, d.ordering_key, d.revision,
+  d.attempts, d.charged, d.last_attempt_id, d.record_id, d.created_at, d.updated_at,
+  e.type, e.environment, e.app_id, e.test, e.received_at, e.payload_expires_at`
+
+export function deliveryOfRow(row: DeliveryRow): DeliveryRecord {
+  return {
+    id: { event: row.event_id, integration: row.integration_id },
+    project: row.project_id,
+    status: row.status,
+    reason: row.reason === null ? null : { code: row.reason, facts: JSON.parse(row.facts ?? "{}") as Facts },
+    nextAt: row.next_at,
+    orderingKey: row.ordering_key,
+    revision: row.revision,
+    attempts: row.attempts,
+    charged: row.charged,
+    lastAttempt: row.last_attempt_id,
+    record: row.record_id,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    event: {
+      id: row.event_id,
+      type: row.type,
+      environment: row.environment,
+      app: row.app_id,
+      test: row.test === 1,
+      receivedAt: row.received_at,
+      payloadExpiresAt: row.payload_expires_at,
+    },
+  }
+}
+
+/** One delivery; undefined where the project has none of that id, or no longer. Primary keys. */
+export async function readDelivery(
+  db: Reader,
+  project: ProjectId,
+  id: DeliveryId,
+  now: number,
+): Promise<DeliveryRecord | undefined> {
+  const rows = await db.query<DeliveryRow>(sql`
+    select ${deliveryColumns}
+    from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
+    where d.integration_id = ${id.integration} and d.event_id = ${id.event} and d.project_id = ${project}
+      and ${isReadable(now)}`)
+  return rows.map(deliveryOfRow)[0]
+}
+
+/** The deliveries of one event, in the order in which its integrations were made. Primary key, once per integration. */
+export async function deliveriesOfEvent(
+  db: Reader,
+  project: ProjectId,
+  event: EventId,
+  now: number,
+): Promise<DeliveryRecord[]> {
+  const rows = await db.query<DeliveryRow>(sql`
+    select ${deliveryColumns}
+    from event e join json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
+    where e.project_id = ${project} and e.id = ${event} and ${isReadable(now)}
+    order by d.integration_id`)
+  return rows.map(deliveryOfRow)
+}
+
+/** What became of some events at one integration, by event. Primary key. */
+export async function deliveriesAt(
+  db: Reader,
+  project: ProjectId,
+  integration: IntegrationId,
+  events: readonly EventId[],
+): Promise<Map<EventId, DeliveryRecord>> {
+  if (events.length === 0) return new Map()
+  const rows = await db.query<DeliveryRow>(sql`
+    select ${deliveryColumns}
+    from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
+    where d.integration_id = ${integration} and d.event_id in ${list(events)} and d.project_id = ${project}`)
+  return new Map(rows.map(row => [row.event_id, deliveryOfRow(row)]))
+}
+
+/** When a save last set, changed or removed a secret of an integration; null where none ever did. Primary key. */
+export async function credentialsChangedAt(db: Reader, integration: IntegrationId): Promise<number | null> {
+  const [row] = await db.query<{ at: number }>(sql`
+    select at from integration_revision
+    where integration_id = ${integration} and secrets_changed <> '[]'
+    order by revision desc limit 1`)
+  return row?.at ?? null
+}

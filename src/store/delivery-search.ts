@@ -1,0 +1,208 @@
+/**
+ * Searches deliveries, newest event first. Which index gives the candidates depends on what is asked:
+ *
+ *   an event                     its integrations, as they stand on it
+ *   a destination record         the search index, then each event's integrations
+ *   an integration               delivery_failed for `failed`, delivery_due for what waits, else the primary key backwards
+ *   none of them                 the project's events backwards (event_by_need for `failed`), then their integrations
+ */
+import type { DeliveryStatus } from "../domain/delivery.ts"
+import type { DeliveryId, EventId, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { ReasonCode } from "../domain/reason.ts"
+import { join, list, type Sql, sql } from "./database.ts"
+import { type DeliveryRecord, type DeliveryRow, deliveryColumns, deliveryOfRow } from "./delivery-reads.ts"
+import { edgeOfWindow, spanOf } from "./event-search.ts"
+import { isReadable } from "./kept.ts"
+import type { Reader } from "./reader.ts"
+import { eventIdsByRecord, type Span } from "./search-reads.ts"
+import { inWindows, pageOf, type Step, searchedBackTo } from "./walk.ts"
+
+/** Every member that is there has to hold. */
+export interface DeliveryFilter {
+  readonly integration?: IntegrationId | undefined
+  readonly event?: EventId | undefined
+  readonly status?: DeliveryStatus | undefined
+  readonly reason?: ReasonCode | undefined
+  readonly record?: string | undefined
+  /** Its event was received at this time or later, ms since 1970. */
+  readonly from?: number | undefined
+  /** Its event was received before this time. */
+  readonly to?: number | undefined
+}
+
+export interface DeliverySearch {
+  readonly project: ProjectId
+  readonly filter: DeliveryFilter
+  /** Only what follows after this one: where the page before ended. */
+  readonly after?: DeliveryId | undefined
+  readonly limit: number
+  readonly now: number
+  readonly budgetMs: number
+}
+
+export interface DeliveryPage {
+  readonly deliveries: readonly DeliveryRecord[]
+  /** `after` of the next page; null at the end. */
+  readonly next: DeliveryId | null
+  /** Set where the search stopped for time. */
+  readonly searchedBackTo: number | null
+}
+
+/** So many waiting deliveries are sorted by event in a few ms; with more of them, walking back finds a page sooner. */
+const SORTED_AT_MOST = 5_000
+
+/** One page of the deliveries that a filter lets through. */
+export async function searchDeliveries(db: Reader, search: DeliverySearch): Promise<DeliveryPage> {
+  const page = await pageOf(await stepsOf(db, search), search.limit, search.budgetMs)
+  const last = page.found.at(-1)?.id
+  // Behind an event that is no longer asked for: every integration's id is greater than 0.
+  const resumeAt = page.reached === null ? null : { event: page.reached, integration: 0 }
+  return {
+    deliveries: page.found,
+    next: page.hasMore ? (resumeAt ?? last ?? null) : null,
+    searchedBackTo: page.reached === null ? null : searchedBackTo(page.reached),
+  }
+}
+
+async function stepsOf(db: Reader, search: DeliverySearch): Promise<AsyncIterable<Step<DeliveryRecord>>> {
+  const { project, filter, after, now } = search
+  const { integration, event, record } = filter
+  // The event at which the page before ended may have more of them, so it is looked at again.
+  const span = spanOf(filter.from, filter.to, after === undefined ? undefined : after.event + 1, now)
+  if (event !== undefined) return ofEvents(db, search, once([event]))
+  if (record !== undefined) return ofEvents(db, search, eventIdsByRecord(db, project, record, span))
+  if (integration === undefined) return acrossIntegrations(db, search, span)
+  if (filter.status === "pending" || filter.status === "retrying" || filter.status === "skipped") {
+    const waiting = await waitingEvents(db, integration, span)
+    if (waiting !== null) return atIntegration(db, search, integration, once(waiting))
+  }
+  return alongIntegration(db, search, integration, span)
+}
+
+/** Deliveries of events that are known by id. Primary keys. */
+async function* ofEvents(
+  db: Reader,
+  search: DeliverySearch,
+  events: AsyncIterable<Step<EventId>>,
+): AsyncGenerator<Step<DeliveryRecord>> {
+  for await (const { found, reached } of events) {
+    yield { found: found.length === 0 ? [] : await selectOfEvents(db, search, sql`e.id in ${list(found)}`), reached }
+  }
+}
+
+/** Walks back through the project's events. Windows are small: each event may have gone to a thousand integrations. */
+function acrossIntegrations(db: Reader, search: DeliverySearch, span: Span): AsyncIterable<Step<DeliveryRecord>> {
+  const { lowest } = span
+  const need = search.filter.status === "failed" ? sql`and needs_action = 1` : sql``
+  let { before } = span
+  return inWindows({ first: 100, most: 16_000 }, async rows => {
+    const edge = await edgeOfWindow(db, { project: search.project, lowest, before }, rows, need)
+    const within = sql`e.id >= ${edge ?? lowest} and e.id < ${before}`
+    const found = await selectOfEvents(
+      db,
+      search,
+      search.filter.status === "failed" ? sql`${within} and e.needs_action = 1` : within,
+    )
+    if (edge !== null) before = edge
+    return { found, reached: edge }
+  })
+}
+
+/** Walks back along one integration. Index delivery_failed for `failed`, else the primary key. */
+function alongIntegration(
+  db: Reader,
+  search: DeliverySearch,
+  integration: IntegrationId,
+  { lowest, before: start }: Span,
+): AsyncIterable<Step<DeliveryRecord>> {
+  const failed = search.filter.status === "failed" ? sql`and status = 'failed'` : sql``
+  let before = start
+  return inWindows({ first: 2_000, most: 32_000 }, async rows => {
+    const [edge] = await db.query<{ event_id: number }>(sql`
+      select event_id from delivery
+      where integration_id = ${integration} and event_id >= ${lowest} and event_id < ${before} ${failed}
+      order by event_id desc limit 1 offset ${rows - 1}`)
+    const within = sql`d.event_id >= ${edge?.event_id ?? lowest} and d.event_id < ${before}`
+    const found = await selectAtIntegration(db, search, integration, within)
+    if (edge !== undefined) before = edge.event_id
+    return { found, reached: edge?.event_id ?? null }
+  })
+}
+
+async function* atIntegration(
+  db: Reader,
+  search: DeliverySearch,
+  integration: IntegrationId,
+  events: AsyncIterable<Step<EventId>>,
+): AsyncGenerator<Step<DeliveryRecord>> {
+  for await (const { found, reached } of events) {
+    const which = sql`d.event_id in ${list(found)}`
+    yield { found: found.length === 0 ? [] : await selectAtIntegration(db, search, integration, which), reached }
+  }
+}
+
+/** Events that wait at an integration, newest first; null where they are too many to sort. Index delivery_due. */
+async function waitingEvents(db: Reader, integration: IntegrationId, span: Span): Promise<EventId[] | null> {
+  const rows = await db.query<{ event_id: number }>(sql`
+    select event_id from delivery
+    where integration_id = ${integration} and next_at is not null limit ${SORTED_AT_MOST + 1}`)
+  if (rows.length > SORTED_AT_MOST) return null
+  return rows
+    .map(row => row.event_id)
+    .filter(id => id >= span.lowest && id < span.before)
+    .sort((a, b) => b - a)
+}
+
+/** In pieces, so that no statement has thousands of values. */
+async function* once(ids: readonly EventId[]): AsyncGenerator<Step<EventId>> {
+  for (let at = 0; at < ids.length; at += 250) {
+    const found = ids.slice(at, at + 250)
+    yield { found, reached: at + 250 < ids.length ? (found.at(-1) ?? null) : null }
+  }
+}
+
+async function selectOfEvents(db: Reader, search: DeliverySearch, which: Sql): Promise<DeliveryRecord[]> {
+  const { project, limit } = search
+  const rows = await db.query<DeliveryRow>(sql`
+    select ${deliveryColumns}
+    from event e join json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
+    where e.project_id = ${project} and ${which} and ${conditions(search)}
+    order by e.id desc, d.integration_id desc limit ${limit + 1}`)
+  return rows.map(deliveryOfRow)
+}
+
+async function selectAtIntegration(
+  db: Reader,
+  search: DeliverySearch,
+  integration: IntegrationId,
+  which: Sql,
+): Promise<DeliveryRecord[]> {
+  const { project, limit } = search
+  const rows = await db.query<DeliveryRow>(sql`
+    select ${deliveryColumns}
+    from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
+    where d.integration_id = ${integration} and ${which} and d.project_id = ${project} and ${conditions(search)}
+    order by d.event_id desc limit ${limit + 1}`)
+  return rows.map(deliveryOfRow)
+}
+
+function conditions({ filter, after, now }: DeliverySearch): Sql {
+  const all: Sql[] = [isReadable(now)]
+  if (filter.integration !== undefined) all.push(sql`d.integration_id = ${filter.integration}`)
+  if (filter.status !== undefined) all.push(statusCondition(filter.status))
+  if (filter.reason !== undefined) all.push(sql`d.reason = ${filter.reason}`)
+  if (filter.record !== undefined) all.push(sql`d.record_id = ${filter.record}`)
+  if (filter.from !== undefined) all.push(sql`e.received_at >= ${filter.from}`)
+  if (filter.to !== undefined) all.push(sql`e.received_at < ${filter.to}`)
+  if (after !== undefined) {
+    all.push(
+      sql`(d.event_id < ${after.event} or (d.event_id = ${after.event} and d.integration_id < ${after.integration}))`,
+    )
+  }
+  return join(all, " and ")
+}
+
+/** As text of ours where an index asks for exactly that text. */
+function statusCondition(status: DeliveryStatus): Sql {
+  return status === "failed" ? sql`d.status = 'failed'` : sql`d.status = ${status}`
+}

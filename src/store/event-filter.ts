@@ -1,0 +1,76 @@
+/**
+ * What a search and the stream can ask of events, as conditions over a table called `e`. Which index finds the events is
+ * the asker's choice; these conditions are checked on each event that it finds.
+ */
+import type { Environment, EventStatus } from "../domain/event.ts"
+import type { AppId, IntegrationId } from "../domain/id.ts"
+import { join, type Sql, sql } from "./database.ts"
+
+/** Every member that is there has to hold. */
+export interface EventFilter {
+  /** Received at this time or later, ms since 1970. */
+  readonly from?: number | undefined
+  /** Received before this time. */
+  readonly to?: number | undefined
+  /** A type, or a prefix that ends in `*`. */
+  readonly type?: string | undefined
+  readonly status?: EventStatus | undefined
+  readonly app?: AppId | undefined
+  readonly environment?: Environment | undefined
+  readonly profileId?: string | undefined
+  readonly deviceId?: string | undefined
+  readonly sourceRecord?: string | undefined
+  readonly destinationRecord?: string | undefined
+  readonly externalId?: string | undefined
+  /** It went to this integration, or was withheld from it. */
+  readonly integration?: IntegrationId | undefined
+}
+
+/** The conditions of a filter, joined; `true` where it asks for nothing. */
+export function eventConditions(filter: EventFilter): Sql {
+  const { from, to, type, status, app, environment, integration } = filter
+  const conditions: Sql[] = []
+  if (from !== undefined) conditions.push(sql`e.received_at >= ${from}`)
+  if (to !== undefined) conditions.push(sql`e.received_at < ${to}`)
+  if (type !== undefined && type !== "*") conditions.push(typeCondition(type))
+  // The same condition as that of the index event_by_need.
+  if (status === "failed") conditions.push(sql`e.needs_action = 1`)
+  else if (status !== undefined) conditions.push(sql`e.status = ${status}`)
+  if (app !== undefined) conditions.push(sql`e.app_id = ${app}`)
+  if (environment !== undefined) conditions.push(sql`e.environment = ${environment}`)
+  if (filter.profileId !== undefined) conditions.push(sql`e.profile_id = ${filter.profileId}`)
+  if (filter.deviceId !== undefined) conditions.push(sql`e.device_id = ${filter.deviceId}`)
+  if (filter.sourceRecord !== undefined) conditions.push(sql`e.source_record = ${filter.sourceRecord}`)
+  if (filter.externalId !== undefined) conditions.push(sql`e.external_id = ${filter.externalId}`)
+  if (filter.destinationRecord !== undefined) conditions.push(recordCondition(filter.destinationRecord))
+  if (integration !== undefined) conditions.push(concerns(integration))
+  return conditions.length === 0 ? sql`true` : join(conditions, " and ")
+}
+
+/** Whether a type is the one that is asked for, or begins with the prefix that is. */
+export function matchesType(type: string, asked: string): boolean {
+  return asked.endsWith("*") ? type.startsWith(asked.slice(0, -1)) : type === asked
+}
+
+function typeCondition(type: string): Sql {
+  if (!type.endsWith("*")) return sql`e.type = ${type}`
+  const prefix = type.slice(0, -1)
+  // Types are printable ASCII, so that every one with this prefix sorts before the prefix and a DEL.
+  return sql`(e.type >= ${prefix} and e.type < ${`${prefix}\u007f`})`
+}
+
+/** Primary key of `delivery` for each integration that the event went to. */
+function recordCondition(record: string): Sql {
+  return sql`exists (
+    select 1 from json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
+    where d.record_id = ${record})`
+}
+
+/** The text is looked through first: taking JSON apart costs ten times as much, and mostly the id is in neither. */
+function concerns(integration: IntegrationId): Sql {
+  const digits = String(integration)
+  return sql`(
+    (instr(e.targets, ${digits}) > 0 and exists (select 1 from json_each(e.targets) t where t.value = ${integration}))
+    or (instr(e.withheld, ${digits}) > 0 and exists (
+      select 1 from json_each(e.withheld) r, json_each(r.value) t where t.value = ${integration})))`
+}

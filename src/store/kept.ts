@@ -1,0 +1,29 @@
+/**
+ * How long what is kept can be read. Reads expire exactly, at the end of their time; the bytes go some hours later, so
+ * every read holds its rows against the clock, and finds a table that was dropped already empty.
+ */
+import { type Sql, sql } from "./database.ts"
+
+const DAY_MS = 86_400_000
+
+/** Events, deliveries and attempts (product.md, "What is kept, and how long"). */
+export const METADATA_MS = 30 * DAY_MS
+/** Requests that ingest refused. */
+export const REJECTIONS_MS = 7 * DAY_MS
+/** How many of them a project keeps. */
+export const REJECTIONS_KEPT = 1_000
+
+/** Whether an event, from a table called `e`, can still be read; its deliveries and attempts can as long as it can. */
+export function isReadable(now: number): Sql {
+  return sql`e.received_at > ${now - METADATA_MS}`
+}
+
+/** Rows from a table of a part; none where retention has dropped the table, which may happen at any moment. */
+export async function rowsOfPart<Row>(query: Promise<Row[]>): Promise<Row[]> {
+  try {
+    return await query
+  } catch (error) {
+    if (error instanceof Error && /no such table: (payload|exchange)_\d+/.test(error.message)) return []
+    throw error
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * What happened in a project, in the one order of ids: accepted events, attempts and changes. The stream reads everything
+ * from here, so that it shows what is on disk and nothing else, and can go on after any position.
+ *
+ * Ids are made in the commit that stores what they name, so that whoever sees one of them committed sees all before it.
+ */
+import type { DeliveryStatus, Facts, Reason } from "../domain/delivery.ts"
+import type { Environment, Withheld } from "../domain/event.ts"
+import { type AppId, firstIdAt, formatId, type IntegrationId, type ProjectId, parseId } from "../domain/id.ts"
+import type { ReasonCode } from "../domain/reason.ts"
+import { type AttemptRow, type AttemptSummary, attemptColumns, attemptOfRow } from "./attempt-reads.ts"
+import { type Change, changesAfter } from "./changes.ts"
+import { raw, sql } from "./database.ts"
+import { type EventFilter, eventConditions, matchesType } from "./event-filter.ts"
+import { type EventSummary, type SummaryRow, summaryColumns, summaryOfRow } from "./event-reads.ts"
+import { METADATA_MS } from "./kept.ts"
+import type { Reader } from "./reader.ts"
+
+/** One thing that happened. `id` is its place in the one order of all of them. */
+export type StreamItem = EventItem | AttemptItem | ChangeItem
+
+export interface EventItem {
+  readonly kind: "event"
+  readonly id: number
+  readonly event: EventSummary
+  readonly targets: readonly IntegrationId[]
+  readonly withheld: Withheld
+}
+
+export interface AttemptItem {
+  readonly kind: "attempt"
+  readonly id: number
+  readonly attempt: AttemptSummary
+  readonly event: {
+    readonly type: string
+    readonly environment: Environment
+    readonly app: AppId | null
+    readonly profileId: string | null
+    readonly deviceId: string | null
+    readonly test: boolean
+  }
+  /** As it stands when it is read, which may be later than right after this attempt. */
+  readonly delivery: {
+    readonly status: DeliveryStatus
+    readonly reason: Reason | null
+    readonly nextAt: number | null
+    readonly isLast: boolean
+  }
+}
+
+export interface ChangeItem {
+  readonly kind: "change"
+  readonly id: number
+  readonly change: Change
+}
+
+/** What a listener asks for; every member that is there has to hold. */
+export type StreamFilter = Pick<EventFilter, "type" | "app" | "environment" | "profileId" | "deviceId" | "integration">
+
+/** A stretch of the order: its items, and the id up to which they are complete. */
+export interface StreamPage {
+  readonly items: readonly StreamItem[]
+  readonly reached: number
+}
+
+const prefixes = { event: "evt", attempt: "att", change: "chg" } as const
+type Place = Pick<StreamItem, "kind" | "id">
+
+/** A position in the order as text: the id of the thing that stands there. */
+export function formatPosition({ kind, id }: Place): string {
+  return formatId(prefixes[kind], id)
+}
+
+/**
+ * The greatest id that is committed, and the last thing known of the project (null where there is none at hand). One
+ * look at the end of each key, in one snapshot.
+ */
+export async function streamEnd(
+  db: Reader,
+  project: ProjectId,
+): Promise<{ readonly id: number; readonly last: Place | null }> {
+  const [row] = await db.query<{
+    event: number | null
+    change: number | null
+    attempt: number | null
+    own: number | null
+  }>(
+    sql`
+    select
+      (select id from event where project_id = ${project} order by id desc limit 1) as event,
+      (select id from change where project_id = ${project} order by id desc limit 1) as change,
+      (select id from attempt order by id desc limit 1) as attempt,
+      (select project_id from attempt order by id desc limit 1) as own`,
+  )
+  const places: Place[] = [
+    { kind: "event", id: row?.event ?? 0 },
+    { kind: "change", id: row?.change ?? 0 },
+    // Attempts stand in one table for all projects; another project's is no position of this one.
+    { kind: "attempt", id: row?.own === project ? (row.attempt ?? 0) : 0 },
+  ]
+  const last = places.reduce((a, b) => (b.id > a.id ? b : a))
+  return { id: Math.max(last.id, row?.attempt ?? 0), last: last.id === 0 ? null : last }
+}
+
+/** Where to go on: after an id; or nowhere, because it is too old, or no position of this project in this database. */
+export type Resumption =
+  | { readonly kind: "after"; readonly id: number }
+  | { readonly kind: "too_old" }
+  | { readonly kind: "unknown" }
+
+/** Finds a position such as `evt_…` again. Keys of event, attempt and change. */
+export async function findPosition(db: Reader, project: ProjectId, text: string, now: number): Promise<Resumption> {
+  for (const kind of ["event", "attempt", "change"] as const) {
+    const id = parseId(prefixes[kind], text)
+    if (id === undefined) continue
+    if (id < firstIdAt(now - METADATA_MS)) return { kind: "too_old" }
+    const rows = await db.query(sql`select id from ${raw(kind)} where id = ${id} and project_id = ${project}`)
+    return rows.length > 0 ? { kind: "after", id } : { kind: "unknown" }
+  }
+  return { kind: "unknown" }
+}
+
+/**
+ * What happened after an id, up to and with `upTo` (which is committed), as far as `rows` rows of each kind go; oldest
+ * first. Keys of event, attempt (of all projects) and change.
+ */
+export async function readStream(
+  db: Reader,
+  asked: {
+    readonly project: ProjectId
+    readonly after: number
+    readonly upTo: number
+    readonly filter: StreamFilter
+    readonly rows: number
+  },
+): Promise<StreamPage> {
+  const { project, after, filter, rows } = asked
+  const { integration, ...ofEvent } = filter
+  const reached = await edgeOf(db, asked)
+  const events = await db.query<EventItemRow>(sql`
+    select ${summaryColumns}, e.targets, e.withheld from event e
+    where e.project_id = ${project} and e.id > ${after} and e.id <= ${reached} and ${eventConditions(filter)}`)
+  const attempts = await db.query<AttemptItemRow>(sql`
+    select ${attemptColumns}, e.type, e.environment, e.app_id, e.profile_id, e.device_id, e.test,
+      d.status as d_status, d.reason as d_reason, d.facts as d_facts, d.next_at as d_next_at,
+      d.last_attempt_id = a.id as is_last
+    from attempt a
+      join event e on e.project_id = a.project_id and e.id = a.event_id
+      join delivery d on d.integration_id = a.integration_id and d.event_id = a.event_id
+    where a.id > ${after} and a.id <= ${reached} and a.project_id = ${project} and ${eventConditions(ofEvent)}
+      and ${integration === undefined ? sql`true` : sql`a.integration_id = ${integration}`}`)
+  const changes = await changesAfter(db, project, after, rows)
+  const items: StreamItem[] = [
+    ...events.map(eventItem),
+    ...attempts.map(attemptItem),
+    ...changes
+      .filter(change => change.id <= reached)
+      .map(changeItem)
+      .filter(item => matches(filter, item)),
+  ]
+  return { items: items.sort((a, b) => a.id - b.id), reached }
+}
+
+/** Whether a listener asks for an item: what the conditions of `readStream` say, for items that were read for all. */
+export function matches(filter: StreamFilter, item: StreamItem): boolean {
+  const { type, app, environment, profileId, deviceId, integration } = filter
+  if (item.kind === "change") {
+    // A change is about no event; of an integration it is only where it is that which changed.
+    const asksForEvents = [type, app, environment, profileId, deviceId].some(member => member !== undefined)
+    return !asksForEvents && (integration === undefined || item.change.subject === formatId("int", integration))
+  }
+  const { event } = item
+  return (
+    (type === undefined || matchesType(event.type, type)) &&
+    (app === undefined || (item.kind === "event" ? item.event.appId : item.event.app) === app) &&
+    (environment === undefined || event.environment === environment) &&
+    (profileId === undefined || event.profileId === profileId) &&
+    (deviceId === undefined || event.deviceId === deviceId) &&
+    (integration === undefined || integrationsOf(item).includes(integration))
+  )
+}
+
+function integrationsOf(item: EventItem | AttemptItem): readonly IntegrationId[] {
+  if (item.kind === "attempt") return [item.attempt.delivery.integration]
+  return [...item.targets, ...Object.values(item.withheld).flat()]
+}
+
+/** The last id of a page: where the first of the kinds has had its rows. */
+async function edgeOf(
+  db: Reader,
+  { project, after, upTo, rows }: { project: ProjectId; after: number; upTo: number; rows: number },
+): Promise<number> {
+  const skipped = rows - 1
+  const [row] = await db.query<{ event: number | null; attempt: number | null; change: number | null }>(sql`
+    select
+      (select id from event where project_id = ${project} and id > ${after} and id <= ${upTo}
+        order by id limit 1 offset ${skipped}) as event,
+      (select id from attempt where id > ${after} and id <= ${upTo} order by id limit 1 offset ${skipped}) as attempt,
+      (select id from change where project_id = ${project} and id > ${after} and id <= ${upTo}
+        order by id limit 1 offset ${skipped}) as change`)
+  return Math.min(row?.event ?? upTo, row?.attempt ?? upTo, row?.change ?? upTo)
+}
+
+type EventItemRow = SummaryRow & { readonly targets: string; readonly withheld: string }
+
+function eventItem(row: EventItemRow): EventItem {
+  const event = summaryOfRow(row)
+  return {
+    kind: "event",
+    id: event.id,
+    event,
+    targets: JSON.parse(row.targets) as IntegrationId[],
+    withheld: JSON.parse(row.withheld) as Withheld,
+  }
+}
+
+interface AttemptItemRow extends AttemptRow {
+  readonly type: string
+  readonly environment: Environment
+  readonly app_id: number | null
+  readonly profile_id: string | null
+  readonly device_id: string | null
+  readonly test: number
+  readonly d_status: DeliveryStatus
+  readonly d_reason: ReasonCode | null
+  readonly d_facts: string | null
+  readonly d_next_at: number | null
+  readonly is_last: number | null
+}
+
+function attemptItem(row: AttemptItemRow): AttemptItem {
+  return {
+    kind: "attempt",
+    id: row.id,
+    attempt: attemptOfRow(row),
+    event: {
+      type: row.type,
+      environment: row.environment,
+      app: row.app_id,
+      profileId: row.profile_id,
+      deviceId: row.device_id,
+      test: row.test === 1,
+    },
+    delivery: {
+      status: row.d_status,
+      reason: row.d_reason === null ? null : { code: row.d_reason, facts: JSON.parse(row.d_facts ?? "{}") as Facts },
+      nextAt: row.d_next_at,
+      isLast: row.is_last === 1,
+    },
+  }
+}
+
+function changeItem(change: Change): ChangeItem {
+  return { kind: "change", id: change.id, change }
+}

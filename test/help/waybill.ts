@@ -1,0 +1,175 @@
+/** The program under test: started whole in a process of its own, or in this one with a clock that the test turns. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { randomBytes, randomInt } from "node:crypto"
+import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { TestContext } from "node:test"
+import { readConfig } from "../../src/config.ts"
+import { start } from "../../src/main.ts"
+
+/** The API key of every Waybill that a test starts. */
+export const testKey = "wb_test_000000000000000000000000"
+
+const cli = join(import.meta.dirname, "../../src/cli.ts")
+const running = new Set<ChildProcess>()
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL")
+})
+
+/** Something with an API. */
+export interface Reachable {
+  readonly url: string
+  readonly key: string
+}
+
+/** A Waybill in a process of its own. */
+export interface Waybill extends Reachable {
+  readonly pid: number
+  readonly dataDir: string
+  /** From the start of the process to the line that says where it listens. */
+  readonly startMs: number
+  /** Sends a signal; wait for `stopped` to know that it is gone. */
+  kill(signal: NodeJS.Signals): void
+  /** Resolves when the process has ended, however it did. */
+  readonly stopped: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
+  /** What it has said so far on standard output and error. */
+  output(): string
+}
+
+export interface StartOptions {
+  readonly dataDir: string
+  /** A free one where it is left out. */
+  readonly port?: number
+  readonly env?: Readonly<Record<string, string>>
+  /** A program that becomes Waybill, such as `["prlimit", "--nofile=64"]`. */
+  readonly through?: readonly string[]
+}
+
+/** Starts `waybill serve`; resolves when it listens and throws, with what it said, where it ends before that. */
+export async function startWaybill({ dataDir, port, env, through = [] }: StartOptions): Promise<Waybill> {
+  const [command = "", ...args] = [...through, process.execPath, cli, "serve"]
+  const startedAt = performance.now()
+  const child = spawn(command, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: {
+      PATH: process.env["PATH"],
+      PORT: String(port ?? 0),
+      WAYBILL_DATA_DIR: dataDir,
+      WAYBILL_API_KEY: testKey,
+      WAYBILL_LOG_LEVEL: "warn",
+      ...env,
+    },
+  })
+  running.add(child)
+  const stopped = once(child, "exit").then(([code, signal]) => {
+    running.delete(child)
+    return { code, signal } as Awaited<Waybill["stopped"]>
+  })
+  let output = ""
+  const url = await new Promise<string>((resolve, reject) => {
+    const hear = (chunk: string): void => {
+      // The end is enough to know what went wrong, however long it runs.
+      output = (output + chunk).slice(-20_000)
+      const [, found] = /listens on (http:\/\/\S+)/.exec(output) ?? []
+      if (found !== undefined) resolve(found)
+    }
+    child.stdout.setEncoding("utf8").on("data", hear)
+    child.stderr.setEncoding("utf8").on("data", hear)
+    child.on("error", reject)
+    child.on("close", () => reject(new Error(`Waybill ended before it listened:\n${output}`)))
+  })
+  return {
+    url,
+    key: testKey,
+    pid: child.pid ?? 0,
+    dataDir,
+    startMs: performance.now() - startedAt,
+    kill: signal => void child.kill(signal),
+    stopped,
+    output: () => output,
+  }
+}
+
+/** A Waybill in this process. */
+export interface OpenWaybill extends Reachable {
+  readonly dataDir: string
+  stop(): Promise<void>
+}
+
+/** Opens Waybill in this process, on a free port, with its real store and real sockets and the clock that it is given. */
+export async function openWaybill(options: { readonly dataDir: string; now?: () => number }): Promise<OpenWaybill> {
+  const { dataDir } = options
+  const reading = readConfig({ dataDir, port: "0", apiKey: testKey, logLevel: "silent" }, {})
+  if ("faults" in reading) throw new Error(reading.faults.join("\n"))
+  const { url, stop } = await start(reading.config, options.now)
+  return { url, key: testKey, dataDir, stop }
+}
+
+/** A folder of its own for a test, gone when the test is over. */
+export function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "waybill-"))
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+  return folder
+}
+
+/**
+ * A port that stays free while a server is down and its clients knock on: outside the range from which the system takes
+ * ports for outgoing connections, or one of those knocks could be given the very port and answer itself.
+ */
+export async function stablePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(10_240, 32_000)
+    const server = createServer()
+    const isFree = await new Promise<boolean>(resolve => {
+      server.once("error", () => resolve(false))
+      server.listen(port, "127.0.0.1", () => resolve(true))
+    })
+    if (!isFree) continue
+    server.close()
+    await once(server, "close")
+    return port
+  }
+}
+
+/** Calls the API with JSON; gives the answer's JSON and throws where the status is none of 2xx. */
+export async function call(at: Reachable, method: string, path: string, body?: unknown): Promise<unknown> {
+  const response = await fetch(at.url + path, {
+    method,
+    headers: {
+      authorization: `Bearer ${at.key}`,
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}: ${text}`)
+  return text === "" ? undefined : JSON.parse(text)
+}
+
+/** A secret that signs deliveries. */
+export function newSecret(): string {
+  return `whsec_${randomBytes(32).toString("base64")}`
+}
+
+export interface NewWebhook {
+  readonly name: string
+  readonly url: string
+  readonly secret: string
+  readonly policy?: Readonly<Record<string, unknown>>
+  readonly events?: Readonly<Record<string, unknown>>
+}
+
+/** Sets up a webhook without verification; gives its id, `int_…`. */
+export async function createWebhook(at: Reachable, { name, url, secret, policy, events }: NewWebhook): Promise<string> {
+  const made = await call(at, "POST", "/v1/integrations", {
+    name,
+    secret,
+    config: { production: { url }, verification: "none" },
+    ...(policy === undefined ? {} : { policy }),
+    ...(events === undefined ? {} : { events }),
+  })
+  return String((made as { id: unknown }).id)
+}
