@@ -64,7 +64,7 @@ say(machineLine(machine))
 
 const result = await run()
 const line = quotableLine(result)
-say(`\n${tables(result)}\n\n${line}`)
+say(`\n${tables(result)}\n${line === null ? "" : `\n${line}`}`)
 writeFileSync(join(results, "latest.json"), `${JSON.stringify({ line, ...result }, null, 2)}\n`)
 process.exit(0)
 

@@ -11,7 +11,7 @@ import Table from "cli-table3"
 import type { Backlog } from "./backlog.ts"
 import { type Figure, type Findings, judge, median, type Run, ratio } from "./bars.ts"
 import { type Machine, machineLine } from "./machine.ts"
-import type { LatencyWindow, Throughput } from "./measure.ts"
+import type { LatencyWindow, Shares, Throughput } from "./measure.ts"
 
 export interface Result extends Run {
   readonly at: string
@@ -31,17 +31,24 @@ export function throughputLine({
   refused,
   voidBecause,
 }: Throughput): string {
-  const { program: own, generator, receiver, others } = shares
-  const cores = `cores: ${two(own)} own, ${two(generator)} generator, ${two(receiver)} receiver, ${two(others)} others`
   const offered = rate === null ? "" : `, offered ${whole(rate)}/s`
   const turnedAway = refused === 0 ? "" : `, ${whole(refused)} refused`
-  return `${program}: ${whole(perSecond)} events/s${offered}${turnedAway}, ${cpuPerEventUs.toFixed(1)} µs CPU an event (${cores})${because(voidBecause)}`
+  return `${program}: ${whole(perSecond)} events/s${offered}${turnedAway}, ${cpuPerEventUs.toFixed(1)} µs CPU an event (${cores(shares)})${because(voidBecause)}`
 }
 
 /** One window of latency. */
-export function latencyLine({ program, rate, samples, p50Ms, p99Ms, maxMs, voidBecause }: LatencyWindow): string {
+export function latencyLine({
+  program,
+  rate,
+  samples,
+  p50Ms,
+  p99Ms,
+  maxMs,
+  shares,
+  voidBecause,
+}: LatencyWindow): string {
   const times = `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms, max ${maxMs.toFixed(1)} ms`
-  return `${program}: ${times} at ${whole(rate)}/s (${whole(samples)} events)${because(voidBecause)}`
+  return `${program}: ${times} at ${whole(rate)}/s (${whole(samples)} events; ${cores(shares)})${because(voidBecause)}`
 }
 
 /** What the backlog cost. */
@@ -68,8 +75,8 @@ export function tables(result: Result): string {
   return `${sideBySide.toString()}\n${bars.toString()}`
 }
 
-/** The line to quote; its form stands at the head of this file. */
-export function quotableLine(result: Result): string {
+/** The line to quote, whose form stands at the head of this file; null where nothing of Waybill was measured. */
+export function quotableLine(result: Result): string | null {
   const { waybill, backlog, machine, at, version } = result
   const verdicts = judge(result)
   const times = (name: string): string => {
@@ -84,12 +91,13 @@ export function quotableLine(result: Result): string {
   const parts = [
     perSecond && `${show(perSecond, 0)} events/s${times("throughput")}`,
     cpu && `${show(cpu, 0)} µs CPU an event${times("CPU per event")}`,
-    p50 && p99 && rate && `p50 ${show(p50, 1)} ms and p99 ${show(p99, 1)} ms at ${whole(rate.value)}/s`,
+    p50 && p99 && rate && `p50 ${p50.value.toFixed(1)} ms and p99 ${p99.value.toFixed(1)} ms at ${show(rate, 0)}/s`,
     waybill && `peak ${megabytes(waybill.peakBytes)}`,
     backlog &&
       `${megabytes(Math.max(backlog.fillBytes, backlog.drainBytes))} with ${whole(backlog.deliveries)} waiting`,
     backlog && `start ${seconds(Math.max(backlog.startMs, backlog.startAfterKillMs))} with them`,
   ].filter(part => part)
+  if (parts.length === 0) return null
   return `Waybill ${version}: ${parts.join(", ")}; ${machineLine(machine)}; ${at.slice(0, 10)}`
 }
 
@@ -142,6 +150,10 @@ function show(figure: Figure | null, digits: number): string {
   if (figure === null) return "–"
   const text = digits === 0 ? whole(figure.value) : figure.value.toFixed(digits)
   return figure.isVoid ? `${text} (void)` : text
+}
+
+function cores({ program, generator, receiver, others }: Shares): string {
+  return `cores: ${two(program)} own, ${two(generator)} generator, ${two(receiver)} receiver, ${two(others)} others`
 }
 
 function because(reasons: readonly string[]): string {

@@ -131,7 +131,7 @@ export const settings = {
   logLevel: {
     variable: "WAYBILL_LOG_LEVEL",
     flag: "--log-level",
-    value: logLevels.join("|"),
+    value: `<${logLevels.join("|")}>`,
     fallback: "info",
     sentence: "How much is logged.",
     check: value => (isLogLevel(value) ? undefined : `must be one of ${logLevels.join(", ")}`),

@@ -2,12 +2,13 @@
  * Where the parts of a JSON text lie. A request is checked and taken apart in one pass, without building what it says:
  * `data` is then cut out of the text and kept as it was written, because a trip through `JSON.parse` and back changes
  * numbers, drops duplicate keys and trips over `__proto__` (API-14, API-15). On Node 24 to 26 `JSON.parse` even mistakes
- * one key for another now and then (nodejs/node#63785).
+ * one key for another now and then (a bug of V8, 63785 in the list of nodejs/node).
  *
  * The check is that of RFC 8259, nothing more and nothing less, and it never calls itself: a text that is nested too
  * deep is refused at the bracket that is one too many (API-16).
  *
- * Measured on Node 26: 1 KiB with 70 short strings 2.4 µs, with a few long ones 1.1 µs (`JSON.parse`: 2.9 and 1.0).
+ * Measured on Node 26: `memberSpans` of 1 KiB with 70 short strings takes 3.0 µs, with a few long ones 1.3 µs, about as
+ * long as `JSON.parse` (2.9 and 1.0).
  */
 
 /** How many levels deep a JSON value that we take may be nested: `[[1]]` has two (API-16). */
@@ -38,6 +39,7 @@ export interface Member extends Span {
   readonly key: string
 }
 
+/** An object, taken apart. */
 export interface Members {
   readonly kind: "members"
   /** In the order of the text. A list, because a map costs more to fill than the text to scan. */
@@ -46,6 +48,7 @@ export interface Members {
   readonly duplicate: string | null
 }
 
+/** A list, taken apart. */
 export interface Elements {
   readonly kind: "elements"
   readonly elements: readonly Span[]

@@ -1,5 +1,6 @@
 /** Media types as RFC 2046 and RFC 9110 write them: `application/json; charset=utf-8`. */
 
+/** What is needed of a media type to read content. */
 export interface MediaType {
   /** `type/subtype` in small letters, without parameters. */
   readonly essence: string
@@ -10,7 +11,7 @@ export interface MediaType {
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const head = new RegExp(`^(${token}/${token})[ \\t]*`)
 // Each blank belongs to one part only, so that no text makes the search try many ways.
-const parameter = new RegExp(`;[ \\t]*(?:(${token})=(?:(${token})|"((?:[^"\\\\]|\\\\.)*)")[ \\t]*)?`, "y")
+const parameter = new RegExp(`;[ \\t]*(?:(${token})=(?:(${token})|"((?:[ !#-[\\]-~]|\\\\[ -~])*)")[ \\t]*)?`, "y")
 
 /** Reads a media type; undefined where the text is none. Names of types and parameters are case-insensitive (CE-18). */
 export function parseMediaType(text: string): MediaType | undefined {

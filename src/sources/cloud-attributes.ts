@@ -17,6 +17,7 @@ import {
   type Complaint,
   environmentComplaint,
   keyComplaint,
+  MAX_FAULTS,
   type Reading,
   type ReadLimits,
   type SourceFault,
@@ -31,25 +32,24 @@ export interface Attribute {
   /** Where it stood: the pointer to a member, or the name of a header. */
   readonly place: Place
 }
+
+/** Where something stood in a request. */
 export type Place = Pick<SourceFault, "pointer" | "header">
 
 /** The attributes of one event by name: those that are not set are left out (CE-11), null is one that cannot be read. */
 export type Attributes = ReadonlyMap<string, Attribute | null>
 
-/** Faults of one event that are told at once. */
-const MAX_FAULTS = 20
-
-/** The most characters of a `source`. */
+/** The most characters of a `source`, and of an attribute's name (CloudEvents asks for 20 at most). */
 const MAX_SOURCE_CHARACTERS = 1_024
+const MAX_NAME_CHARACTERS = 128
 
 const core = new Set(["specversion", "id", "source", "type", "datacontenttype", "dataschema", "subject", "time"])
 
 /** What is wrong with a name of an attribute; null when nothing is. */
 export function nameComplaint(name: string): Complaint | null {
-  if (name !== "data" && /^[a-z0-9]+$/.test(name)) return null
-  return invalid(
-    `${shown(name)} is no name for an attribute: names are small letters a to z and digits, and never "data".`,
-  )
+  if (name !== "data" && name.length <= MAX_NAME_CHARACTERS && /^[a-z0-9]+$/.test(name)) return null
+  const rule = `1 to ${MAX_NAME_CHARACTERS} small letters a to z and digits, and never "data"`
+  return invalid(`${shown(name)} is no name for an attribute: names are ${rule}.`)
 }
 
 /** What is wrong with a string as the value of an attribute; null when nothing is (CE-7). */
@@ -58,9 +58,8 @@ export function stringComplaint(name: string, value: string): Complaint | null {
   const found = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u.exec(value)?.[0].codePointAt(0)
   if (found === undefined) return null
   const code = `U+${found.toString(16).toUpperCase().padStart(4, "0")}`
-  return invalid(
-    `${name} holds the character ${code}: attributes hold no control characters, half characters or noncharacters.`,
-  )
+  const rule = "attributes hold no control characters, half characters or noncharacters"
+  return invalid(`${name} holds the character ${code}: ${rule}.`)
 }
 
 /** What has been read of one event so far, whatever its mode, and what is wrong with it. */
@@ -75,6 +74,7 @@ export class AttributeSet {
     this.attributes.set(name, "code" in read ? null : read)
   }
 
+  /** The payload; none where it cannot be read. */
   payload(read: Payload | SourceFault): Payload {
     if (!("code" in read)) return read
     this.#wrong(read)
@@ -149,16 +149,18 @@ function cloudAttributes(attributes: Attributes, reader: AttributeReader, limits
   const dataschema = reader.optional("dataschema", schemaComplaint)
   const datacontenttype = reader.optional("datacontenttype", contentTypeComplaint)
   const time = reader.optional("time", value => momentComplaint(value, limits.now))
-  const extensions = [...attributes].flatMap(([name, attribute]) => {
-    return attribute === null || core.has(name) ? [] : [[name, attribute.value] as const]
-  })
-  return {
-    ...(subject === undefined ? {} : { subject }),
-    ...(dataschema === undefined ? {} : { dataschema }),
-    ...(datacontenttype === undefined ? {} : { datacontenttype }),
-    ...(time === undefined ? {} : { time }),
+  const extensions: [string, string | number | boolean][] = []
+  for (const [name, attribute] of attributes) {
+    if (attribute !== null && !core.has(name)) extensions.push([name, attribute.value])
+  }
+  const cloud: { -readonly [Name in keyof CloudAttributes]: CloudAttributes[Name] } = {
     extensions: Object.fromEntries(extensions),
   }
+  if (subject !== undefined) cloud.subject = subject
+  if (dataschema !== undefined) cloud.dataschema = dataschema
+  if (datacontenttype !== undefined) cloud.datacontenttype = datacontenttype
+  if (time !== undefined) cloud.time = time
+  return cloud
 }
 
 /** Takes attributes out one by one and writes down what is wrong with them. */
@@ -219,9 +221,8 @@ const absoluteUri = new RegExp(`^${scheme}(?=.)${rest}$`)
 
 function sourceComplaint(value: string): Complaint | null {
   if (!uriReference.test(value)) {
-    return invalid(
-      `source has to be a URI-reference (RFC 3986), such as /billing or https://example.com/billing; this is ${shown(value)}.`,
-    )
+    const rule = "a URI-reference (RFC 3986), such as /billing or https://example.com/billing"
+    return invalid(`source has to be ${rule}; this is ${shown(value)}.`)
   }
   if (value.length <= MAX_SOURCE_CHARACTERS) return null
   return { kind: "wrong", code: "invalid_field", message: `source has at most ${MAX_SOURCE_CHARACTERS} characters.` }
@@ -234,9 +235,8 @@ function schemaComplaint(value: string): Complaint | null {
 
 function contentTypeComplaint(value: string): Complaint | null {
   if (parseMediaType(value) !== undefined) return null
-  return invalid(
-    `datacontenttype has to be a media type (RFC 2046), such as application/json; this is ${shown(value)}.`,
-  )
+  const rule = "a media type (RFC 2046), such as application/json"
+  return invalid(`datacontenttype has to be ${rule}; this is ${shown(value)}.`)
 }
 
 function momentComplaint(value: string, now: number): Complaint | null {
@@ -245,10 +245,10 @@ function momentComplaint(value: string, now: number): Complaint | null {
   return invalid(`time has to be an RFC 3339 time, such as 2026-11-21T10:00:00Z; this is ${shown(value)}.`)
 }
 
+/** CloudEvents says so of its own attributes, and we of those that are fields of ours. */
 function notAString(name: string, value: number | boolean): Complaint {
-  return core.has(name)
-    ? invalid(`${name} has to be a string; this is ${value}.`)
-    : { kind: "wrong", code: "invalid_field", message: `${name} has to be a string; this is ${value}.` }
+  const message = `${name} has to be a string; this is ${value}.`
+  return core.has(name) ? invalid(message) : { kind: "wrong", code: "invalid_field", message }
 }
 
 function missing(name: string): Complaint {

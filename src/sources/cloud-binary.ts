@@ -39,6 +39,7 @@ export function readBinary({ contentType, rawHeaders, body }: CloudRequest, limi
     collected.add(name, isRepeated ? repeated(header) : readHeader(header, name, rawHeaders[i + 1] ?? ""))
   }
   if (contentType !== "") {
+    // Its own rule, that of media types, is stricter than the one for all attributes.
     collected.add("datacontenttype", { value: contentType, place: { pointer: "", header: "content-type" } })
   }
   const payload = collected.payload(readBody(contentType, body))

@@ -16,10 +16,12 @@ import {
   isTooLarge,
   jsonComplaint,
   malformed,
+  placeOfMember,
   type Reading,
   type ReadLimits,
   refused,
   type SourceFault,
+  shown,
   sizeComplaint,
 } from "./source.ts"
 
@@ -31,11 +33,12 @@ export function readStructured(text: string, part: Span, pointer: string, limits
     return refused(pointer, malformed("not_an_object", `A CloudEvent is an object; this is ${found.found}.`))
   }
   if (found.kind !== "members") return refused(pointer, jsonComplaint(found, pointer === "" ? "The body" : "The event"))
-  if (found.duplicate !== null) return refused(pointerTo(pointer, found.duplicate), duplicateComplaint(found.duplicate))
+  const { duplicate } = found
+  if (duplicate !== null) return refused(placeOfMember(pointer, duplicate), duplicateComplaint(duplicate))
   const collected = new AttributeSet()
   for (const member of found.members) {
     if (member.key === "data" || member.key === "data_base64") continue
-    collected.add(member.key, readMember(text, member, pointerTo(pointer, member.key)))
+    collected.add(member.key, readMember(text, member, placeOfMember(pointer, member.key)))
   }
   const payload = collected.payload(readData(text, found.members, collected.attributes, pointer))
   return collected.finish(payload, name => ({ pointer: pointerTo(pointer, name) }), limits)
@@ -72,14 +75,12 @@ function readData(
   const mediaType = typeof declared === "string" ? declared : null
   if (base64 === undefined) return data === undefined ? { kind: "none" } : readValue(text, data, mediaType, pointer)
   const place: Place = { pointer: pointerTo(pointer, "data_base64") }
-  if (data !== undefined)
-    return { ...malformed("invalid_field", "An event has data or data_base64, never both."), ...place }
+  const twice = "An event has data or data_base64, never both."
+  if (data !== undefined) return { ...malformed("invalid_field", twice), ...place }
   const bytes = decodeBase64(text, base64)
   if (bytes !== null) return { kind: "bytes", bytes, mediaType }
-  return {
-    ...malformed("invalid_field", "data_base64 has to be a string in base64 (RFC 4648), padded with =."),
-    ...place,
-  }
+  const message = "data_base64 has to be a string in base64 (RFC 4648), padded with =."
+  return { ...malformed("invalid_field", message), ...place }
 }
 
 /** The member `data`: a JSON value where the content is JSON, which it is if nothing is declared (CE-13), else a string. */
@@ -89,11 +90,8 @@ function readValue(text: string, data: Span, mediaType: string | null, pointer: 
   if (mediaType === null || media === undefined || isJsonType(media)) return { kind: "json", text: raw }
   const value = raw.startsWith('"') ? readString(text, data.start, data.end) : null
   if (value?.isWellFormed()) return { kind: "text", text: value, mediaType }
-  const rule = "has to be a string of whole characters, or data_base64 is sent instead"
-  return {
-    ...malformed("invalid_field", `data of the type ${mediaType} ${rule}.`),
-    pointer: pointerTo(pointer, "data"),
-  }
+  const message = `data of the type ${shown(mediaType)} has to be a string of whole characters; other data goes into data_base64.`
+  return { ...malformed("invalid_field", message), pointer: pointerTo(pointer, "data") }
 }
 
 /** What a base64 string stands for; null for one that an encoder would not have written. */

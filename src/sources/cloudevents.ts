@@ -27,6 +27,7 @@ import {
   utf8Text,
 } from "./source.ts"
 
+/** How a CloudEvent travels over HTTP. */
 export type CloudMode = "structured" | "batch" | "binary"
 
 const mandatory = ["ce-specversion", "ce-id", "ce-source", "ce-type"]

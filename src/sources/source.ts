@@ -5,7 +5,8 @@
 import { isUtf8 } from "node:buffer"
 import type { EventDraft } from "../domain/event.ts"
 import { EVENT_TYPE_RULE, isEventType, isReservedType } from "../domain/event-names.ts"
-import type { JsonFault, Span } from "../domain/json-spans.ts"
+import { pointerTo } from "../domain/json-pointer.ts"
+import { type JsonFault, MAX_DEPTH, type Span } from "../domain/json-spans.ts"
 
 /**
  * What kind of mistake it is, and so the status of the answer: `malformed` 400, `wrong` 422 (well-formed, but not as it
@@ -55,6 +56,7 @@ export interface Faults {
   readonly faults: readonly SourceFault[]
 }
 
+/** What an event is held against that is not in it. */
 export interface ReadLimits {
   /** Ms since 1970: what a time in the future is measured by. */
   readonly now: number
@@ -63,6 +65,9 @@ export interface ReadLimits {
   /** Events in one batch. */
   readonly maxBatch: number
 }
+
+/** Mistakes of one event that are told at once. */
+export const MAX_FAULTS = 20
 
 /** How far ahead of us a sender's clock may be, and how late a time zone may be taken for another. */
 export const MAX_AHEAD_MS = 24 * 3_600_000
@@ -89,6 +94,11 @@ export const notUtf8: SourceFault = {
   message: "The body is not UTF-8. JSON is sent as UTF-8 (RFC 8259).",
 }
 
+/** Where a member of an envelope stands. A key that is longer than any field's name is not repeated in an answer. */
+export function placeOfMember(pointer: string, key: string): string {
+  return key.length <= MAX_KEY_CHARACTERS ? pointerTo(pointer, key) : pointer
+}
+
 /** Refuses an event or a batch for one mistake. */
 export function refused(pointer: string, complaint: Complaint): Faults {
   return { kind: "faults", faults: [{ ...complaint, pointer }] }
@@ -106,9 +116,8 @@ export function duplicateComplaint(key: string): Complaint {
 
 /** The complaint about a text that is no JSON. `what` names the text at the beginning of the sentence. */
 export function jsonComplaint(fault: JsonFault, what: string): Complaint {
-  if (fault.kind === "too_deep")
-    return { kind: "malformed", code: "too_deep", message: `${what} is refused: ${fault.message}.` }
-  return { kind: "malformed", code: "invalid_json", message: `${what} is not valid JSON: ${fault.message}.` }
+  if (fault.kind === "malformed") return malformed("invalid_json", `${what} is not valid JSON: ${fault.message}.`)
+  return malformed("too_deep", `${what} is nested too deep: data has at most ${MAX_DEPTH} levels.`)
 }
 
 /** What is wrong with an event type from outside; null when nothing is. */

@@ -37,6 +37,8 @@ import {
   jsonComplaint,
   keyComplaint,
   MAX_BATCH_DEPTH,
+  MAX_FAULTS,
+  placeOfMember,
   type Reading,
   type ReadLimits,
   refused,
@@ -65,9 +67,6 @@ export const nativeFields = [
 /** What `source` is for events that come in this form. */
 export const API_SOURCE = "api"
 
-/** Faults of one event that are told at once. */
-const MAX_FAULTS = 20
-
 /** Reads the body of `POST /v1/events`: one event. */
 export function readNative(text: string, limits: ReadLimits): Reading {
   return readEvent(text, { start: 0, end: text.length }, "", limits)
@@ -78,10 +77,10 @@ export function readNativeBatch(text: string, limits: ReadLimits): BatchReading 
   const body = memberSpans(text, MAX_BATCH_DEPTH)
   if (body.kind === "other") return refused("", notAnObject("A batch", '{ "events": [ … ] }', body))
   if (body.kind !== "members") return refused("", jsonComplaint(body, "The body"))
-  if (body.duplicate !== null) return refused(pointerTo("", body.duplicate), duplicateComplaint(body.duplicate))
+  if (body.duplicate !== null) return refused(placeOfMember("", body.duplicate), duplicateComplaint(body.duplicate))
   const events = body.members.find(({ key }) => key === "events")
   const other = body.members.find(({ key }) => key !== "events")
-  if (other !== undefined) return refused(pointerTo("", other.key), unknownField(other.key, ["events"], "a batch"))
+  if (other !== undefined) return refused(placeOfMember("", other.key), unknownField(other.key, ["events"], "a batch"))
   if (events === undefined) return refused("/events", missing("events", "the list of events"))
   const elements = elementSpans(text, MAX_BATCH_DEPTH, events)
   if (elements.kind !== "elements") return refused("/events", notAList)
@@ -97,7 +96,8 @@ function readEvent(text: string, part: Span, pointer: string, limits: ReadLimits
   const found = memberSpans(text, MAX_DEPTH + 1, part)
   if (found.kind === "other") return refused(pointer, notAnObject("An event", '{ "type": …, "data": … }', found))
   if (found.kind !== "members") return refused(pointer, jsonComplaint(found, pointer === "" ? "The body" : "The event"))
-  if (found.duplicate !== null) return refused(pointerTo(pointer, found.duplicate), duplicateComplaint(found.duplicate))
+  const { duplicate } = found
+  if (duplicate !== null) return refused(placeOfMember(pointer, duplicate), duplicateComplaint(duplicate))
   const reader = new EventReader(text, pointer, limits)
   for (const member of found.members) reader.read(member)
   return reader.finish()
@@ -238,7 +238,7 @@ class EventReader {
 
   #wrong(member: Member, complaint: Complaint): void {
     if (this.#faults.length < MAX_FAULTS)
-      this.#faults.push({ ...complaint, pointer: pointerTo(this.#pointer, member.key) })
+      this.#faults.push({ ...complaint, pointer: placeOfMember(this.#pointer, member.key) })
   }
 }
 

@@ -1,7 +1,7 @@
 /** Events as people read them: what is known of one without its payload, and one event with it. */
 import type { Environment, Event, EventCounts, EventStatus, Payload, Withheld } from "../domain/event.ts"
 import type { AppId, EventId, IntegrationId, KeyId, ProjectId } from "../domain/id.ts"
-import { type Sql, sql } from "./database.ts"
+import { list, type Sql, sql } from "./database.ts"
 import { isReadable, rowsOfPart } from "./kept.ts"
 import type { Reader } from "./reader.ts"
 import { type EventRow, eventColumns, eventOfRow, type PayloadRow, payloadOfRow, selectPayloads } from "./rows.ts"
@@ -111,6 +111,20 @@ export async function readEvent(
     targets: JSON.parse(row.targets) as IntegrationId[],
     withheld: JSON.parse(row.withheld) as Withheld,
   }
+}
+
+/** Events by their ids; those that the project does not have, or no longer, are not there. Primary key of `event`. */
+export async function readSummaries(
+  db: Reader,
+  project: ProjectId,
+  ids: readonly EventId[],
+  now: number,
+): Promise<Map<EventId, EventSummary>> {
+  if (ids.length === 0) return new Map()
+  const rows = await db.query<SummaryRow>(sql`
+    select ${summaryColumns} from event e
+    where e.project_id = ${project} and e.id in ${list(ids)} and ${isReadable(now)}`)
+  return new Map(rows.map(row => [row.id, summaryOfRow(row)]))
 }
 
 /** The payloads of events, by event; those that have expired are not there. Primary key of `payload_<part>`. */

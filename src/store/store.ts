@@ -1,9 +1,10 @@
 /** Opens everything durable: the embedded database in a data folder, its readers, its ledger and the sealing key. */
 import { randomBytes } from "node:crypto"
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { backup, DatabaseSync } from "node:sqlite"
+import { backup, type DatabaseSync } from "node:sqlite"
 import { Ids } from "../domain/id.ts"
 import type { Database } from "./database.ts"
+import { openUntouched } from "./look.ts"
 import { currentVersion, migrate, versionInFile, versionOf } from "./migrate.ts"
 import { takeOwnership } from "./owner.ts"
 import { type Reader, ReaderThread } from "./reader.ts"
@@ -40,11 +41,22 @@ export interface Store {
 /** A reason why a store cannot be opened, in a sentence for the operator. Nothing was changed on disk. */
 export class StoreFault extends Error {}
 
+/** 16 MiB at a time: long enough to be fast, short enough for a progress bar. */
+const BACKUP_STEP_PAGES = 4_096
+
 /** Rows and bytes after which a part of payloads is closed: dropping one takes about 40 ms. */
 const partLimits = { rows: 100_000, bytes: 134_217_728 }
 
 /** Opens the store of a data folder, making both where they do not exist; throws StoreFault. */
 export function openStore(options: StoreOptions): Store {
+  try {
+    return open(options)
+  } catch (error) {
+    throw asFault(error, options.dataDir)
+  }
+}
+
+function open(options: StoreOptions): Store {
   const { dataDir, now } = options
   const path = `${dataDir}/waybill.db`
   if (existsSync(path)) checkVersion(path, versionInFile(path))
@@ -91,19 +103,64 @@ export function openStore(options: StoreOptions): Store {
   }
 }
 
-/** Copies a database while it is in use, page by page, by SQLite's own backup; gives the number of pages. */
-export async function backUp(source: string, target: string): Promise<number> {
-  const connection = new DatabaseSync(source, { readOnly: true })
+/**
+ * Copies a database while it is in use, by SQLite's own backup; gives the number of pages. `progress` hears after each
+ * step what part is done, from 0 to 1.
+ */
+export async function backUp(source: string, target: string, progress?: (done: number) => void): Promise<number> {
+  const connection = openUntouched(source)
   try {
-    return await backup(connection, target)
+    // All pages are of this one moment. Without it SQLite begins anew whenever something is committed meanwhile, and
+    // under load never ends (measured: 60 MB against 750 commits a second).
+    connection.exec("begin; select 1 from sqlite_schema limit 1")
+    return await backup(connection, target, {
+      rate: BACKUP_STEP_PAGES,
+      progress: ({ totalPages, remainingPages }) => progress?.(totalPages === 0 ? 1 : 1 - remainingPages / totalPages),
+    })
   } finally {
     connection.close()
   }
 }
 
+/** SQLite's codes for files that are not, or no longer, a database; and for files that this user may not have. */
+const SQLITE_CORRUPT = 11
+const SQLITE_NOTADB = 26
+const SQLITE_PERM = 3
+const SQLITE_READONLY = 8
+const SQLITE_FULL = 13
+const SQLITE_CANTOPEN = 14
+
+/** What the operator can mend, as a sentence; anything else stays the error that it is. */
+function asFault(error: unknown, dataDir: string): unknown {
+  if (error instanceof StoreFault || !(error instanceof Error)) return error
+  const code = "errcode" in error ? Number(error.errcode) & 0xff : "code" in error ? String(error.code) : ""
+  switch (code) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return new StoreFault(
+        `${dataDir}/waybill.db is damaged or no database (${error.message}). Put back a backup with \`waybill restore\`.`,
+      )
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return new StoreFault(
+        `A file in the data folder ${dataDir} cannot be opened (${error.message}). Give the folder and all in it to this user.`,
+      )
+    case SQLITE_FULL:
+    case "ENOSPC":
+      return new StoreFault(`The disk of the data folder ${dataDir} is full. Make room and start again.`)
+    default:
+      return error
+  }
+}
+
 function makeFolder(dataDir: string): void {
   try {
-    mkdirSync(dataDir, { recursive: true })
+    // Payloads are personal data: a folder that Waybill makes is its user's alone.
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
     accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unknown"
@@ -145,7 +202,7 @@ function openSeal(options: StoreOptions, path: string): Seal {
 }
 
 function sealFingerprint(path: string): string | undefined {
-  const connection = new DatabaseSync(path, { readOnly: true })
+  const connection = openUntouched(path)
   try {
     if (versionOf(connection) === 0) return undefined
     const row = connection.prepare("select value from meta where key = 'seal'").get()

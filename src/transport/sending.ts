@@ -146,7 +146,8 @@ export class Sending implements Dispatcher.DispatchHandler, Passenger {
   }
 
   #mayResend(error: Error): boolean {
-    if (!this.#reused || this.#resent || this.#began) return false
+    // It goes out again on a new connection, so that there is no third time.
+    if (!this.#reused || this.#began) return false
     const { code } = rawFault(error)
     if (code !== "UND_ERR_SOCKET" && code !== "ECONNRESET" && code !== "EPIPE") return false
     return performance.now() - this.#sentAt < RESEND_WITHIN_MS

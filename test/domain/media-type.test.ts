@@ -23,6 +23,8 @@ const refused = [
   "text/plain; charset=a b",
   'text/plain; x="a',
   "a/b\n",
+  'a/b;x="\t"',
+  'a/b;x="é"',
 ]
 
 describe("media types", () => {

@@ -75,7 +75,7 @@ export class JsonWriter {
 
   /**
    * Never a lone backslash: once JSON.parse of Node 24 to 26 has seen that key, it reads other one-character escapes in
-   * the same place as a backslash too (nodejs/node#63785), and could not be compared with.
+   * the same place as a backslash too (a bug of V8, 63785 in the list of nodejs/node), and is no measure.
    */
   #key(): string {
     const key = this.string()

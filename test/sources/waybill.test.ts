@@ -230,6 +230,12 @@ describe("an event is refused as wrong for", () => {
     assert.equal(faultsOf(read({ type: "x", ...many })).length, 20)
   })
 
+  test("a field with a name of a page, which is not sent back", () => {
+    const [fault] = faultsOf(read({ type: "x", ["k".repeat(5_000)]: 1 }))
+    assert.deepEqual([fault?.code, fault?.pointer], ["unknown_field", ""])
+    assert.ok((fault?.message.length ?? 0) < 300)
+  })
+
   for (const [text, found] of [
     ["[]", "a list"],
     ['"x"', "a string"],

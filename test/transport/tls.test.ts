@@ -1,9 +1,9 @@
 import assert from "node:assert/strict"
 import { after, before, describe, test } from "node:test"
-import { getCACertificates, setDefaultCACertificates, type TLSSocket } from "node:tls"
+import { getCACertificates, setDefaultCACertificates, TLSSocket } from "node:tls"
 import { Transport } from "../../src/transport/http.ts"
 import { authority, leaf, type Pair } from "../help/certificates.ts"
-import { type Behaviour, eachRequest, ok, type Receiver, receiver, resets, silent } from "../help/misbehaving.ts"
+import { answers, type Behaviour, ok, type Receiver, receiver, resets, silent } from "../help/misbehaving.ts"
 import { limits, post, saying, summary } from "../help/outbound.ts"
 
 const DAY_MS = 86_400_000
@@ -33,16 +33,22 @@ async function plain(behaviour: Behaviour): Promise<Receiver> {
   return { ...there, url: there.url.replace("http:", "https:") }
 }
 
+/** Looks at the TLS of a connection before it is served. */
+function noting(note: (socket: TLSSocket) => void, serve: Behaviour = ok()): Behaviour {
+  return socket => {
+    assert.ok(socket instanceof TLSSocket)
+    note(socket)
+    serve(socket)
+  }
+}
+
 describe("TLS", () => {
   test("is spoken with the name of the URL, and HTTP/1.1 alone is offered", async () => {
     const offers: string[][] = []
-    const names: string[] = []
+    const names: unknown[] = []
     await using there = await over(
       good,
-      socket => {
-        if ("servername" in socket) names.push(String((socket as TLSSocket).servername))
-        ok()(socket)
-      },
+      noting(socket => names.push(socket.servername)),
       {
         ALPNCallback: ({ protocols }: { protocols: string[] }) => {
           offers.push(protocols)
@@ -61,26 +67,22 @@ describe("TLS", () => {
   test("with an address is checked against the addresses of the certificate, without a server name", async () => {
     const pair = await leaf("other.example", { by: trusted, addresses: ["127.0.0.1"] })
     const names: unknown[] = []
-    await using there = await receiver(
-      socket => {
-        names.push((socket as TLSSocket).servername)
-        ok()(socket)
-      },
-      { tls: pair },
-    )
+    const behaviour = noting(socket => names.push(socket.servername))
+    await using there = await receiver(behaviour, { tls: pair })
     assert.equal(summary(await transport.send(post(there.url), limits())), "answered 200")
     assert.deepEqual(names, [false])
   })
 
-  test("goes on with the session of an earlier connection", async () => {
-    const resumed: boolean[] = []
-    await using there = await over(good, socket => {
-      resumed.push((socket as TLSSocket).isSessionReused())
-      eachRequest(socket, () => socket.end("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"))
+  for (const maxVersion of ["TLSv1.3", "TLSv1.2"] as const) {
+    test(`${maxVersion} goes on with the session of an earlier connection`, async () => {
+      const resumed: boolean[] = []
+      const serve = answers("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n", true)
+      const behaviour = noting(socket => resumed.push(socket.isSessionReused()), serve)
+      await using there = await over(good, behaviour, { maxVersion })
+      for (let i = 0; i < 2; i++) assert.equal(summary(await transport.send(post(there.url), limits())), "answered 200")
+      assert.deepEqual(resumed, [false, true])
     })
-    for (let i = 0; i < 2; i++) assert.equal(summary(await transport.send(post(there.url), limits())), "answered 200")
-    assert.deepEqual(resumed, [false, true])
-  })
+  }
 })
 
 describe("a certificate is refused", () => {

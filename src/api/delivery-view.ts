@@ -1,0 +1,101 @@
+/** Deliveries as the API shows them. */
+import { type Static, Type } from "typebox"
+import { deliveryStatuses } from "../domain/delivery.ts"
+import { formatDeliveryId, formatId, type IntegrationId } from "../domain/id.ts"
+import type { Policy } from "../domain/policy.ts"
+import { retryDelayMs } from "../domain/schedule.ts"
+import type { Directory } from "../engine/directory.ts"
+import type { DeliveryRecord } from "../store/delivery-reads.ts"
+import { ReasonView } from "./reasons.ts"
+import { Environment, Nullable, Time, timeText } from "./schemas.ts"
+
+/** An integration where something else names it. */
+export const IntegrationName = Type.Object({
+  id: Type.String({ examples: ["int_01j9zq4kx2m"] }),
+  name: Nullable(Type.String()),
+  removed: Type.Boolean(),
+})
+
+export const deliveryFields = {
+  id: Type.String({ examples: ["dlv_01j9zq4kx2m01j9zq4kx2n"] }),
+  event: Type.Object({
+    id: Type.String(),
+    type: Type.String(),
+    environment: Environment,
+    app: Nullable(Type.String()),
+    received_at: Time,
+    test: Type.Boolean(),
+  }),
+  integration: IntegrationName,
+  status: Type.Enum([...deliveryStatuses]),
+  reason: Nullable(ReasonView),
+  next_attempt_at: Nullable(Time),
+  attempt_count: Type.Integer(),
+  revision: Nullable(Type.Integer({ description: "Of the integration, at the last attempt." })),
+  destination_record: Nullable(Type.String({ description: "The identifier that the destination gave the record." })),
+  ordering_key: Nullable(Type.String()),
+  created_at: Time,
+  updated_at: Time,
+}
+
+export const DeliveryView = Type.Object(deliveryFields)
+export type DeliveryView = Static<typeof DeliveryView>
+
+/** A retry that follows if everything before it fails. */
+export const PlannedRetry = Type.Object({
+  try: Type.Integer({ description: "Which try of the schedule it is." }),
+  delay_ms: Type.Integer({ description: "How long it waits after the one before." }),
+  not_before: Time,
+})
+
+export function viewOfDelivery(
+  delivery: DeliveryRecord,
+  reason: ReasonView | null,
+  directory: Directory,
+): DeliveryView {
+  const { id, event } = delivery
+  return {
+    id: formatDeliveryId(id),
+    event: {
+      id: formatId("evt", event.id),
+      type: event.type,
+      environment: event.environment,
+      app: event.app === null ? null : (directory.appName(event.app) ?? null),
+      received_at: timeText(event.receivedAt),
+      test: event.test,
+    },
+    integration: nameOfIntegration(directory, id.integration),
+    status: delivery.status,
+    reason,
+    next_attempt_at: timeText(delivery.nextAt),
+    attempt_count: delivery.attempts,
+    revision: delivery.revision,
+    destination_record: delivery.record,
+    ordering_key: delivery.orderingKey,
+    created_at: timeText(delivery.createdAt),
+    updated_at: timeText(delivery.updatedAt),
+  }
+}
+
+/** The name of an integration, also of one that was removed. */
+export function nameOfIntegration(directory: Directory, id: IntegrationId): Static<typeof IntegrationName> {
+  const known = directory.integrationName(id)
+  return {
+    id: formatId("int", id),
+    name: known?.name ?? null,
+    removed: known === undefined || known.removedAt !== null,
+  }
+}
+
+/** The retries that the schedule holds after the attempt that is due or under way; empty where nothing more is tried. */
+export function retryPlan(policy: Policy, delivery: DeliveryRecord, now: number): Static<typeof PlannedRetry>[] {
+  if (delivery.status === "delivered" || delivery.status === "failed" || delivery.status === "withheld") return []
+  const plan: Static<typeof PlannedRetry>[] = []
+  let at = delivery.nextAt ?? now
+  for (let retry = delivery.charged; ; retry++) {
+    const delay = retryDelayMs(policy, delivery.id, retry)
+    if (delay === null) return plan
+    at += delay
+    plan.push({ try: retry + 2, delay_ms: delay, not_before: timeText(at) })
+  }
+}
