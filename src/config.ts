@@ -1,6 +1,7 @@
 /** Every setting, once: its variable, its flag, its type, its default and one sentence. `--help` and the docs page come from here. */
 import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
+import { nearest } from "./domain/nearest.ts"
 
 /** What Waybill runs with. */
 export interface Config {
@@ -181,11 +182,37 @@ export function readConfig(
 }
 
 /** What the command line needs to reach a server over HTTP. */
-export function clientConfig(environment: Readonly<Record<string, string | undefined>> = process.env): {
+export interface ClientConfig {
+  /** Without a slash at its end. */
   readonly url: string
   readonly apiKey: string | undefined
-} {
-  return { url: environment.WAYBILL_URL ?? "http://127.0.0.1:8080", apiKey: environment.WAYBILL_API_KEY }
+}
+
+/** Reads where the server is and the key for it, from flags and environment; flags win. Faults are whole sentences. */
+export function clientConfig(
+  flags: { readonly url?: string; readonly key?: string } = {},
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): { readonly client: ClientConfig } | { readonly faults: readonly string[] } {
+  const given = flags.url ?? environment.WAYBILL_URL ?? ""
+  const url = given === "" ? "http://127.0.0.1:8080" : given
+  const apiKey = flags.key ?? environment.WAYBILL_API_KEY ?? ""
+  const faults: string[] = []
+  if (!isHttpUrl(url)) {
+    const name = flags.url === undefined ? "WAYBILL_URL" : "--url"
+    faults.push(`${name}=${url} must be an http or https URL such as http://127.0.0.1:8080.`)
+  }
+  // What cannot stand in a header would be an error of fetch, which does not say which header.
+  if (!/^[!-~]*$/.test(apiKey)) {
+    faults.push(`${flags.key === undefined ? "WAYBILL_API_KEY" : "--key"} must be an API key: wb_… without spaces.`)
+  }
+  if (faults.length > 0) return { faults }
+  return { client: { url: url.replace(/\/+$/, ""), apiKey: apiKey === "" ? undefined : apiKey } }
+}
+
+/** How somebody who started this program starts another of its commands: through npm in the sources, by name elsewhere. */
+export function commandName(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+  if (import.meta.filename.endsWith(".ts")) return "npm run waybill --"
+  return environment.npm_command === "exec" ? "npx waybill" : "waybill"
 }
 
 /** The environment variables whose mere presence changes how requests leave the machine (EG-9). */
@@ -204,16 +231,14 @@ export function decodeKey(text: string): Buffer | undefined {
 
 function unknownVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
   const known = [...Object.values(settings).map(setting => setting.variable as string), ...clientVariables]
+  const ours = known.filter(name => name.startsWith("WAYBILL_"))
   return Object.keys(environment)
     .filter(name => name.startsWith("WAYBILL_") && !known.includes(name))
-    .map(name => `${name} is no setting of Waybill; did you mean ${nearest(name, known)}?`)
-}
-
-/** The name that shares the longest beginning and the most letters: good enough for a slip of the finger. */
-function nearest(name: string, known: readonly string[]): string {
-  const score = (other: string) =>
-    [...other].filter((letter, i) => name[i] === letter).length - Math.abs(other.length - name.length)
-  return [...known].filter(other => other.startsWith("WAYBILL_")).sort((a, b) => score(b) - score(a))[0] ?? ""
+    .map(name => {
+      const meant = nearest(name, ours)
+      const hint = meant === null ? `Unset it; known are ${ours.join(", ")}.` : `Did you mean ${meant}?`
+      return `${name} is no setting of Waybill. ${hint}`
+    })
 }
 
 function isLogLevel(value: string): value is LogLevel {

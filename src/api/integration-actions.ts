@@ -12,9 +12,10 @@ import { addSigningKey, type IntegrationRecord, saveState } from "../store/integ
 import type { Settlement } from "../store/ledger.ts"
 import { actorOf, type Context, keyOf } from "./context.ts"
 import { IntegrationView, RotateSecret, TestEvent } from "./integration-schemas.ts"
-import { viewOfIntegration } from "./integration-view.ts"
+import { textOfIntegration } from "./integration-view.ts"
 import { findIntegration, IntegrationPath, signingKey } from "./integrations.ts"
 import { notFound, Problem } from "./problem.ts"
+import { sendJson } from "./raw-json.ts"
 import { Nullable, responses } from "./schemas.ts"
 
 const TestView = Type.Object({
@@ -64,7 +65,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
           response: responses({ 200: IntegrationView }, 401, 404, 422, 503),
         },
       },
-      async request => {
+      async (request, reply) => {
         const { project } = keyOf(request)
         const { record } = findIntegration(context, project, request.params.id)
         const by = actorOf(request)
@@ -79,7 +80,8 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
           if (live !== undefined) await verifier.verify(record.id, verifier.outstanding(live.record), by)
         }
         engine.refresh(record.id)
-        return viewOfIntegration(findIntegration(context, project, request.params.id), directory)
+        const live = findIntegration(context, project, request.params.id)
+        return sendJson(reply, 200, textOfIntegration(live, directory))
       },
     )
   }
@@ -95,12 +97,13 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
         response: responses({ 200: IntegrationView }, 401, 404, 422, 503),
       },
     },
-    async request => {
+    async (request, reply) => {
       const { project } = keyOf(request)
       const { record } = findIntegration(context, project, request.params.id)
       const asked = environments.filter(e => (record.verification[e]?.state ?? "not_required") !== "not_required")
       await verifier.verify(record.id, asked, actorOf(request))
-      return viewOfIntegration(findIntegration(context, project, request.params.id), directory)
+      const live = findIntegration(context, project, request.params.id)
+      return sendJson(reply, 200, textOfIntegration(live, directory))
     },
   )
 
@@ -118,7 +121,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
         response: responses({ 200: IntegrationView }, 400, 401, 404, 409, 413, 415, 422, 503),
       },
     },
-    async request => {
+    async (request, reply) => {
       const { project } = keyOf(request)
       const { record } = findIntegration(context, project, request.params.id)
       const { secret, grace_seconds = 86_400 } = request.body ?? {}
@@ -142,7 +145,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       )
       await directory.reload(record.id)
       const live = findIntegration(context, project, request.params.id)
-      return { ...viewOfIntegration(live, directory), secret: key.secret }
+      return sendJson(reply, 200, textOfIntegration(live, directory, key.secret))
     },
   )
 

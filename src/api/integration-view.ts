@@ -8,13 +8,24 @@ import type { Directory, LiveIntegration } from "../engine/directory.ts"
 import type { Revision, Snapshot, Verification } from "../store/integrations.ts"
 import { publicKeyOf } from "../transport/sign.ts"
 import type { IntegrationView, RevisionView, VerificationView } from "./integration-schemas.ts"
+import { jsonText } from "./raw-json.ts"
 import { timeText } from "./schemas.ts"
 
-/** An integration as its owner sees it, secrets masked; `filter` is kept apart because its numbers are exact text. */
-export function viewOfIntegration(
+/**
+ * An integration as its owner sees it, as JSON text: secrets masked, the filter as it was written, because its numbers
+ * are exact. `secret` is the signing secret in the one answer that shows it.
+ */
+export function textOfIntegration(live: LiveIntegration, directory: Directory, secret?: string): string {
+  const { filter } = live.record.snapshot
+  const view = { ...viewOfIntegration(live, directory), ...(secret === undefined ? {} : { secret }) }
+  return jsonText(view, { filter: { raw: filter ?? "null" } })
+}
+
+/** Everything but the filter. */
+function viewOfIntegration(
   { record, integration }: LiveIntegration,
   directory: Directory,
-): Static<typeof IntegrationView> {
+): Omit<Static<typeof IntegrationView>, "filter"> {
   const { snapshot } = record
   return {
     id: formatId("int", record.id),
@@ -29,7 +40,6 @@ export function viewOfIntegration(
     apps: snapshot.apps.map(id => directory.appName(id) ?? formatId("app", id)),
     config: { ...snapshot.config },
     events: { default: snapshot.events.default, types: { ...snapshot.events.types } },
-    filter: snapshot.filter === null ? null : (JSON.parse(snapshot.filter) as Record<string, unknown>),
     options: { ...snapshot.options },
     policy: { ...policyToJson(integration.policy), retry_delays_ms: [...integration.policy.retryDelaysMs] },
     verification: Object.fromEntries(

@@ -18,9 +18,11 @@ import { generateSecret, parseSecret } from "../transport/sign.ts"
 import { actorOf, type Context, keyOf } from "./context.ts"
 import { type Configuration, readNew, readPatch, type Surroundings } from "./integration-save.ts"
 import { IntegrationPatch, IntegrationView, NewIntegration, RevisionView } from "./integration-schemas.ts"
-import { viewOfIntegration, viewOfRevision } from "./integration-view.ts"
+import { textOfIntegration, viewOfRevision } from "./integration-view.ts"
 import { notFound, Problem } from "./problem.ts"
+import { jsonList, jsonText, sendJson } from "./raw-json.ts"
 import { Page, paging, responses } from "./schemas.ts"
+import { Turns } from "./turns.ts"
 
 const DAY_MS = 86_400_000
 
@@ -40,6 +42,7 @@ const ListQuery = Type.Object(paging, { additionalProperties: false })
 
 export function integrationRoutes(server: FastifyInstance, context: Context): void {
   const { directory, cursors, store, engine, changes, verifier, now } = context
+  const saves = new Turns<IntegrationId>()
 
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     "/v1/integrations",
@@ -52,17 +55,16 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
         response: responses({ 200: Page(IntegrationView) }, 400, 401, 422),
       },
     },
-    async request => {
+    async (request, reply) => {
       const { limit = 50, cursor } = request.query
       const [before = Number.MAX_SAFE_INTEGER] = cursors.read("integrations", cursor) ?? []
       const all = directory.integrationsOf(keyOf(request).project)
       const older = all.filter(live => live.record.id < before).sort((a, b) => b.record.id - a.record.id)
       const page = older.slice(0, limit)
       const last = page.at(-1)
-      return {
-        data: page.map(live => viewOfIntegration(live, directory)),
-        next_cursor: older.length > limit && last !== undefined ? cursors.write("integrations", last.record.id) : null,
-      }
+      const next = older.length > limit && last !== undefined ? cursors.write("integrations", last.record.id) : null
+      const data = jsonList(page.map(live => textOfIntegration(live, directory)))
+      return sendJson(reply, 200, jsonText({ next_cursor: next }, { data }))
     },
   )
 
@@ -116,7 +118,7 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
         await addSigningKey(tx, store.seal, record.id, kept, at)
       })
       const live = await takeOver(record.id, by)
-      return reply.code(201).send({ ...viewOfIntegration(live, directory), secret: key.secret })
+      return sendJson(reply, 201, textOfIntegration(live, directory, key.secret))
     },
   )
 
@@ -131,7 +133,10 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
         response: responses({ 200: IntegrationView }, 401, 404, 422),
       },
     },
-    async request => viewOfIntegration(findIntegration(context, keyOf(request).project, request.params.id), directory),
+    async (request, reply) => {
+      const live = findIntegration(context, keyOf(request).project, request.params.id)
+      return sendJson(reply, 200, textOfIntegration(live, directory))
+    },
   )
 
   server.patch<{ Params: IntegrationPath; Body: IntegrationPatch }>(
@@ -148,25 +153,30 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
         response: responses({ 200: IntegrationView }, 400, 401, 404, 413, 415, 422, 503),
       },
     },
-    async request => {
+    async (request, reply) => {
       const { project } = keyOf(request)
-      const { record, connector } = findIntegration(context, project, request.params.id)
-      const around = await surroundings(project, request.body.apps ?? [])
-      const configuration = readPatch(connector, record, request.body, request.bodyText ?? "", {
-        ...around,
-        appName: id => directory.appName(id),
-      })
       const by = actorOf(request)
-      const at = now()
-      const change = { project, kind: "integration.updated", subject: formatId("int", record.id), by }
-      await changes.together(change, async tx => {
-        // Held against the latest once more, inside the transaction: two writers make two revisions, never one lost.
-        const latest = directory.integration(record.id)?.record ?? record
-        const { snapshot, secrets, secretsChanged } = configuration
-        const next = { ...latest, snapshot, secrets, revision: latest.revision + 1, updatedAt: at }
-        await saveIntegration(tx, store.seal, next, { by, secretsChanged })
+      const around = await surroundings(project, request.body.apps ?? [])
+      const { id } = findIntegration(context, project, request.params.id).record
+      // One save after the other: each reads what the one before it has kept, and nobody's change is lost.
+      await saves.inTurn(id, async () => {
+        const { record, connector } = findIntegration(context, project, request.params.id)
+        const { snapshot, secrets, secretsChanged } = readPatch(
+          connector,
+          record,
+          request.body,
+          request.bodyText ?? "",
+          {
+            ...around,
+            appName: app => directory.appName(app),
+          },
+        )
+        const next = { ...record, snapshot, secrets, revision: record.revision + 1, updatedAt: now() }
+        const change = { project, kind: "integration.updated", subject: request.params.id, by }
+        await changes.together(change, tx => saveIntegration(tx, store.seal, next, { by, secretsChanged }))
+        await directory.reload(id)
       })
-      return viewOfIntegration(await takeOver(record.id, by), directory)
+      return sendJson(reply, 200, textOfIntegration(await takeOver(id, by), directory))
     },
   )
 

@@ -9,6 +9,7 @@
  *   anything else                            primary key of event, backwards
  */
 import { type EventId, firstIdAt, type IntegrationId, type ProjectId } from "../domain/id.ts"
+import type { ReasonCode } from "../domain/reason.ts"
 import { list, type Sql, sql } from "./database.ts"
 import { type EventFilter, eventConditions } from "./event-filter.ts"
 import { type EventSummary, type SummaryRow, summaryColumns, summaryOfRow } from "./event-reads.ts"
@@ -181,4 +182,18 @@ export async function destinationRecords(
     else known.push(entry)
   }
   return records
+}
+
+/** Why an integration did not get some events, by event. Primary key of `event`. */
+export async function withheldFrom(
+  db: Reader,
+  project: ProjectId,
+  integration: IntegrationId,
+  events: readonly EventId[],
+): Promise<Map<EventId, ReasonCode>> {
+  if (events.length === 0) return new Map()
+  const rows = await db.query<{ id: number; code: ReasonCode }>(sql`
+    select e.id, r.key as code from event e, json_each(e.withheld) r, json_each(r.value) t
+    where e.project_id = ${project} and e.id in ${list(events)} and t.value = ${integration}`)
+  return new Map(rows.map(row => [row.id, row.code]))
 }

@@ -47,8 +47,8 @@ export function acceptOne(commit: Commit, arrival: Arrival): Accepted {
     )
   if (data !== undefined) {
     db.statements
-      .text(`insert into payload_${part} (event_id, kind, data, media_type) values (?, ?, ?, ?)`)
-      .run(id, draft.payload.kind, data.value, data.mediaType)
+      .text(`insert into payload_${part} (event_id, project_id, kind, data, media_type) values (?, ?, ?, ?, ?)`)
+      .run(id, project, draft.payload.kind, data.value, data.mediaType)
   }
   rememberIds(commit, arrival, id)
   if (draft.profileId !== null) search.add(project, "profile_id", draft.profileId, id, commit.now)

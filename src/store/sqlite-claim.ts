@@ -3,7 +3,6 @@ import type { Event } from "../domain/event.ts"
 import type { IntegrationId } from "../domain/id.ts"
 import type { Claim, Claimed } from "./ledger.ts"
 import { type EventRow, eventColumnNames, eventOfRow, type PayloadRow, payloadOfRow } from "./rows.ts"
-import type { SqliteDatabase } from "./sqlite.ts"
 import type { Commit } from "./sqlite-ledger.ts"
 
 interface DueRow {
@@ -27,16 +26,16 @@ export function claimDue(commit: Commit, lane: IntegrationId, fence: number, roo
     take.run(fence, now, lane, row.event_id)
     // Being tried again, the event is in processing again: its status follows in the same commit.
     if (row.status !== "pending") db.statements.text(reopenEvent).run(row.project_id, row.event_id)
-    return claimOfRow(db, lane, fence, row)
+    return claimOfRow(commit, lane, fence, row)
   })
   const next = db.statements.text(selectNext).get(lane)?.next_at
   return { claims, nextAt: typeof next === "number" ? next : null }
 }
 
 /** Claims under an older fencing number than this start's. Index delivery_sending (claim). */
-export function lostClaims({ db }: Commit, fence: number, limit: number): Claim[] {
-  const rows = db.statements.text(selectLost).all(fence, limit) as unknown as (DueRow & LostRow)[]
-  return rows.map(row => claimOfRow(db, row.integration_id, row.claim, row))
+export function lostClaims(commit: Commit, fence: number, limit: number): Claim[] {
+  const rows = commit.db.statements.text(selectLost).all(fence, limit) as unknown as (DueRow & LostRow)[]
+  return rows.map(row => claimOfRow(commit, row.integration_id, row.claim, row))
 }
 
 interface LostRow {
@@ -44,8 +43,8 @@ interface LostRow {
   readonly claim: number
 }
 
-function claimOfRow(db: SqliteDatabase, lane: IntegrationId, claim: number, row: DueRow): Claim {
-  const { event, type, environment, app, test } = readEvent(db, row.project_id, row.event_id)
+function claimOfRow(commit: Commit, lane: IntegrationId, claim: number, row: DueRow): Claim {
+  const { event, type, environment, app, test } = readEvent(commit, row.project_id, row.event_id)
   return {
     delivery: { event: row.event_id, integration: lane },
     claim,
@@ -61,11 +60,11 @@ function claimOfRow(db: SqliteDatabase, lane: IntegrationId, claim: number, row:
   }
 }
 
-function readEvent(db: SqliteDatabase, project: number, id: number) {
+function readEvent({ db, parts }: Commit, project: number, id: number) {
   const row = db.statements.text(selectEvent).get(project, id) as unknown as EventRow
-  const stored =
-    row.payload_part === 0 ? undefined : (db.statements.text(selectPayload(row.payload_part)).get(id) as unknown)
-  const payload = payloadOfRow(row.payload_part, stored as PayloadRow | undefined)
+  const part = row.payload_part
+  const stored = parts.has(part) ? (db.statements.text(selectPayload(part)).get(id) as unknown) : undefined
+  const payload = payloadOfRow(part, stored as PayloadRow | undefined)
   const event: Event | null = payload === undefined ? null : eventOfRow(row, payload)
   return { event, type: row.type, environment: row.environment, app: row.app_id, test: row.test === 1 }
 }

@@ -1,10 +1,14 @@
-/** Moves of deliveries that no attempt has caused: ended because their integration is off or gone, or retried by hand. */
+/**
+ * Moves of deliveries that no attempt has caused: ended because their integration is off or gone or their payload's time
+ * is over, or retried by hand.
+ */
 import type { Reason } from "../domain/delivery.ts"
-import type { DeliveryId, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { DeliveryId, EventId, IntegrationId, ProjectId } from "../domain/id.ts"
 import { isRed } from "../domain/reason.ts"
 import type { Commit } from "./sqlite-ledger.ts"
 
-interface WaitingRow {
+/** A delivery that waits, as far as failing it needs to know it. */
+export interface WaitingRow {
   readonly event_id: number
   readonly project_id: number
   readonly status: "pending" | "retrying" | "skipped"
@@ -12,27 +16,52 @@ interface WaitingRow {
 
 /** Fails up to `limit` waiting deliveries of a lane; gives how many there were. Index delivery_due. */
 export function endWaiting(commit: Commit, lane: IntegrationId, reason: Reason, limit: number): number {
-  const { db, tallies, now } = commit
-  const rows = db.statements.text(selectWaiting).all(lane, limit) as unknown as WaitingRow[]
-  const facts = JSON.stringify(reason.facts)
-  for (const row of rows) {
-    db.statements.text(failDelivery).run(reason.code, facts, now, lane, row.event_id)
-    const from = row.status === "pending" ? "n_open" : "n_retrying"
-    db.statements.text(moveCount(from, "n_failed")).run(row.project_id, row.event_id)
-    const event = db.statements.text(selectDimensions).get(row.project_id, row.event_id) as unknown as Dimensions
-    if (event.test === 1) continue
-    tallies.delivery({
-      project: row.project_id,
-      integration: lane,
-      at: now,
-      app: event.app_id,
-      environment: event.environment,
-      type: event.type,
-      outcome: "failed",
-      reason: reason.code,
-    })
-  }
+  const rows = commit.db.statements.text(selectWaiting).all(lane, limit) as unknown as WaitingRow[]
+  for (const row of rows) failWaiting(commit, lane, row, reason)
   return rows.length
+}
+
+/**
+ * Fails those of a paused integration's deliveries of these events that still wait and whose payload's time is over at
+ * `at`; gives how many there were. Primary key of `delivery`.
+ */
+export function endExpired(commit: Commit, lane: IntegrationId, events: readonly EventId[], at: number): number {
+  const { statements } = commit.db
+  if (statements.text(selectPaused).get(lane) === undefined) return 0
+  const select = statements.text(selectExpired)
+  let ended = 0
+  for (const event of events) {
+    const row = select.get(lane, event, at) as unknown as (WaitingRow & { payload_expires_at: number }) | undefined
+    if (row === undefined) continue
+    failWaiting(commit, lane, row, payloadExpired(row.payload_expires_at))
+    ended++
+  }
+  return ended
+}
+
+/** Why a delivery fails whose payload's time is over. */
+export function payloadExpired(expiredAt: number): Reason {
+  return { code: "payload_expired", facts: { expired_at: expiredAt } }
+}
+
+/** Fails one waiting delivery, and counts it. */
+export function failWaiting(commit: Commit, lane: IntegrationId, row: WaitingRow, reason: Reason): void {
+  const { db, tallies, now } = commit
+  db.statements.text(failDelivery).run(reason.code, JSON.stringify(reason.facts), now, lane, row.event_id)
+  const from = row.status === "pending" ? "n_open" : "n_retrying"
+  db.statements.text(moveCount(from, "n_failed")).run(row.project_id, row.event_id)
+  const event = db.statements.text(selectDimensions).get(row.project_id, row.event_id) as unknown as Dimensions
+  if (event.test === 1) return
+  tallies.delivery({
+    project: row.project_id,
+    integration: lane,
+    at: now,
+    app: event.app_id,
+    environment: event.environment,
+    type: event.type,
+    outcome: "failed",
+    reason: reason.code,
+  })
 }
 
 /** Makes a delivery due now with its schedule anew, in any state but `sending`. */
@@ -94,6 +123,13 @@ interface Dimensions {
 const selectWaiting = `
   select event_id, project_id, status from delivery
   where integration_id = ? and next_at is not null order by next_at, event_id limit ?`
+
+const selectPaused = "select 1 from integration where id = ? and paused = 1"
+
+const selectExpired = `
+  select d.event_id, d.project_id, d.status, e.payload_expires_at
+  from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
+  where d.integration_id = ? and d.event_id = ? and d.next_at is not null and e.payload_expires_at <= ?`
 
 const failDelivery = `
   update delivery set status = 'failed', reason = ?, facts = ?, next_at = null, updated_at = ?

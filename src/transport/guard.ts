@@ -108,7 +108,7 @@ export function addressFault(text: string, rules: EgressRules): string | null {
 export function isListedName(name: string, rules: EgressRules): boolean {
   return rules.allow.some(entry => {
     if (entry.kind === "name") return entry.name === name
-    return entry.kind === "suffix" && name.endsWith(entry.suffix) && name.length > entry.suffix.length
+    return entry.kind === "suffix" && name.endsWith(entry.suffix)
   })
 }
 

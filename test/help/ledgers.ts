@@ -143,7 +143,14 @@ function readProducer(entries: readonly ProducerEntry[]): Map<string, Letter> {
   for (const entry of entries) {
     const before = letters.get(entry.id)
     if (entry.kind === "invoke") {
-      letters.set(entry.id, { id: entry.id, event: undefined, wasUnknown: false, isRefused: true, ...before, data: entry.data })
+      letters.set(entry.id, {
+        id: entry.id,
+        event: undefined,
+        wasUnknown: false,
+        isRefused: true,
+        ...before,
+        data: entry.data,
+      })
       continue
     }
     if (before === undefined) throw new Error(`The producer's ledger tells of ${entry.id} before it was sent.`)
@@ -215,7 +222,8 @@ function compareDeliveries(
     for (const request of requests) {
       const attempt = tries.find(({ number }) => number === request.attempt)
       const isTold = attempt?.outcome === "interrupted" || (attempt !== undefined && attempt.status === request.status)
-      if (!isTold) faults.unmatched.push(`${key}: request ${request.attempt}, answered ${request.status}, is not recorded so`)
+      if (!isTold)
+        faults.unmatched.push(`${key}: request ${request.attempt}, answered ${request.status}, is not recorded so`)
     }
     const inOrder = requests.toSorted((a, b) => a.at - b.at)
     for (const [i, request] of inOrder.entries()) {

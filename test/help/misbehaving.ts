@@ -18,6 +18,8 @@ export interface Receiver extends AsyncDisposable {
   readonly url: string
   /** Connections accepted so far. */
   readonly accepted: () => number
+  /** Connections that are open now. */
+  readonly open: () => number
   /** Bytes that came in, over all connections. */
   readonly received: () => Buffer
   readonly close: () => Promise<void>
@@ -56,6 +58,7 @@ export async function receiver(
     port,
     url: `${options.tls === undefined ? "http" : "https"}://${name}:${port}/hook`,
     accepted: () => accepted,
+    open: () => sockets.size,
     received: () => Buffer.concat(chunks),
     ...ending(async () => {
       for (const socket of sockets) socket.destroy()
@@ -203,6 +206,7 @@ async function inItsOwnProcess(script: string): Promise<Receiver> {
     port,
     url: `http://127.0.0.1:${port}/hook`,
     accepted: () => 0,
+    open: () => 0,
     received: () => Buffer.alloc(0),
     ...ending(async () => {
       child.kill("SIGKILL")

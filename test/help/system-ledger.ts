@@ -79,11 +79,7 @@ export async function drained(dataDir: string, limitMs: number): Promise<void> {
 }
 
 /** Looks every 20 ms until something is so; throws where it takes longer than `limitMs`. `what` says what should be so. */
-export async function until(
-  what: string,
-  limitMs: number,
-  isSo: () => boolean | Promise<boolean>,
-): Promise<void> {
+export async function until(what: string, limitMs: number, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + limitMs
   while (!(await isSo())) {
     if (performance.now() > deadline) throw new Error(`It was to be seen that ${what}.`)

@@ -1,0 +1,205 @@
+/** `/v1/deliveries`: one event on its way to one integration, what each attempt said, and a retry by hand. */
+import type { FastifyInstance } from "fastify"
+import { type Static, Type } from "typebox"
+import { deliveryStatuses } from "../domain/delivery.ts"
+import { formatId, parseDeliveryId, parseId } from "../domain/id.ts"
+import { reasonCodes } from "../domain/reason.ts"
+import { readAttempts, readExchanges } from "../store/attempt-reads.ts"
+import { type DeliveryRecord, readDelivery } from "../store/delivery-reads.ts"
+import { searchDeliveries } from "../store/delivery-search.ts"
+import { readEvent } from "../store/event-reads.ts"
+import { FullAttemptView, Rebuilder, viewOfFullAttempt } from "./attempt-view.ts"
+import { type Context, keyOf } from "./context.ts"
+import {
+  DeliveryView,
+  deliveryFields,
+  nameOfIntegration,
+  PlannedRetry,
+  retryPlan,
+  viewOfDelivery,
+} from "./delivery-view.ts"
+import { notFound, Problem } from "./problem.ts"
+import { Reasons } from "./reasons.ts"
+import { paging, responses, SearchPage, timeText } from "./schemas.ts"
+import { readIntegrationId, readRange, SEARCH_BUDGET_MS, timeRange, wrong } from "./search-query.ts"
+
+/** How many attempts a delivery shows; one that is retried by hand again and again has any number of them. */
+const ATTEMPTS_SHOWN = 100
+
+const DeliveryQuery = Type.Object(
+  {
+    ...paging,
+    ...timeRange,
+    integration: Type.Optional(Type.String({ maxLength: 64, examples: ["int_01j9zq4kx2m"] })),
+    event: Type.Optional(Type.String({ maxLength: 64, examples: ["evt_01j9zq4kx2m"] })),
+    status: Type.Optional(Type.Enum([...deliveryStatuses])),
+    reason: Type.Optional(Type.Enum([...reasonCodes])),
+    destination_record: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  },
+  { additionalProperties: false },
+)
+
+const FullDeliveryView = Type.Object({
+  ...deliveryFields,
+  attempts: Type.Array(FullAttemptView, { description: `The newest first, at most ${ATTEMPTS_SHOWN}.` }),
+  retry_plan: Type.Array(PlannedRetry, {
+    description: "What follows the attempt that is due or under way, as long as each one fails.",
+  }),
+})
+
+const DeliveryPath = Type.Object({ id: Type.String({ maxLength: 64, examples: ["dlv_01j9zq4kx2m01j9zq4kx2n"] }) })
+type DeliveryPath = Static<typeof DeliveryPath>
+
+export function deliveryRoutes(server: FastifyInstance, context: Context): void {
+  const { store, directory, cursors, engine, now } = context
+
+  const find = async (project: number, text: string): Promise<DeliveryRecord> => {
+    const id = parseDeliveryId(text)
+    const delivery = id === undefined ? undefined : await readDelivery(store.reads, project, id, now())
+    if (delivery === undefined) throw notFound("delivery", text)
+    return delivery
+  }
+
+  server.get<{ Querystring: Static<typeof DeliveryQuery> }>(
+    "/v1/deliveries",
+    {
+      schema: {
+        operationId: "listDeliveries",
+        summary: "Searches deliveries, those of the newest events first",
+        description:
+          "`from` and `to` are over the event's `received_at`. It ends in time as the search of events does.",
+        tags: ["deliveries"],
+        querystring: DeliveryQuery,
+        response: responses({ 200: SearchPage(DeliveryView) }, 400, 401, 422),
+      },
+    },
+    async request => {
+      const { query } = request
+      const [event, integration] = cursors.read("deliveries", query.cursor) ?? []
+      const page = await searchDeliveries(store.reads, {
+        project: keyOf(request).project,
+        filter: {
+          ...readRange(query),
+          integration: readIntegrationId(query.integration),
+          event: readEventId(query.event),
+          status: query.status,
+          reason: query.reason,
+          record: query.destination_record,
+        },
+        after: event === undefined || integration === undefined ? undefined : { event, integration },
+        limit: query.limit ?? 50,
+        now: now(),
+        budgetMs: SEARCH_BUDGET_MS,
+      })
+      const reasons = new Reasons(context)
+      const { next } = page
+      return {
+        data: await Promise.all(
+          page.deliveries.map(async d => viewOfDelivery(d, await reasons.ofDelivery(d), directory)),
+        ),
+        next_cursor: next === null ? null : cursors.write("deliveries", next.event, next.integration),
+        searched_back_to: timeText(page.searchedBackTo),
+      }
+    },
+  )
+
+  server.get<{ Params: DeliveryPath }>(
+    "/v1/deliveries/:id",
+    {
+      schema: {
+        operationId: "getDelivery",
+        summary: "Shows a delivery with its attempts, their requests and answers",
+        tags: ["deliveries"],
+        params: DeliveryPath,
+        response: responses({ 200: FullDeliveryView }, 401, 404, 422),
+      },
+    },
+    async request => fullView(context, await find(keyOf(request).project, request.params.id)),
+  )
+
+  server.post<{ Params: DeliveryPath }>(
+    "/v1/deliveries/:id/retry",
+    {
+      schema: {
+        operationId: "retryDelivery",
+        summary: "Tries a delivery again now",
+        description:
+          "In any state but `sending`. Its schedule starts anew, with today's configuration of the integration.",
+        tags: ["deliveries"],
+        params: DeliveryPath,
+        response: responses({ 202: DeliveryView }, 401, 404, 409, 422, 503),
+      },
+    },
+    async (request, reply) => {
+      const { project } = keyOf(request)
+      const before = await find(project, request.params.id)
+      refuseWithoutDestination(context, before)
+      switch (await store.ledger.retry(before.id, project)) {
+        case "absent":
+          throw notFound("delivery", request.params.id)
+        case "sending":
+          throw new Problem("conflict", "The delivery is being sent just now. Ask again when that attempt is over.")
+        case "payload_expired": {
+          const at = timeText(before.event.payloadExpiresAt)
+          const detail = `The payload of this event was kept until ${at}, so there is nothing left to send. Have the source send the event again.`
+          throw new Problem("payload_expired", detail, { extra: { payload_expired_at: at } })
+        }
+        case "due": {
+          engine.expect(before.id.integration, now())
+          const delivery = await find(project, request.params.id)
+          const reason = await new Reasons(context).ofDelivery(delivery)
+          return reply.code(202).send(viewOfDelivery(delivery, reason, directory))
+        }
+      }
+    },
+  )
+}
+
+/** An integration that is off or gone would end the delivery again at once, or leave it waiting for good. */
+function refuseWithoutDestination({ directory }: Context, { id }: DeliveryRecord): void {
+  const live = directory.integration(id.integration)
+  const { name } = nameOfIntegration(directory, id.integration)
+  const called = `The integration ${name === null ? formatId("int", id.integration) : `"${name}"`}`
+  if (live === undefined) {
+    throw new Problem(
+      "conflict",
+      `${called} was removed, so nothing can be sent to it. Set it up anew and send the event again.`,
+    )
+  }
+  if (!live.integration.enabled) {
+    const path = `/v1/integrations/${formatId("int", id.integration)}/enable`
+    throw new Problem("conflict", `${called} is switched off. Enable it with POST ${path}, then retry.`)
+  }
+}
+
+async function fullView(context: Context, delivery: DeliveryRecord): Promise<Static<typeof FullDeliveryView>> {
+  const { store, directory, now } = context
+  const { id, project, event, status, reason, nextAt } = delivery
+  const at = now()
+  const attempts = await readAttempts(store.reads, [delivery], ATTEMPTS_SHOWN)
+  const exchanges = await readExchanges(store.reads, attempts, at)
+  const kept = await readEvent(store.reads, project, event.id, at)
+  const [reasons, rebuilder] = [new Reasons(context), new Rebuilder(context)]
+  const { environment, type } = event
+  const views = attempts.map(async attempt => {
+    const exchange = exchanges.get(attempt.id)
+    const surroundings = { status, reason, nextAt, environment, type }
+    const why = await reasons.ofAttempt(attempt, surroundings, attempt.id === delivery.lastAttempt, exchange)
+    const isMissing = exchange !== undefined && exchange.requestBody === null
+    const body = isMissing ? await rebuilder.body(id.integration, kept?.event ?? null, attempt.revision) : null
+    return viewOfFullAttempt(attempt, why, exchange, body)
+  })
+  const policy = directory.integration(id.integration)?.integration.policy
+  return {
+    ...viewOfDelivery(delivery, await reasons.ofDelivery(delivery), directory),
+    attempts: await Promise.all(views),
+    retry_plan: policy === undefined ? [] : retryPlan(policy, delivery, at),
+  }
+}
+
+function readEventId(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const id = parseId("evt", text)
+  if (id === undefined) throw wrong("event", "must be the id of an event, such as evt_01j9zq4kx2m")
+  return id
+}

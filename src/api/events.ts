@@ -1,0 +1,183 @@
+/** `GET /v1/events`: the history of what came in, and of one event all that became of it. */
+import type { FastifyInstance } from "fastify"
+import { type Static, Type } from "typebox"
+import { eventStatuses } from "../domain/event.ts"
+import { parseId } from "../domain/id.ts"
+import type { ReasonCode } from "../domain/reason.ts"
+import { readAttempts } from "../store/attempt-reads.ts"
+import { deliveriesOfEvent } from "../store/delivery-reads.ts"
+import { type KeptEvent, readEvent } from "../store/event-reads.ts"
+import { destinationRecords, searchEvents } from "../store/event-search.ts"
+import { AttemptView, viewOfAttempt } from "./attempt-view.ts"
+import { type Context, keyOf } from "./context.ts"
+import { deliveryFields, IntegrationName, nameOfIntegration, viewOfDelivery } from "./delivery-view.ts"
+import {
+  DestinationRecords,
+  eventSummaryFields,
+  payloadFields,
+  textOfEvent,
+  viewOfRecords,
+  viewOfSummary,
+} from "./event-view.ts"
+import { notFound } from "./problem.ts"
+import { Reasons, ReasonView } from "./reasons.ts"
+import { Nullable, paging, responses, SearchPage, timeText } from "./schemas.ts"
+import { eventFields, readApp, readIntegrationId, readRange, SEARCH_BUDGET_MS, timeRange } from "./search-query.ts"
+
+/** How many attempts of each delivery stand on an event; the delivery itself shows more of them, and whole. */
+const ATTEMPTS_SHOWN = 20
+
+const record = Type.Optional(Type.String({ minLength: 1, maxLength: 256 }))
+const EventQuery = Type.Object(
+  {
+    ...paging,
+    ...timeRange,
+    ...eventFields,
+    status: Type.Optional(Type.Enum([...eventStatuses])),
+    source_record: record,
+    destination_record: record,
+    external_id: record,
+  },
+  { additionalProperties: false },
+)
+
+const EventListView = Type.Object({ ...eventSummaryFields, destination_records: DestinationRecords })
+
+const EventDelivery = Type.Object({
+  ...deliveryFields,
+  attempts: Type.Array(AttemptView, { description: `The newest first, at most ${ATTEMPTS_SHOWN}.` }),
+})
+const Withholding = Type.Object({ integration: IntegrationName, reason: ReasonView })
+const EventView = Type.Object({
+  ...eventSummaryFields,
+  ...payloadFields,
+  cloud_event: Nullable(Type.Object({}, { additionalProperties: true, description: "Attributes it came with." })),
+  deliveries: Type.Array(EventDelivery),
+  withheld: Type.Array(Withholding, { description: "Integrations that it did not go to at all." }),
+})
+
+const EventPath = Type.Object({ id: Type.String({ maxLength: 64, examples: ["evt_01j9zq4kx2m"] }) })
+
+export function eventRoutes(server: FastifyInstance, context: Context): void {
+  const { store, directory, cursors, now } = context
+
+  server.get<{ Querystring: Static<typeof EventQuery> }>(
+    "/v1/events",
+    {
+      schema: {
+        operationId: "listEvents",
+        summary: "Searches events, newest first",
+        description:
+          "A search that would take long ends in time with what it has: `searched_back_to` says how far it came, and the cursor goes on from there.",
+        tags: ["events"],
+        querystring: EventQuery,
+        response: responses({ 200: SearchPage(EventListView) }, 400, 401, 422),
+      },
+    },
+    async request => {
+      const { project } = keyOf(request)
+      const { query } = request
+      const [before] = cursors.read("events", query.cursor) ?? []
+      const page = await searchEvents(store.reads, {
+        project,
+        filter: {
+          ...readRange(query),
+          type: query.type,
+          status: query.status,
+          app: readApp(directory, project, query.app),
+          environment: query.environment,
+          profileId: query.profile_id,
+          deviceId: query.device_id,
+          sourceRecord: query.source_record,
+          destinationRecord: query.destination_record,
+          externalId: query.external_id,
+          integration: readIntegrationId(query.integration),
+        },
+        before,
+        limit: query.limit ?? 50,
+        now: now(),
+        budgetMs: SEARCH_BUDGET_MS,
+      })
+      const records = await destinationRecords(
+        store.reads,
+        project,
+        page.events.filter(event => event.counts.delivered > 0).map(event => event.id),
+      )
+      return {
+        data: page.events.map(event => ({
+          ...viewOfSummary(event, now()),
+          destination_records: viewOfRecords(records.get(event.id) ?? []),
+        })),
+        next_cursor: page.next === null ? null : cursors.write("events", page.next),
+        searched_back_to: timeText(page.searchedBackTo),
+      }
+    },
+  )
+
+  server.get<{ Params: Static<typeof EventPath> }>(
+    "/v1/events/:id",
+    {
+      schema: {
+        operationId: "getEvent",
+        summary: "Shows one event with its deliveries, withholdings and attempts",
+        tags: ["events"],
+        params: EventPath,
+        response: responses({ 200: EventView }, 401, 404, 422),
+      },
+    },
+    async (request, reply) => {
+      const { project } = keyOf(request)
+      const id = parseId("evt", request.params.id)
+      const at = now()
+      const found = id === undefined ? undefined : await readEvent(store.reads, project, id, at)
+      if (found === undefined) throw notFound("event", request.params.id)
+      const { summary, event } = found
+      const members = {
+        cloud_event: event?.cloud ?? null,
+        deliveries: await deliveriesWithAttempts(context, found, at),
+        withheld: await withholdings(context, found),
+      }
+      const text = textOfEvent(summary, event?.payload, at, members)
+      return reply.type("application/json; charset=utf-8").send(text)
+    },
+  )
+}
+
+async function deliveriesWithAttempts(
+  context: Context,
+  { summary }: KeptEvent,
+  at: number,
+): Promise<Static<typeof EventDelivery>[]> {
+  const { store, directory } = context
+  const deliveries = await deliveriesOfEvent(store.reads, summary.project, summary.id, at)
+  const attempts = await readAttempts(store.reads, deliveries, ATTEMPTS_SHOWN)
+  const byIntegration = Map.groupBy(attempts, attempt => attempt.delivery.integration)
+  const reasons = new Reasons(context)
+  const { environment, type } = summary
+  return Promise.all(
+    deliveries.map(async delivery => ({
+      ...viewOfDelivery(delivery, await reasons.ofDelivery(delivery), directory),
+      attempts: await Promise.all(
+        (byIntegration.get(delivery.id.integration) ?? []).map(async attempt => {
+          const isLast = attempt.id === delivery.lastAttempt
+          const { status, reason, nextAt } = delivery
+          const surroundings = { status, reason, nextAt, environment, type }
+          return viewOfAttempt(attempt, await reasons.ofAttempt(attempt, surroundings, isLast, undefined))
+        }),
+      ),
+    })),
+  )
+}
+
+/** Those that have a delivery since (it was replayed) are shown there. */
+async function withholdings(context: Context, { summary, withheld, targets }: KeptEvent) {
+  const reasons = new Reasons(context)
+  const all = Object.entries(withheld) as [ReasonCode, readonly number[]][]
+  const rest = all.flatMap(([code, ids]) => ids.filter(id => !targets.includes(id)).map(id => ({ code, id })))
+  return Promise.all(
+    rest.map(async ({ code, id }) => ({
+      integration: nameOfIntegration(context.directory, id),
+      reason: await reasons.ofWithheld(summary, id, code),
+    })),
+  )
+}
