@@ -13,8 +13,9 @@ import { peakMemoryBytes } from "./usage.ts"
 export interface Backlog {
   readonly deliveries: number
   readonly fillPerSecond: number
-  /** The most that a process had resident: while the backlog grew, after each start with it, and while it went out. */
+  /** The most that was resident while the backlog grew. */
   readonly fillBytes: number
+  /** The same from a start with it until some of it, or all, had gone out. */
   readonly drainBytes: number
   /** To the first 200 of /readyz. */
   readonly startMs: number
@@ -60,18 +61,18 @@ export async function measureBacklog(
   }
 }
 
-/** Posts events in batches, a few at a time, and gives the seconds that it took. */
+/** Posts events in batches of a thousand, a few at a time, and gives the seconds that it took. */
 async function fill(waybill: Waybill, deliveries: number, tell: (line: string) => void): Promise<number> {
   const body = { events: makeEvents().map(text => JSON.parse(text) as unknown) }
   const startedAt = performance.now()
   let left = Math.ceil(deliveries / EVENT_COUNT)
-  const total = left
+  let stored = 0
   const post = async (): Promise<void> => {
     while (left > 0) {
       left--
       await waybill.call("POST", "/v1/events/batch", body)
-      const done = total - left
-      if (done % 100 === 0) tell(`${done * EVENT_COUNT} deliveries wait`)
+      stored += EVENT_COUNT
+      if (stored % 200_000 === 0) tell(`${stored.toLocaleString("en")} deliveries wait`)
     }
   }
   await Promise.all(Array.from({ length: BATCHES_AT_A_TIME }, post))

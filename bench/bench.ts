@@ -4,6 +4,8 @@
  *
  *     npm run bench -- [--seconds <n>] [--only bare|waybill|backlog] [--backlog <n>] [--own-tools]
  *
+ * Own tools: the load generator and the receiver of this folder, also where wrk and nginx are installed.
+ *
  * Everything lies in a temporary folder of results/ (on the disk of the repository: a memory disk would flatter) and
  * goes at the end; results/latest.json stays. Exits with 0 unless the run itself failed, whatever the figures say.
  */
@@ -157,14 +159,7 @@ function tellCommand(program: Program, pace: Pick<Offer, "seconds" | "rate" | "w
 }
 
 function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: "string", default: "30" },
-      only: { type: "string" },
-      backlog: { type: "string" },
-      "own-tools": { type: "boolean", default: false },
-    },
-  })
+  const values = parseFlags()
   const { only } = values
   const part = (["bare", "waybill", "backlog"] as const).find(name => name === only)
   const seconds = Number(values.seconds)
@@ -174,6 +169,21 @@ function readOptions() {
   if (!Number.isInteger(seconds) || seconds < 1) refuse(`--seconds ${values.seconds} is no whole number of seconds.`)
   if (!Number.isInteger(backlog) || backlog < 0) refuse(`--backlog ${values.backlog} is no number of deliveries.`)
   return { seconds, only: part, backlog, ownTools: values["own-tools"] }
+}
+
+function parseFlags() {
+  try {
+    return parseArgs({
+      options: {
+        seconds: { type: "string", default: "30" },
+        only: { type: "string" },
+        backlog: { type: "string" },
+        "own-tools": { type: "boolean", default: false },
+      },
+    }).values
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
+  }
 }
 
 function refuse(sentence: string): never {

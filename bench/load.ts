@@ -7,8 +7,8 @@
  *
  * Without a rate the loop is closed: each answer is followed by the next request. With one it is open: requests leave
  * when they are due whatever has been answered, and an event's time is when it was due, even where all connections were
- * busy then, so that a slow moment counts for all whom it would have kept waiting. Events of the warm-up carry no time: this
- * process is slow until its own code is compiled. Ends with one line of JSON.
+ * busy then, so that a slow moment counts for all whom it would have kept waiting. Events of the warm-up carry no time:
+ * this process is slow until its own code is compiled. Ends with one line of JSON.
  */
 import { readFileSync } from "node:fs"
 import { connect, type Socket } from "node:net"
@@ -24,6 +24,7 @@ export interface Load {
   readonly refused: number
   /** Not answered: the connection broke or could not be made, or no answer came in time. */
   readonly broken: number
+  /** From the first request to the last answer. */
   readonly seconds: number
 }
 
@@ -147,10 +148,9 @@ function sendNext(caller: Caller, dueUs: number): void {
   caller.send(prepared, dueUs)
 }
 
-/** Gives what is outstanding time to be answered, then says what became of it all. */
+/** Gives what is outstanding, or was due and could not be sent, time to be answered; then says what became of it all. */
 function end(): void {
   isOver = true
-  const { answered } = tally
   const deadlineUs = nowUs() + GRACE_MS * 1_000
   const settle = (): void => {
     const missing = tally.sent - tally.answered - tally.broken
@@ -158,7 +158,8 @@ function end(): void {
       setTimeout(settle, 1)
       return
     }
-    const load: Load = { ...tally, answered, broken: tally.broken + missing, seconds }
+    const { answered, refused } = tally
+    const load: Load = { answered, refused, broken: tally.broken + missing, seconds: (nowUs() - startUs) / 1e6 }
     process.stdout.write(`${JSON.stringify(load)}\n`, () => process.exit(0))
   }
   settle()

@@ -2,6 +2,7 @@
  * One window of measuring: a program under load for some seconds, with everything that moved meanwhile. A window says
  * itself whether it counts: where the program was not what held things up, it measured something else and is void.
  */
+import { cpus } from "node:os"
 import { pause } from "./children.ts"
 import { type Offered, offerLoad } from "./generators.ts"
 import type { Program } from "./programs.ts"
@@ -52,8 +53,8 @@ export interface LatencyWindow extends Latency {
 
 /** Below this the program waited for something else; above it a generator or receiver may have held it up. */
 const BUSY_SHARE = 0.85
-/** With this much of a core gone to others, two cores are full at times, and what waits is waiting for them. */
-const DISTURBING_SHARE = 0.5
+/** With this share of the machine gone to others, it is full at times, and what waits is waiting for them. */
+const DISTURBING_SHARE = 0.25
 const FLAT_SHARE = 0.02
 /** What is under way at any moment is no backlog: connections of the generator and requests to the receiver. */
 const UNDER_WAY = 500
@@ -157,7 +158,7 @@ function reasonsAgainstLatency(shares: Shares): string[] {
   const reasons: string[] = []
   if (shares.generator > BUSY_SHARE) reasons.push(`the load generator used ${percent(shares.generator)} of a core`)
   if (shares.receiver > BUSY_SHARE) reasons.push(`the receiver used ${percent(shares.receiver)} of a core`)
-  if (shares.others > DISTURBING_SHARE) reasons.push(`others used ${percent(shares.others)} of a core`)
+  if (shares.others > DISTURBING_SHARE * cpus().length) reasons.push(`others used ${percent(shares.others)} of a core`)
   return reasons
 }
 

@@ -141,7 +141,10 @@ export const settings = {
 
 export type SettingName = keyof typeof settings
 
-/** Variables that begin with WAYBILL_ but are the command line's own. */
+/** Variables that begin so are Waybill's own. */
+const PREFIX = "WAYBILL_"
+
+/** Those of them that are no settings of the server but of the command line. */
 const clientVariables = ["WAYBILL_URL"]
 
 /** Reads the settings from flags (by name of the setting) and environment; flags win. Faults are whole sentences. */
@@ -231,12 +234,13 @@ export function decodeKey(text: string): Buffer | undefined {
 
 function unknownVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
   const known = [...Object.values(settings).map(setting => setting.variable as string), ...clientVariables]
-  const ours = known.filter(name => name.startsWith("WAYBILL_"))
+  const ours = known.filter(name => name.startsWith(PREFIX)).map(name => name.slice(PREFIX.length))
   return Object.keys(environment)
-    .filter(name => name.startsWith("WAYBILL_") && !known.includes(name))
+    .filter(name => name.startsWith(PREFIX) && !known.includes(name))
     .map(name => {
-      const meant = nearest(name, ours)
-      const hint = meant === null ? `Unset it; known are ${ours.join(", ")}.` : `Did you mean ${meant}?`
+      const meant = nearest(name.slice(PREFIX.length), ours)
+      const names = ours.map(other => PREFIX + other).join(", ")
+      const hint = meant === null ? `Unset it; known are ${names}.` : `Did you mean ${PREFIX}${meant}?`
       return `${name} is no setting of Waybill. ${hint}`
     })
 }

@@ -108,7 +108,11 @@ export function viewOfFullAttempt(
     response:
       response === null || attempt.status === null
         ? null
-        : { status: attempt.status, headers: response.headers.map(headerOf), ...bodyOf(response.body) },
+        : {
+            status: attempt.status,
+            headers: response.headers.map(headerOf),
+            ...bodyOf(response.body, attempt.truncated || attempt.incomplete),
+          },
     exchange_expired: attempt.exchangePart !== null && exchange === undefined,
     exchange_expires_at: timeText(attempt.exchangeExpiresAt),
   }
@@ -142,14 +146,14 @@ function headerOf([name, value]: readonly [string, string | null]) {
   return { name, value }
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-/** Bytes as text where they are text. */
-export function bodyOf(body: string | Uint8Array | null): Static<typeof BodyView> {
+/** Bytes as text where they are text; `isCut`: they are the beginning of something longer. */
+export function bodyOf(body: string | Uint8Array | null, isCut = false): Static<typeof BodyView> {
   if (body === null) return { body: null, body_encoding: null }
   if (typeof body === "string") return { body, body_encoding: "text" }
   try {
-    return { body: utf8.decode(body), body_encoding: "text" }
+    // As a stream, so that a character that was cut in two at the end spoils nothing.
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body, { stream: isCut })
+    return { body: text, body_encoding: "text" }
   } catch {
     // No UTF-8.
     return { body: body.toBase64(), body_encoding: "base64" }

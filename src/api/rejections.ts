@@ -61,7 +61,7 @@ function viewOf(rejection: Rejection): Static<typeof RejectionView> {
     detail: rejection.detail,
     errors: rejection.errors.map(error => ({ ...error })),
     request: rejection.request,
-    ...bodyOf(rejection.body),
+    ...bodyOf(rejection.body, rejection.bodyBytes > rejection.body.length),
     body_bytes: rejection.bodyBytes,
   }
 }

@@ -3,21 +3,35 @@ import type { FastifyInstance } from "fastify"
 import { apiKeyRoutes } from "./api-keys.ts"
 import { appRoutes } from "./apps.ts"
 import type { Context } from "./context.ts"
+import { deliveryRoutes } from "./deliveries.ts"
 import { eventTypeRoutes } from "./event-types.ts"
+import { eventRoutes } from "./events.ts"
 import { healthRoutes } from "./health.ts"
 import { ingestRoutes } from "./ingest.ts"
 import { integrationActionRoutes } from "./integration-actions.ts"
+import { integrationHistoryRoutes } from "./integration-history.ts"
 import { integrationRoutes } from "./integrations.ts"
 import { projectRoutes } from "./projects.ts"
+import { rejectionRoutes } from "./rejections.ts"
+import { streamRoutes } from "./stream.ts"
 
 /** Registers every route of the API. */
 export function routes(server: FastifyInstance, context: Context): void {
   ingestRoutes(server, context)
   integrationRoutes(server, context)
   integrationActionRoutes(server, context)
+  integrationHistoryRoutes(server, context)
+  eventRoutes(server, context)
+  deliveryRoutes(server, context)
+  rejectionRoutes(server, context)
   eventTypeRoutes(server, context)
   appRoutes(server, context)
   apiKeyRoutes(server, context)
   projectRoutes(server, context)
   healthRoutes(server, context)
+  eventRoutes(server, context)
+  deliveryRoutes(server, context)
+  integrationHistoryRoutes(server, context)
+  rejectionRoutes(server, context)
+  streamRoutes(server, context)
 }

@@ -17,15 +17,6 @@ export function parseExact(text: string): ExactJson | undefined {
   return jsonFault(text, MAX_DEPTH) === null ? new Reader(text).value() : undefined
 }
 
-/** A value as JSON text, without white space. What `parseExact` has read comes out the same but for duplicate keys. */
-export function formatExact(value: ExactJson): string {
-  if (value === null || typeof value === "boolean") return String(value)
-  if (typeof value === "string") return JSON.stringify(value)
-  if (isExactNumber(value)) return value.number
-  if (isExactList(value)) return `[${value.map(formatExact).join(",")}]`
-  return `{${[...value].map(([key, member]) => `${JSON.stringify(key)}:${formatExact(member)}`).join(",")}}`
-}
-
 /** Whether a value is a list. */
 export function isExactList(value: ExactJson | undefined): value is readonly ExactJson[] {
   return Array.isArray(value)

@@ -26,11 +26,6 @@ export function compareDecimals(a: Decimal, b: Decimal): number {
   return a.sign < 0 ? compareSizes(b, a) : compareSizes(a, b)
 }
 
-/** Whether two numbers are worth the same. */
-export function isSameDecimal(a: Decimal, b: Decimal): boolean {
-  return a.sign === b.sign && a.digits === b.digits && a.exponent === b.exponent
-}
-
 /** The value of a JSON number, which the caller has checked to be one. */
 export function decimalOf(number: string): Decimal {
   const sign = number.startsWith("-") ? -1 : 1

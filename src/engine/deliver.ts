@@ -66,7 +66,9 @@ export function makeDeliver(options: DeliverOptions): Deliver {
           requestBody: null,
         },
         attemptReason: reason,
-        next: { status: "retrying", reason, at: now(), charged: false },
+        // A first attempt gets its place in the line back. A later one joins the end, so that a delivery which brings the
+        // process down again and again does not keep the others from their turn.
+        next: { status: "retrying", reason, at: claim.attempts === 0 ? claim.createdAt : now(), charged: false },
         recordId: null,
         payloadDays: directory.payloadDays(claim.project),
       }

@@ -70,7 +70,7 @@ export interface ReadLimits {
 export const MAX_FAULTS = 20
 
 /** How far ahead of us a sender's clock may be, and how late a time zone may be taken for another. */
-export const MAX_AHEAD_MS = 24 * 3_600_000
+const MAX_AHEAD_MS = 24 * 3_600_000
 
 /** The most characters of an id or a key. */
 export const MAX_KEY_CHARACTERS = 256

@@ -50,7 +50,7 @@ import {
 } from "./source.ts"
 
 /** The fields of an event, as senders write them. */
-export const nativeFields = [
+const nativeFields = [
   "type",
   "data",
   "id",

@@ -4,6 +4,7 @@
  */
 import type { Reason } from "../domain/delivery.ts"
 import type { DeliveryId, Ids, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { Ballast } from "./ballast.ts"
 import { StoreUnavailable } from "./database.ts"
 import type { Accepted, Arrival, Claim, Claimed, Ledger, Settled, Settlement } from "./ledger.ts"
 import { type PartLimits, Parts } from "./parts.ts"
@@ -46,6 +47,8 @@ export interface SqliteLedgerOptions {
   /** This start's fencing number. */
   readonly fence: number
   readonly partLimits: PartLimits
+  /** While it is spent nothing is accepted. */
+  readonly ballast?: Pick<Ballast, "isSpent"> | undefined
   readonly watcher?: CommitWatcher | undefined
 }
 
@@ -56,6 +59,7 @@ export class SqliteLedger implements Ledger {
   readonly #search: SearchIndex
   readonly #now: () => number
   readonly #fence: number
+  readonly #ballast: Pick<Ballast, "isSpent"> | undefined
   readonly #watcher: CommitWatcher | undefined
   #waiting: Waiting[] = []
   #scheduled = false
@@ -67,31 +71,33 @@ export class SqliteLedger implements Ledger {
     this.#now = options.now
     this.#fence = options.fence
     this.#parts = new Parts(options.db, options.partLimits)
+    this.#ballast = options.ballast
     this.#watcher = options.watcher
   }
 
-  accept(arrivals: readonly Arrival[]): Promise<readonly Accepted[]> {
-    return this.#inNextCommit(commit => arrivals.map(arrival => acceptOne(commit, arrival)))
+  async accept(arrivals: readonly Arrival[]): Promise<readonly Accepted[]> {
+    if (this.#ballast?.isSpent) throw new StoreUnavailable("full", undefined)
+    return this.inNextCommit(commit => arrivals.map(arrival => acceptOne(commit, arrival)))
   }
 
   claim(lane: IntegrationId, fence: number, room: number, now: number): Promise<Claimed> {
-    return this.#inNextCommit(commit => claimDue(commit, lane, fence, room, now))
+    return this.inNextCommit(commit => claimDue(commit, lane, fence, room, now))
   }
 
   settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
-    return this.#inNextCommit(commit => settlements.map(settlement => settleOne(commit, settlement)))
+    return this.inNextCommit(commit => settlements.map(settlement => settleOne(commit, settlement)))
   }
 
   endWaiting(lane: IntegrationId, reason: Reason, limit: number): Promise<number> {
-    return this.#inNextCommit(commit => endWaiting(commit, lane, reason, limit))
+    return this.inNextCommit(commit => endWaiting(commit, lane, reason, limit))
   }
 
   retry(delivery: DeliveryId, project: ProjectId): Promise<"due" | "sending" | "absent" | "payload_expired"> {
-    return this.#inNextCommit(commit => retryOne(commit, delivery, project))
+    return this.inNextCommit(commit => retryOne(commit, delivery, project))
   }
 
   lost(limit: number): Promise<readonly Claim[]> {
-    return this.#inNextCommit(commit => lostClaims(commit, this.#fence, limit))
+    return this.inNextCommit(commit => lostClaims(commit, this.#fence, limit))
   }
 
   /** How many pieces of work wait for the next commit. */
@@ -99,7 +105,8 @@ export class SqliteLedger implements Ledger {
     return this.#waiting.length
   }
 
-  #inNextCommit<T>(work: (commit: Commit) => T): Promise<T> {
+  /** Runs a short piece of work in the next commit, together with whatever else waits for it; resolves when it is on disk. */
+  inNextCommit<T>(work: (commit: Commit) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       let result: T
       this.#waiting.push({

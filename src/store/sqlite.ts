@@ -12,6 +12,11 @@ const SQLITE_IOERR = 10
 const SQLITE_BUSY = 5
 const SQLITE_CANTOPEN = 14
 
+/** Extended codes: no room for the log's index, which is a full disk too; and what fsync itself has to say. */
+const SQLITE_IOERR_SHMSIZE = 4_874
+const SQLITE_IOERR_FSYNC = 1_034
+const SQLITE_IOERR_DIR_FSYNC = 1_290
+
 /** Opens a file for reading and writing, durable; throws where the file system does not let commits be durable. */
 export function openConnection(path: string): DatabaseSync {
   const connection = new DatabaseSync(path, { timeout: 5_000 })
@@ -24,9 +29,14 @@ export function openConnection(path: string): DatabaseSync {
   connection.exec("pragma temp_store = memory")
   connection.exec("pragma journal_size_limit = 67108864")
   // 16 MiB of log between checkpoints: with the default of 4 MiB a full load checkpoints five times a second.
-  connection.exec("pragma wal_autocheckpoint = 4000")
+  setLogBytes(connection, 16_777_216)
   assertDurable(connection)
   return connection
+}
+
+/** How long the log becomes before it is written back into the database. */
+export function setLogBytes(connection: DatabaseSync, bytes: number): void {
+  connection.exec(`pragma wal_autocheckpoint = ${Math.floor(bytes / 4_096)}`)
 }
 
 /** Throws unless commits on this connection reach the disk before they return. */
@@ -176,8 +186,10 @@ export class SqliteDatabase implements Database {
 
 /** Turns SQLite's "not now" errors into StoreUnavailable; anything else is a bug and stays as it is. */
 export function asUnavailable(error: unknown): unknown {
-  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return error
-  switch (error.errcode & 0xff) {
+  const code = codeOf(error)
+  if (code === undefined) return error
+  if (code === SQLITE_IOERR_SHMSIZE) return new StoreUnavailable("full", error)
+  switch (code & 0xff) {
     case SQLITE_FULL:
       return new StoreUnavailable("full", error)
     case SQLITE_READONLY:
@@ -189,4 +201,19 @@ export function asUnavailable(error: unknown): unknown {
     default:
       return error
   }
+}
+
+/**
+ * Whether an error leaves it unknown what is on disk: after a failed fsync the system may have thrown away what it could
+ * not write and says so only once, so that trying again proves nothing. Only a new start, from the disk, knows (F-13).
+ */
+export function isStateUnknown({ cause }: StoreUnavailable): boolean {
+  const code = codeOf(cause)
+  return code === SQLITE_IOERR_FSYNC || code === SQLITE_IOERR_DIR_FSYNC
+}
+
+/** SQLite's extended result code of an error. */
+function codeOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return undefined
+  return error.errcode
 }

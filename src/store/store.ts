@@ -3,14 +3,15 @@ import { randomBytes } from "node:crypto"
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { backup, type DatabaseSync } from "node:sqlite"
 import { Ids } from "../domain/id.ts"
-import type { Database } from "./database.ts"
+import { Ballast } from "./ballast.ts"
+import type { Database, StoreUnavailable } from "./database.ts"
 import { openUntouched } from "./look.ts"
 import { currentVersion, migrate, versionInFile, versionOf } from "./migrate.ts"
 import { takeOwnership } from "./owner.ts"
 import { type Reader, ReaderThread } from "./reader.ts"
 import { Seal } from "./seal.ts"
 import { SearchIndex } from "./search.ts"
-import { openConnection, SqliteDatabase } from "./sqlite.ts"
+import { isStateUnknown, openConnection, SqliteDatabase, setLogBytes } from "./sqlite.ts"
 import { type CommitWatcher, SqliteLedger } from "./sqlite-ledger.ts"
 
 export interface StoreOptions {
@@ -19,6 +20,8 @@ export interface StoreOptions {
   readonly sealingKey: Uint8Array | undefined
   readonly now: () => number
   readonly watcher?: CommitWatcher
+  /** Told when it is no longer known what is on disk: the process has to end, so that the next start finds out. */
+  readonly onFatal?: (error: StoreUnavailable) => void
 }
 
 export interface Store {
@@ -27,6 +30,7 @@ export interface Store {
   /** Everything that people ask. */
   readonly reads: Reader
   readonly ledger: SqliteLedger
+  readonly ballast: Ballast
   readonly ids: Ids
   readonly seal: Seal
   readonly now: () => number
@@ -69,22 +73,30 @@ function open(options: StoreOptions): Store {
   }
   try {
     const seal = openSeal(options, path)
+    const ballast = new Ballast(`${dataDir}/reserve`)
     const connection = openConnection(path)
+    setLogBytes(connection, ballast.logBytes)
     // Once more: after a kill the file's header may lag behind what its log holds.
     checkVersion(path, versionOf(connection))
     migrate(connection)
     const sqlite = new SqliteDatabase(connection)
+    sqlite.onUnavailable = error => {
+      if (error.reason === "full") ballast.spend()
+      if (isStateUnknown(error)) options.onFatal?.(error)
+    }
     rememberSeal(connection, seal)
     const ids = new Ids(now, greatestId(connection))
     const search = new SearchIndex(sqlite)
     search.catchUp(now())
     const reads = new ReaderThread(path)
     const fence = nextFence(connection)
-    const ledger = new SqliteLedger({ db: sqlite, ids, search, now, fence, partLimits, watcher: options.watcher })
+    const { watcher } = options
+    const ledger = new SqliteLedger({ db: sqlite, ids, search, now, fence, partLimits, ballast, watcher })
     return {
       db: sqlite,
       reads,
       ledger,
+      ballast,
       ids,
       seal,
       now,

@@ -1,13 +1,6 @@
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
-import {
-  type ExactJson,
-  formatExact,
-  isExactList,
-  isExactNumber,
-  isExactObject,
-  parseExact,
-} from "../../src/domain/exact-json.ts"
+import { type ExactJson, isExactList, isExactNumber, isExactObject, parseExact } from "../../src/domain/exact-json.ts"
 import { JsonWriter } from "../help/json-writer.ts"
 
 /** The value as `JSON.parse` would give it. */
@@ -56,14 +49,13 @@ describe("exact JSON", () => {
     assert.equal(parseExact("[".repeat(65) + "]".repeat(65)), undefined)
   })
 
-  test("20,000 documents made at random say what JSON.parse says, and are written back the same", () => {
+  test("20,000 documents made at random say what JSON.parse says", () => {
     const writer = new JsonWriter(3)
     for (let i = 0; i < 20_000; i++) {
       const text = writer.value(4)
       const value = parseExact(text)
       assert.ok(value !== undefined, text)
       assert.deepEqual(rounded(value), JSON.parse(text), text)
-      assert.deepEqual(parseExact(formatExact(value)), value, text)
     }
   })
 })

@@ -5,6 +5,7 @@ import { viewEvent } from "../../src/domain/event-field.ts"
 import { type ExactJson, parseExact } from "../../src/domain/exact-json.ts"
 import { checkFilter, compileFilter, filterBounds, filterNeedsData } from "../../src/domain/filter.ts"
 import { anEvent } from "../help/subjects.ts"
+import { shortestMs } from "../help/timing.ts"
 
 const receivedAt = Date.UTC(2026, 10, 21, 12, 0, 0)
 
@@ -194,9 +195,10 @@ describe("a filter", () => {
     const conditions = Array.from({ length: filterBounds.nodes - 1 }, () => `{"contains":["data","${needle}"]}`)
     const text = `{"or":[${conditions.join(",")}]}`
     const large = withData({ kind: "json", text: `"${"a".repeat(260_000)}"` })
-    const startedAt = performance.now()
-    assert.equal(passes(text, large), false)
-    assert.ok(performance.now() - startedAt < 1_000)
+    const tookMs = shortestMs(() => {
+      assert.equal(passes(text, large), false)
+    })
+    assert.ok(tookMs < 1_000, `took ${tookMs} ms`)
   })
 
   test("that was never checked is a bug, and is thrown as one", () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { elementSpans, jsonFault, MAX_DEPTH, type Members, memberSpans } from "../../src/domain/json-spans.ts"
 import { JsonWriter } from "../help/json-writer.ts"
+import { shortestMs } from "../help/timing.ts"
 
 const DOCUMENTS = 20_000
 
@@ -55,9 +56,10 @@ describe("spans of members", () => {
 
   test("thousands of keys take no longer than their text", () => {
     const text = `{${Array.from({ length: 50_000 }, (_, i) => `"k${i}":0`).join(",")}}`
-    const startedAt = performance.now()
-    assert.equal(membersOf(text).members.length, 50_000)
-    assert.ok(performance.now() - startedAt < 500)
+    const tookMs = shortestMs(() => {
+      assert.equal(membersOf(text).members.length, 50_000)
+    })
+    assert.ok(tookMs < 500, `took ${tookMs} ms`)
   })
 
   test("what is no object is named", () => {
@@ -196,9 +198,10 @@ describe("the check of JSON", () => {
       '{"a":'.repeat(1_000_000),
       "[".repeat(1_000_000) + "]".repeat(1_000_000),
     ]) {
-      const startedAt = performance.now()
-      assert.equal(jsonFault(text, 64)?.kind, "too_deep")
-      assert.ok(performance.now() - startedAt < 50)
+      const tookMs = shortestMs(() => {
+        assert.equal(jsonFault(text, 64)?.kind, "too_deep")
+      })
+      assert.ok(tookMs < 50, `took ${tookMs} ms`)
     }
   })
 })

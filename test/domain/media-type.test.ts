@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { isJsonType, isTextType, isUtf8Type, parseMediaType } from "../../src/domain/media-type.ts"
+import { shortestMs } from "../help/timing.ts"
 
 const taken: readonly (readonly [text: string, essence: string, charset: string | null])[] = [
   ["application/json", "application/json", null],
@@ -52,9 +53,14 @@ describe("media types", () => {
   })
 
   test("thousands of blanks and semicolons take a moment", () => {
-    const startedAt = performance.now()
-    for (const text of [`a/b${" ; ".repeat(20_000)}x`, `a/b;${" ".repeat(50_000)}x`, `a/b;x="${"\\\\".repeat(20_000)}`])
-      parseMediaType(text)
-    assert.ok(performance.now() - startedAt < 200)
+    const tookMs = shortestMs(() => {
+      for (const text of [
+        `a/b${" ; ".repeat(20_000)}x`,
+        `a/b;${" ".repeat(50_000)}x`,
+        `a/b;x="${"\\\\".repeat(20_000)}`,
+      ])
+        parseMediaType(text)
+    })
+    assert.ok(tookMs < 200, `took ${tookMs} ms`)
   })
 })

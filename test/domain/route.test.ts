@@ -7,6 +7,7 @@ import { presets } from "../../src/domain/policy.ts"
 import { isRed } from "../../src/domain/reason.ts"
 import { prepare, type RoutingIntegration, route } from "../../src/domain/route.ts"
 import { anEvent } from "../help/subjects.ts"
+import { shortestMs } from "../help/timing.ts"
 
 const both: readonly Environment[] = ["production", "sandbox"]
 
@@ -151,8 +152,8 @@ test("a thousand integrations with filters are asked within a few milliseconds",
   const types = { "trial_*": { name: "Trial" }, renewed: { enabled: false }, "sub*": {} }
   const all = Array.from({ length: 1_000 }, (_, id) => anIntegration({ id, filter, events: { default: "on", types } }))
   const event = anEvent({ payload: { kind: "json", text: `{"plan":"pro","amount":12,"pad":"${"x".repeat(1_000)}"}` } })
-  const startedAt = performance.now()
-  for (let i = 0; i < 20; i++) assert.equal(route(event, all).deliver.length, 1_000)
-  const tookMs = (performance.now() - startedAt) / 20
-  assert.ok(tookMs < 25, `took ${tookMs} ms`)
+  const tookMs = shortestMs(() => {
+    for (let i = 0; i < 20; i++) assert.equal(route(event, all).deliver.length, 1_000)
+  })
+  assert.ok(tookMs / 20 < 25, `took ${tookMs} ms`)
 })

@@ -262,21 +262,27 @@ function isSuccess(status: number | null): boolean {
   return status !== null && status >= 200 && status < 300
 }
 
-/** A kill came between the 2xx and the repeat, and the attempt that had the 2xx is recorded as interrupted by it. */
+/** The attempt that had the 2xx is recorded as interrupted by a kill, and the repeat came after that kill. */
 function isExplained(
   earlier: Receipt,
   repeat: Receipt,
   tries: readonly StoredAttempt[],
   kills: readonly number[],
 ): boolean {
-  const wasInterrupted = tries.some(({ number, outcome }) => number === earlier.attempt && outcome === "interrupted")
-  return wasInterrupted && kills.some(at => at >= earlier.at && at <= repeat.at)
+  const attempt = tries.find(({ number }) => number === earlier.attempt)
+  if (attempt?.outcome !== "interrupted") return false
+  const kill = killBefore(attempt, kills)
+  return kill !== undefined && kill <= repeat.at
+}
+
+/** The kill that interrupted an attempt: the start that follows a kill records what it interrupted. */
+function killBefore(attempt: StoredAttempt, kills: readonly number[]): number | undefined {
+  return kills.findLast(at => at <= attempt.started_at)
 }
 
 /** From the kill that interrupted an attempt to the delivery's next request. */
 function recoveryMs(attempt: StoredAttempt, requests: readonly Receipt[], kills: readonly number[]): number {
-  // It is recorded by the start that follows the kill.
-  const kill = kills.findLast(at => at <= attempt.started_at)
+  const kill = killBefore(attempt, kills)
   const next = requests.find(request => request.attempt > attempt.number)
   return kill === undefined || next === undefined ? 0 : next.at - kill
 }

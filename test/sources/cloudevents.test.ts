@@ -5,6 +5,7 @@ import type { EventDraft, Payload } from "../../src/domain/event.ts"
 import { cloudModeOf, readCloudEvent } from "../../src/sources/cloudevents.ts"
 import type { BatchReading, Reading } from "../../src/sources/source.ts"
 import { draftOf, faultsOf, readingsOf, readLimits } from "../help/readings.ts"
+import { shortestMs } from "../help/timing.ts"
 
 const STRUCTURED = "application/cloudevents+json"
 const BATCH = "application/cloudevents-batch+json"
@@ -25,6 +26,7 @@ interface Invalid extends Valid {
   readonly pointer: string
 }
 
+/** The cases of cloudevents/conformance (its YAML events, HTTP features and JSON format), in values of our own, and more. */
 function golden<Case>(name: string): readonly Case[] {
   return JSON.parse(readFileSync(new URL(`../golden/cloudevents/${name}.json`, import.meta.url), "utf8")) as Case[]
 }
@@ -516,15 +518,16 @@ describe("the binary mode", () => {
 })
 
 test("hostile addresses and names are judged in a moment", () => {
-  const startedAt = performance.now()
-  for (const source of [
-    "a:".repeat(50_000),
-    `//${"%41".repeat(30_000)}[`,
-    `//[${":".repeat(50_000)}`,
-    `/?${"#".repeat(50_000)}`,
-    "/%".repeat(50_000),
-  ]) {
-    assert.equal(structured({ specversion: "1.0", id: "1", type: "t", source, dataschema: source }).kind, "faults")
-  }
-  assert.ok(performance.now() - startedAt < 500)
+  const tookMs = shortestMs(() => {
+    for (const source of [
+      "a:".repeat(50_000),
+      `//${"%41".repeat(30_000)}[`,
+      `//[${":".repeat(50_000)}`,
+      `/?${"#".repeat(50_000)}`,
+      "/%".repeat(50_000),
+    ]) {
+      assert.equal(structured({ specversion: "1.0", id: "1", type: "t", source, dataschema: source }).kind, "faults")
+    }
+  })
+  assert.ok(tookMs < 500, `took ${tookMs} ms`)
 })

@@ -3,6 +3,7 @@ import { after, before, describe, test } from "node:test"
 import { CachingResolver, NetworkResolver, type Resolution } from "../../src/transport/resolve.ts"
 import { type NameServer, nameServer, type Said } from "../help/name-server.ts"
 import { saying } from "../help/outbound.ts"
+import { assertAround, assertWithin } from "../help/punctual.ts"
 
 const SIX = "2001:200:0:0:0:0:0:1"
 const many = Array.from({ length: 500 }, (_, i) => `93.184.${Math.floor(i / 250)}.${i % 250}`)
@@ -86,14 +87,14 @@ describe("asking the DNS", { concurrency: true }, () => {
     const hasty = new NetworkResolver({ servers: () => [server.address, server.address], timeoutMs: 200 })
     const askedAt = performance.now()
     assert.deepEqual(await hasty.resolve("slow-limit.example", "dns"), { kind: "failed", code: "ETIMEOUT" })
-    assert.ok(performance.now() - askedAt < 250)
+    assertAround(performance.now() - askedAt, 200)
   })
 
   test("20 names without an answer do not delay one that has one", async () => {
     const slow = Array.from({ length: 20 }, (_, i) => resolver.resolve(`slow${i}.example`, "dns"))
     const askedAt = performance.now()
     assert.equal((await resolver.resolve("four.example", "dns")).kind, "found")
-    assert.ok(performance.now() - askedAt < 100)
+    assertWithin(performance.now() - askedAt, 100)
     for (const resolution of await Promise.all(slow)) assert.equal(resolution.kind, "failed")
   })
 })

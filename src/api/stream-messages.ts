@@ -1,0 +1,75 @@
+/** The messages of the stream: what happened, as server-sent events. Each one's id is the position after it. */
+import type { Payload } from "../domain/event.ts"
+import { formatDeliveryId, formatId } from "../domain/id.ts"
+import { type EventItem, formatPosition, type StreamItem } from "../store/stream-reads.ts"
+import { viewOfAttempt } from "./attempt-view.ts"
+import type { Context } from "./context.ts"
+import { nameOfIntegration } from "./delivery-view.ts"
+import { textOfEvent } from "./event-view.ts"
+import { Reasons } from "./reasons.ts"
+import { timeText } from "./schemas.ts"
+
+/** What the messages are called. */
+export type MessageName = "event" | "attempt" | "change" | "reset" | "bye"
+
+/** One message: its name, its data (JSON text), and the position that a listener has once it has read it. */
+export function message(name: MessageName, data: string, position?: string): string {
+  // White space in a payload may hold line breaks, which stand between lines of data here.
+  const lines = data.split(/\r\n|\r|\n/).map(line => `data: ${line}\n`)
+  return `${position === undefined ? "" : `id: ${position}\n`}event: ${name}\n${lines.join("")}\n`
+}
+
+/** The message for something that happened; `payload` is that of an event, undefined where it has expired. */
+export async function messageOf(context: Context, item: StreamItem, payload: Payload | undefined): Promise<string> {
+  return message(item.kind, await dataOf(context, item, payload), formatPosition(item))
+}
+
+async function dataOf(context: Context, item: StreamItem, payload: Payload | undefined): Promise<string> {
+  switch (item.kind) {
+    case "event":
+      return textOfEvent(item.event, payload, context.now(), membersOfEvent(item))
+    case "attempt":
+      return JSON.stringify(await viewOfAttemptItem(context, item))
+    case "change": {
+      const { id, at, kind, subject, by, facts } = item.change
+      return JSON.stringify({ id: formatId("chg", id), at: timeText(at), kind, subject, by, facts })
+    }
+  }
+}
+
+function membersOfEvent({ targets, withheld }: EventItem) {
+  return {
+    integrations: targets.map(id => formatId("int", id)),
+    withheld: Object.entries(withheld).flatMap(([reason, ids]) =>
+      ids.map(id => ({ integration: formatId("int", id), reason })),
+    ),
+  }
+}
+
+async function viewOfAttemptItem(context: Context, { attempt, event, delivery }: StreamItem & { kind: "attempt" }) {
+  const { environment, type, app, profileId, deviceId, test } = event
+  const reason = await new Reasons(context).ofAttempt(
+    attempt,
+    { ...delivery, environment, type },
+    delivery.isLast,
+    undefined,
+  )
+  return {
+    ...viewOfAttempt(attempt, reason),
+    delivery: {
+      id: formatDeliveryId(attempt.delivery),
+      status: delivery.status,
+      next_attempt_at: timeText(delivery.nextAt),
+    },
+    integration: nameOfIntegration(context.directory, attempt.delivery.integration),
+    event: {
+      id: formatId("evt", attempt.delivery.event),
+      type,
+      environment,
+      app: app === null ? null : (context.directory.appName(app) ?? null),
+      profile_id: profileId,
+      device_id: deviceId,
+      test,
+    },
+  }
+}

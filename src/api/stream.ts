@@ -1,0 +1,416 @@
+/**
+ * `GET /v1/stream`: what happens, as server-sent events. A stream reads the store from the position at which its listener
+ * stopped; once it has caught up it follows the tail of the project, which is read once for all streams.
+ *
+ *     opened at a position → behind, reads the store → caught up, follows the tail
+ *                                   ↑                        │ more came than could be rendered
+ *                                   └────────────────────────┘
+ *     in any state: the listener takes nothing, its key is revoked, or the server stops → `bye`, the connection ends
+ */
+import type { ServerResponse } from "node:http"
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
+import { type Static, Type } from "typebox"
+import type { ProjectId } from "../domain/id.ts"
+import { type Follower, Tail } from "../engine/tail.ts"
+import { readPayloads } from "../store/event-reads.ts"
+import {
+  findPosition,
+  formatPosition,
+  matches,
+  type Resumption,
+  readStream,
+  type StreamFilter,
+  type StreamItem,
+} from "../store/stream-reads.ts"
+import { type Context, keyOf } from "./context.ts"
+import { Problem } from "./problem.ts"
+import { ProblemSchema, responses } from "./schemas.ts"
+import { eventFields, readApp, readIntegrationId } from "./search-query.ts"
+import { message, messageOf } from "./stream-messages.ts"
+
+/** What a stream may take and how long it waits. */
+export interface StreamLimits {
+  readonly perProject: number
+  /** A listener that lets so many messages, or so many bytes, pile up is let go. */
+  readonly unsentMessages: number
+  readonly unsentBytes: number
+  /** A listener that takes nothing for so long is let go. */
+  readonly stalledMs: number
+  readonly keepAliveMs: number
+  /** How soon a revoked key ends its streams (API-5). */
+  readonly checkKeyMs: number
+}
+
+const defaults: StreamLimits = {
+  perProject: 100,
+  unsentMessages: 1_000,
+  unsentBytes: 1_048_576,
+  stalledMs: 30_000,
+  keepAliveMs: 15_000,
+  checkKeyMs: 4_000,
+}
+
+/** Messages and bytes of payload that are rendered and written at a time. */
+const SLICE_MESSAGES = 100
+const SLICE_BYTES = 262_144
+/** What a message takes beside its payload, about. */
+const MESSAGE_BYTES = 600
+/** Rows that are read from the store at a time: few where all of them are shown, more where a filter leaves most out. */
+const FEWEST_ROWS = 500
+const MOST_ROWS = 5_000
+/** How long a connection has to take its `bye`. */
+const GOODBYE_MS = 5_000
+
+const StreamQuery = Type.Object(
+  {
+    ...eventFields,
+    last_event_id: Type.Optional(
+      Type.String({ maxLength: 64, description: "Where to go on, for clients that cannot send Last-Event-ID." }),
+    ),
+  },
+  { additionalProperties: false },
+)
+type StreamQuery = Static<typeof StreamQuery>
+
+const description = `Server-sent events of what is on disk: \`event\` (accepted, with its payload), \`attempt\` and \`change\`, in one order, each at least once. The \`id\` of a message is the position after it: send the last one as \`Last-Event-ID\` to go on without a gap. \`reset\` says that the position is no longer known, so that something may have been missed; \`bye\` says why the connection ends. Filters are about events and their attempts: with any but \`integration\`, changes are left out.`
+
+export function streamRoutes(server: FastifyInstance, context: Context, limits: StreamLimits = defaults): void {
+  const hub = new Hub(context, limits)
+  server.addHook("preClose", async () => hub.stop())
+
+  server.get<{ Querystring: StreamQuery }>(
+    "/v1/stream",
+    {
+      schema: {
+        operationId: "stream",
+        summary: "Streams events, attempts and changes as they happen",
+        description,
+        tags: ["events"],
+        querystring: StreamQuery,
+        response: {
+          ...responses({}, 401, 422),
+          200: {
+            description: "A stream that goes on until one of both sides ends it",
+            content: { "text/event-stream": { schema: Type.String() } },
+          },
+          429: {
+            description: "The project has as many streams as it may have",
+            headers: { "retry-after": { schema: Type.Integer() } },
+            content: { "application/problem+json": { schema: ProblemSchema } },
+          },
+        },
+      },
+    },
+    async (request, reply) => {
+      const { project } = keyOf(request)
+      await hub.open(request, reply, project, readFilter(context, project, request.query))
+    },
+  )
+}
+
+function readFilter({ directory }: Context, project: ProjectId, query: StreamQuery): StreamFilter {
+  return {
+    type: query.type,
+    app: readApp(directory, project, query.app),
+    environment: query.environment,
+    profileId: query.profile_id,
+    deviceId: query.device_id,
+    integration: readIntegrationId(query.integration),
+  }
+}
+
+/** The streams of all projects, and one tail for each project that has any. */
+class Hub {
+  readonly #context: Context
+  readonly #limits: StreamLimits
+  readonly #projects = new Map<ProjectId, { readonly tail: Promise<Tail>; count: number }>()
+  readonly #streams = new Set<Stream>()
+  /** Texts of items that more than one stream may show. */
+  readonly #texts = new WeakMap<StreamItem, string>()
+  #isStopped = false
+
+  constructor(context: Context, limits: StreamLimits) {
+    this.#context = context
+    this.#limits = limits
+  }
+
+  async open(
+    request: FastifyRequest<{ Querystring: StreamQuery }>,
+    reply: FastifyReply,
+    project: ProjectId,
+    filter: StreamFilter,
+  ): Promise<void> {
+    const { store, keyring, now } = this.#context
+    const tail = await this.#enter(project)
+    try {
+      const header = request.headers["last-event-id"]
+      const asked = typeof header === "string" ? header : request.query.last_event_id
+      const resumption = asked === undefined ? undefined : await findPosition(store.reads, project, asked, now())
+      const token = request.headers.authorization?.split(" ")[1] ?? ""
+      reply.hijack()
+      const stream = new Stream(this.#context, this.#limits, {
+        response: reply.raw,
+        project,
+        filter,
+        tail,
+        texts: this.#texts,
+        isAdmitted: async () => (await keyring.find(token)) !== undefined,
+      })
+      this.#streams.add(stream)
+      reply.raw.writeHead(200, {
+        ...reply.getHeaders(),
+        "content-type": "text/event-stream; charset=utf-8",
+        // Proxies that gather answers would keep a message back until there are many.
+        "x-accel-buffering": "no",
+      } as Record<string, string>)
+      if (this.#isStopped) stream.bye(...stopping)
+      await stream.run(resumption)
+      this.#streams.delete(stream)
+    } finally {
+      this.#leave(project, tail)
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    for (const stream of this.#streams) stream.bye(...stopping)
+  }
+
+  async #enter(project: ProjectId): Promise<Tail> {
+    const { store, feed, log } = this.#context
+    let entry = this.#projects.get(project)
+    if (entry === undefined) {
+      entry = { tail: Tail.open({ reads: store.reads, feed, project, log }), count: 0 }
+      this.#projects.set(project, entry)
+    }
+    if (entry.count >= this.#limits.perProject) {
+      const detail = `The project has ${entry.count} streams open already, which is as many as it may have. Close one, or share one between its readers.`
+      throw new Problem("too_many_requests", detail, { retryAfterSeconds: 10 })
+    }
+    entry.count++
+    try {
+      return await entry.tail
+    } catch (error) {
+      this.#projects.delete(project)
+      throw error
+    }
+  }
+
+  #leave(project: ProjectId, tail: Tail): void {
+    const entry = this.#projects.get(project)
+    if (entry === undefined || --entry.count > 0) return
+    this.#projects.delete(project)
+    tail.stop()
+  }
+}
+
+const stopping = ["stopping", "Waybill is stopping. Connect again with the id of the last message to go on."] as const
+
+interface StreamParts {
+  readonly response: ServerResponse
+  readonly project: ProjectId
+  readonly filter: StreamFilter
+  readonly tail: Tail
+  readonly texts: WeakMap<StreamItem, string>
+  /** Whether its API key may still be used. */
+  readonly isAdmitted: () => Promise<boolean>
+}
+
+/** One listener's connection. Everything up to `#position` has been sent or stands in the queue. */
+class Stream implements Follower {
+  readonly #context: Context
+  readonly #limits: StreamLimits
+  readonly #parts: StreamParts
+  #queue: StreamItem[] = []
+  #queuedBytes = 0
+  #position = 0
+  /** The id that the listener would bring back now. */
+  #toldId = 0
+  #isLive = false
+  /** The connection takes nothing just now. */
+  #isBlocked = false
+  #isOver = false
+  #wake: (() => void) | undefined
+
+  constructor(context: Context, limits: StreamLimits, parts: StreamParts) {
+    this.#context = context
+    this.#limits = limits
+    this.#parts = parts
+    parts.response.once("close", () => this.#end())
+  }
+
+  /** Sends until one of both sides ends it. */
+  async run(resumption: Resumption | undefined): Promise<void> {
+    const keepAlive = setInterval(() => this.#keepAlive(), this.#limits.keepAliveMs)
+    const checkKey = setInterval(() => void this.#checkKey(), this.#limits.checkKeyMs)
+    try {
+      this.#begin(resumption)
+      let rows = FEWEST_ROWS
+      while (!this.#isOver) {
+        if (this.#queue.length > 0) await this.#sendSlice()
+        else if (this.#isLive) await this.#untilWoken()
+        else if (this.#position >= this.#parts.tail.at) this.#goLive()
+        else rows = await this.#readOn(rows)
+      }
+    } catch (error) {
+      this.#context.log.error({ err: error }, "a stream broke off")
+      this.bye("failed", "Waybill met an error of its own. Connect again with the id of the last message to go on.")
+    } finally {
+      clearInterval(keepAlive)
+      clearInterval(checkKey)
+      this.#parts.tail.detach(this)
+    }
+  }
+
+  /** A last message, then the end. What was not sent by then is sent after the listener has come back. */
+  bye(reason: "slow_reader" | "unauthorized" | "stopping" | "failed", detail: string): void {
+    if (this.#isOver) return
+    this.#end()
+    const { response } = this.#parts
+    response.end(message("bye", JSON.stringify({ reason, detail })))
+    const limit = setTimeout(() => response.destroy(), GOODBYE_MS)
+    response.once("close", () => clearTimeout(limit))
+  }
+
+  take(items: readonly StreamItem[], reached: number): void {
+    this.#enqueue(items.filter(item => item.id > this.#position && matches(this.#parts.filter, item)))
+    this.#position = Math.max(this.#position, reached)
+    const { unsentMessages, unsentBytes } = this.#limits
+    const bytes = this.#queuedBytes + this.#parts.response.writableLength
+    if (this.#queue.length > unsentMessages || bytes > unsentBytes) {
+      if (this.#isBlocked) this.#letGo()
+      // It does take what it is sent, only more comes than that: what follows is read from the store, when its turn comes.
+      else this.#fallBehind()
+    }
+    this.#wake?.()
+  }
+
+  #begin(resumption: Resumption | undefined): void {
+    const { tail } = this.#parts
+    this.#position = resumption?.kind === "after" ? resumption.id : tail.at
+    this.#toldId = this.#position
+    this.#write("retry: 2000\n\n")
+    if (resumption?.kind === "after" || tail.last === null) return
+    const position = formatPosition(tail.last)
+    if (resumption === undefined) this.#write(`id: ${position}\n\n`)
+    else
+      this.#write(
+        message("reset", JSON.stringify({ reason: resumption.kind, detail: resets[resumption.kind] }), position),
+      )
+  }
+
+  #goLive(): void {
+    this.#isLive = true
+    this.#parts.tail.attach(this)
+  }
+
+  #fallBehind(): void {
+    this.#isLive = false
+    this.#parts.tail.detach(this)
+  }
+
+  /** Reads what comes next, up to the tail; gives how many rows to read the next time. */
+  async #readOn(rows: number): Promise<number> {
+    const { project, filter, tail } = this.#parts
+    const asked = { project, after: this.#position, upTo: tail.at, filter, rows }
+    const { items, reached } = await readStream(this.#context.store.reads, asked)
+    this.#enqueue(items)
+    this.#position = reached
+    return items.length > FEWEST_ROWS ? FEWEST_ROWS : Math.min(rows * 2, MOST_ROWS)
+  }
+
+  #enqueue(items: readonly StreamItem[]): void {
+    this.#queue.push(...items)
+    for (const item of items) this.#queuedBytes += weightOf(item)
+  }
+
+  async #sendSlice(): Promise<void> {
+    const { texts } = this.#parts
+    const { store, now } = this.#context
+    const slice = this.#queue.slice(0, sliceLength(this.#queue))
+    const unknown = slice.flatMap(item => (item.kind === "event" && !texts.has(item) ? [item.event] : []))
+    const payloads = await readPayloads(store.reads, unknown, now())
+    for (const item of slice) {
+      if (!texts.has(item)) texts.set(item, await messageOf(this.#context, item, payloads.get(item.id)))
+    }
+    if (this.#isOver) return
+    this.#queue.splice(0, slice.length)
+    for (const item of slice) this.#queuedBytes -= weightOf(item)
+    this.#toldId = slice.at(-1)?.id ?? this.#toldId
+    if (!this.#write(slice.map(item => texts.get(item)).join(""))) await this.#untilDrained()
+  }
+
+  #keepAlive(): void {
+    if (this.#isOver || this.#isBlocked) return
+    const { last } = this.#parts.tail
+    // What a filter left out moves the position too, or a quiet listener would come back with one that is too old.
+    const isNews = this.#isLive && this.#queue.length === 0 && last !== null && last.id > this.#toldId
+    if (isNews) this.#toldId = last.id
+    this.#write(isNews ? `: keep-alive\nid: ${formatPosition(last)}\n\n` : ": keep-alive\n\n")
+  }
+
+  async #checkKey(): Promise<void> {
+    if (await this.#parts.isAdmitted()) return
+    this.bye("unauthorized", "The API key of this stream was revoked or has expired.")
+  }
+
+  #write(text: string): boolean {
+    return this.#isOver || this.#parts.response.write(text)
+  }
+
+  async #untilDrained(): Promise<void> {
+    const { response } = this.#parts
+    this.#isBlocked = true
+    const limit = setTimeout(() => this.#letGo(), this.#limits.stalledMs)
+    await new Promise<void>(resolve => {
+      this.#wake = () => {
+        if (this.#isOver) resolve()
+      }
+      response.once("drain", resolve)
+    })
+    clearTimeout(limit)
+    this.#wake = undefined
+    this.#isBlocked = false
+  }
+
+  async #untilWoken(): Promise<void> {
+    await new Promise<void>(resolve => {
+      this.#wake = resolve
+    })
+    this.#wake = undefined
+  }
+
+  #letGo(): void {
+    this.bye(
+      "slow_reader",
+      "Messages come faster than they are read here. Connect again with the id of the last one to go on.",
+    )
+  }
+
+  #end(): void {
+    this.#isOver = true
+    this.#queue = []
+    this.#wake?.()
+  }
+}
+
+const resets: Readonly<Record<"too_old" | "unknown", string>> = {
+  too_old:
+    "The position is older than what is kept. The stream goes on from now; GET /v1/events has what is left of the time before.",
+  unknown:
+    "The position is not one of this project in this database. The stream goes on from now; GET /v1/events has what came before.",
+}
+
+function weightOf(item: StreamItem): number {
+  return MESSAGE_BYTES + (item.kind === "event" ? item.event.payloadBytes : 0)
+}
+
+/** How many items of a queue go at a time: at least one. */
+function sliceLength(queue: readonly StreamItem[]): number {
+  let bytes = 0
+  const end = queue.findIndex((item, i) => {
+    bytes += weightOf(item)
+    return i > 0 && (i >= SLICE_MESSAGES || bytes > SLICE_BYTES)
+  })
+  return end < 0 ? queue.length : end
+}
