@@ -153,6 +153,7 @@ function end(): void {
   isOver = true
   const deadlineUs = nowUs() + GRACE_MS * 1_000
   const settle = (): void => {
+    if (rate !== undefined) sendDue(rate)
     const missing = tally.sent - tally.answered - tally.broken
     if (missing > 0 && nowUs() < deadlineUs) {
       setTimeout(settle, 1)

@@ -89,9 +89,9 @@ export function quotableLine(result: Result): string | null {
   const p99 = waybill && median(waybill.latency, window => window.p99Ms)
   const rate = waybill && median(waybill.latency, window => window.rate)
   const parts = [
-    perSecond && `${show(perSecond, 0)} events/s${times("throughput")}`,
-    cpu && `${show(cpu, 0)} µs CPU an event${times("CPU per event")}`,
-    p50 && p99 && rate && `p50 ${p50.value.toFixed(1)} ms and p99 ${p99.value.toFixed(1)} ms at ${show(rate, 0)}/s`,
+    perSecond && `${whole(perSecond.value)} events/s${times("throughput")}${marked(perSecond)}`,
+    cpu && `${whole(cpu.value)} µs CPU an event${times("CPU per event")}${marked(cpu)}`,
+    p50 && p99 && rate && `${latencyText(p50, p99)} at ${whole(rate.value)}/s${marked(p99)}`,
     waybill && `peak ${megabytes(waybill.peakBytes)}`,
     backlog &&
       `${megabytes(Math.max(backlog.fillBytes, backlog.drainBytes))} with ${whole(backlog.deliveries)} waiting`,
@@ -149,7 +149,15 @@ function latencies({ latency }: Findings): readonly LatencyWindow[] {
 function show(figure: Figure | null, digits: number): string {
   if (figure === null) return "–"
   const text = digits === 0 ? whole(figure.value) : figure.value.toFixed(digits)
-  return figure.isVoid ? `${text} (void)` : text
+  return text + marked(figure)
+}
+
+function marked({ isVoid }: Figure): string {
+  return isVoid ? " (void)" : ""
+}
+
+function latencyText(p50: Figure, p99: Figure): string {
+  return `p50 ${p50.value.toFixed(1)} ms and p99 ${p99.value.toFixed(1)} ms`
 }
 
 function cores({ program, generator, receiver, others }: Shares): string {

@@ -23,6 +23,7 @@ import { saveProject } from "./store/projects.ts"
 import { openStore, type Store, StoreFault } from "./store/store.ts"
 import { type EgressRules, parseEgressAllow } from "./transport/guard.ts"
 import { Transport } from "./transport/http.ts"
+import type { Resolver } from "./transport/resolve.ts"
 
 /** Requests to integrations under way at a time: bounds sockets and memory, far above what one process can use. */
 const MAX_IN_FLIGHT = 2_000
@@ -38,11 +39,18 @@ export interface Running {
   /** The first API key of a new database; it is known only now. */
   readonly firstKey: string | undefined
   readonly log: Log
+  /** What happens, after the commit that holds it. */
+  readonly feed: Feed
+  /** Looks for due work at once. Whoever turns the clock that Waybill was given says so here: timers do not see it. */
+  wake(): void
   stop(): Promise<void>
 }
 
-/** Starts Waybill; throws StartFault or StoreFault with a sentence, having changed nothing. */
-export async function start(config: Config, now: () => number = Date.now): Promise<Running> {
+/**
+ * Starts Waybill; throws StartFault or StoreFault with a sentence, having changed nothing. `resolver` finds the addresses
+ * of integrations; by default it is the DNS and the system.
+ */
+export async function start(config: Config, now: () => number = Date.now, resolver?: Resolver): Promise<Running> {
   const egress = egressRules(config)
   await assertPortFree(config)
   const log = openLog(config.logLevel)
@@ -59,7 +67,7 @@ export async function start(config: Config, now: () => number = Date.now): Promi
     },
   })
   try {
-    return await run(config, { now, egress, log, metrics, store })
+    return await run(config, { now, resolver, egress, log, metrics, store })
   } catch (error) {
     await store.close()
     throw error
@@ -68,13 +76,15 @@ export async function start(config: Config, now: () => number = Date.now): Promi
 
 interface Ground {
   readonly now: () => number
+  readonly resolver: Resolver | undefined
   readonly egress: EgressRules
   readonly log: Log
   readonly metrics: Metrics
   readonly store: Store
 }
 
-async function run(config: Config, { now, egress, log, metrics, store }: Ground): Promise<Running> {
+async function run(config: Config, ground: Ground): Promise<Running> {
+  const { now, resolver, egress, log, metrics, store } = ground
   const firstKey = await makeFirstKey(store, config.apiKey)
   const directory = new Directory(store)
   await directory.load()
@@ -88,6 +98,7 @@ async function run(config: Config, { now, egress, log, metrics, store }: Ground)
     rules: egress,
     now,
     userAgent,
+    ...(resolver === undefined ? {} : { resolver }),
     onBlocked: detail => {
       metrics.egressBlocked.inc({ reason: detail.use })
       log.warn({ ...detail }, "a request to an address that is not public was held back")
@@ -98,7 +109,7 @@ async function run(config: Config, { now, egress, log, metrics, store }: Ground)
   const engine = new Engine({ ledger, directory, deliver, feed, fence, now, log, maxInFlight: MAX_IN_FLIGHT })
   const intake = new Intake({ ledger, directory, engine, feed })
   const verifier = new Verifier({ store, directory, engine, transport, changes, userAgent })
-  const keeper = new Keeper({ store, directory, engine, metrics, now, log })
+  const keeper = new Keeper({ store, metrics, now, log })
   const loopDelay = monitorEventLoopDelay({ resolution: 20 })
   loopDelay.enable()
   let ready = false
@@ -161,6 +172,8 @@ async function run(config: Config, { now, egress, log, metrics, store }: Ground)
     url,
     firstKey,
     log,
+    feed,
+    wake: () => engine.wake(),
     stop: () => {
       stopped ??= stop()
       return stopped

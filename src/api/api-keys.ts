@@ -2,6 +2,7 @@
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { formatId, parseId } from "../domain/id.ts"
+import { parseTime } from "../domain/rfc3339.ts"
 import { type ApiKey, generateKey, insertKey, listKeys, revokeKey } from "../store/keys.ts"
 import { actorOf, type Context, keyOf } from "./context.ts"
 import { notFound, Problem } from "./problem.ts"
@@ -79,10 +80,11 @@ export function apiKeyRoutes(server: FastifyInstance, { store, keyring, changes,
     async (request, reply) => {
       const { project } = keyOf(request)
       const { name, expires_at = null } = request.body
-      const expiresAt = expires_at === null ? null : Date.parse(expires_at)
+      // A leap second passes the schema and is a time; Date.parse knows none.
+      const expiresAt = expires_at === null ? null : (parseTime(expires_at) ?? Number.NaN)
       const at = now()
-      if (expiresAt !== null && expiresAt <= at) {
-        const message = "`expires_at` must lie in the future."
+      if (expiresAt !== null && !(expiresAt > at)) {
+        const message = "`expires_at` must be a time in the future, such as 2027-01-31T00:00:00Z."
         throw new Problem("invalid", message, { errors: [{ pointer: "/expires_at", message }] })
       }
       const secret = generateKey()

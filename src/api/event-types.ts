@@ -40,7 +40,7 @@ const EventTypeBody = Type.Object(
 const NamePath = Type.Object({ name: Name })
 type NamePath = Static<typeof NamePath>
 
-export function eventTypeRoutes(server: FastifyInstance, { directory, store, changes, now }: Context): void {
+export function eventTypeRoutes(server: FastifyInstance, { directory, changes, now }: Context): void {
   server.get(
     "/v1/event-types",
     {

@@ -1,13 +1,12 @@
 /** `/livez`, `/readyz`, `/metrics`, `/v1/status`: how Waybill itself is doing, for balancers, operators and people. */
 import type { FastifyInstance } from "fastify"
 import { Type } from "typebox"
-import { writeProbe } from "../store/probe.ts"
+import { makeProbe } from "../engine/probe.ts"
 import type { Context } from "./context.ts"
 import { Nullable, ProblemSchema, responses, Time, timeText } from "./schemas.ts"
 
 /** A loop that is later than this is no longer alive (OB-20). */
 const MAX_LAG_MS = 5_000
-const PROBE_LIMIT_MS = 2_000
 
 const Check = Type.Object({ ok: Type.Boolean(), detail: Nullable(Type.String()) })
 const ReadyView = Type.Object({
@@ -28,6 +27,11 @@ const StatusView = Type.Object({
 
 export function healthRoutes(server: FastifyInstance, context: Context): void {
   const { metrics, now } = context
+  const isWritable = makeProbe(context.store, context.log)
+  const checkDatabase = async () => {
+    const ok = await isWritable()
+    return { ok, detail: ok ? null : "The database cannot be written. The log says why." }
+  }
 
   server.get(
     "/livez",
@@ -63,7 +67,7 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
       const started = context.isReady()
         ? { ok: true, detail: null }
         : { ok: false, detail: "Waybill is starting or stopping." }
-      const database = await probe(context)
+      const database = await checkDatabase()
       const ready = started.ok && database.ok
       return reply
         .code(ready ? 200 : 503)
@@ -112,7 +116,7 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async () => {
-      const database = await probe(context)
+      const database = await checkDatabase()
       const problems = database.ok ? [] : [database.detail ?? "The database does not answer."]
       const lag = context.loopLagMs()
       if (lag > 1_000) problems.push(`The process is overloaded: its event loop is ${Math.round(lag)} ms late.`)
@@ -128,24 +132,6 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
       }
     },
   )
-}
-
-/** Writes one row: that reading works says nothing about a full or read-only disk. */
-async function probe({ store, now, log }: Context): Promise<{ ok: boolean; detail: string | null }> {
-  let timer: NodeJS.Timeout | undefined
-  try {
-    const written = writeProbe(store.db, now())
-    const late = new Promise((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error("too slow")), PROBE_LIMIT_MS)
-    })
-    await Promise.race([written, late])
-    return { ok: true, detail: null }
-  } catch (error) {
-    log.warn({ err: error }, "the database cannot be written")
-    return { ok: false, detail: "The database cannot be written. The log says why." }
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** How late the oldest due delivery is, in seconds; those held by a person do not count. */

@@ -1,6 +1,4 @@
 /** `POST /v1/events` and `/v1/events/batch`: events in, in Waybill's own form and as CloudEvents, answered when they are on disk. */
-import { promisify } from "node:util"
-import { gunzip } from "node:zlib"
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import { Type } from "typebox"
 import type { EventDraft } from "../domain/event.ts"
@@ -13,20 +11,24 @@ import { readNative, readNativeBatch } from "../sources/waybill.ts"
 import type { Accepted } from "../store/ledger.ts"
 import { type Context, keyOf } from "./context.ts"
 import { readIdempotencyKey } from "./idempotency.ts"
+import {
+  assertJson,
+  BodyBudget,
+  bytesOf,
+  cloudBatchTypes,
+  MAX_BATCH_BYTES,
+  MAX_EVENT_BYTES,
+  readBody,
+} from "./ingest-body.ts"
 import { BatchBody, EventBody } from "./ingest-schemas.ts"
 import { Problem, type ProblemCode, type ProblemDocument } from "./problem.ts"
 import { Nullable, ProblemSchema, responses } from "./schemas.ts"
 import { asProblem } from "./server.ts"
 
-/** The most bytes of one event, and of a batch (product.md, "Bad input"; CE-20 asks for at least 64 KiB). */
-export const MAX_EVENT_BYTES = 262_144
-export const MAX_BATCH_BYTES = 5_242_880
+/** The most events of a batch. */
 export const MAX_BATCH = 1_000
 
-/** Bodies that may be in memory at a time: past it requests are turned away before they are read. */
-const MAX_BODIES_BYTES = 67_108_864
-
-const unzip = promisify(gunzip)
+const BATCH_ADDRESS = "/v1/events/batch"
 
 const AcceptedView = Type.Object({
   id: Type.String({ examples: ["evt_01j9zq4kx2m"] }),
@@ -47,15 +49,16 @@ const BatchView = Type.Object({
 
 export function ingestRoutes(server: FastifyInstance, context: Context): void {
   server.register(async scope => {
-    const bodies = new BodyBudget()
+    const budget = new BodyBudget()
     // Bodies come as bytes, whatever they are: the readers below know the forms.
     scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: MAX_BATCH_BYTES }, (_request, body, done) =>
-      done(null, body),
-    )
+    const asBytes = (_request: FastifyRequest, body: Buffer, done: (error: null, body: Buffer) => void) =>
+      done(null, body)
+    scope.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: MAX_EVENT_BYTES }, asBytes)
+    scope.addContentTypeParser(cloudBatchTypes, { parseAs: "buffer", bodyLimit: MAX_BATCH_BYTES }, asBytes)
     scope.setValidatorCompiler(() => () => true)
-    scope.addHook("onRequest", (request, reply, done) => done(bodies.take(request, reply)))
-    scope.setErrorHandler((error, request, reply) => {
+    scope.addHook("onRequest", (request, reply, done) => done(budget.admit(request, reply, mostBytes(request))))
+    scope.setErrorHandler((error, request) => {
       const problem = asProblem(error)
       note(context, request, problem.document(request.id), bytesOf(request.body))
       throw error
@@ -63,7 +66,8 @@ export function ingestRoutes(server: FastifyInstance, context: Context): void {
 
     scope.post("/v1/events", { schema: singleSchema }, async (request, reply) => {
       const startedAt = performance.now()
-      const reading = await read(context, request)
+      const body = await readBody(request, reply, budget, mostBytes(request))
+      const reading = read(context, request, body)
       const answer =
         reading.kind === "batch"
           ? await acceptBatch(context, request, reading)
@@ -72,8 +76,9 @@ export function ingestRoutes(server: FastifyInstance, context: Context): void {
       return reply.code(202).send(answer)
     })
 
-    scope.post("/v1/events/batch", { schema: batchSchema }, async (request, reply) => {
-      const body = await inflate(request, MAX_BATCH_BYTES)
+    scope.post(BATCH_ADDRESS, { schema: batchSchema, bodyLimit: MAX_BATCH_BYTES }, async (request, reply) => {
+      assertJson(request.headers["content-type"] ?? "", "; CloudEvents go to /v1/events")
+      const body = await readBody(request, reply, budget, MAX_BATCH_BYTES)
       const text = utf8Text(body)
       if (text === null) throw faultProblem([notUtf8])
       const reading = readNativeBatch(text, limits(context))
@@ -104,23 +109,27 @@ const batchSchema = {
 
 type SingleReading = { readonly kind: "single"; readonly draft: EventDraft }
 
+/** The most that a request's body may be, packed and unpacked. */
+function mostBytes(request: FastifyRequest): number {
+  const isBatch =
+    request.routeOptions.url === BATCH_ADDRESS || cloudBatchTypes.test(request.headers["content-type"]?.trim() ?? "")
+  return isBatch ? MAX_BATCH_BYTES : MAX_EVENT_BYTES
+}
+
 /** Reads the request in whichever form it came; throws a problem. */
-async function read(
+function read(
   context: Context,
   request: FastifyRequest,
-): Promise<SingleReading | (BatchReading & { kind: "batch" })> {
+  body: Uint8Array,
+): SingleReading | (BatchReading & { kind: "batch" }) {
   const contentType = request.headers["content-type"] ?? ""
   const cloud = cloudModeOf(contentType, request.headers)
-  const body = await inflate(request, cloud === "batch" ? MAX_BATCH_BYTES : MAX_EVENT_BYTES)
   if (cloud !== null) {
     const reading = readCloudEvent(cloud, { contentType, rawHeaders: request.raw.rawHeaders, body }, limits(context))
     if (reading.kind === "faults") throw faultProblem(reading.faults)
     return reading.kind === "batch" ? reading : { kind: "single", draft: reading.draft }
   }
-  if (!isJson(contentType)) {
-    const detail = `Content-Type ${contentType === "" ? "is missing" : `${JSON.stringify(contentType.slice(0, 80))} is not taken here`}: send application/json or a CloudEvent.`
-    throw new Problem("unsupported_media_type", detail)
-  }
+  assertJson(contentType, ", or a CloudEvent")
   const text = utf8Text(body)
   if (text === null) throw faultProblem([notUtf8])
   const reading = readNative(text, limits(context))
@@ -222,41 +231,6 @@ function limits(context: Context) {
   return { now: context.now(), maxEventBytes: MAX_EVENT_BYTES, maxBatch: MAX_BATCH }
 }
 
-function isJson(contentType: string): boolean {
-  return /^application\/json\s*(;|$)/i.test(contentType)
-}
-
-/** The body, unpacked if it is gzipped, never larger than `most` in memory (API-18). */
-async function inflate(request: FastifyRequest, most: number): Promise<Uint8Array> {
-  const body = bytesOf(request.body)
-  const encoding = (request.headers["content-encoding"] ?? "identity").trim().toLowerCase()
-  if (encoding === "identity") {
-    if (body.length > most) throw tooLarge(most)
-    return body
-  }
-  if (encoding !== "gzip" && encoding !== "x-gzip") {
-    throw new Problem(
-      "unsupported_media_type",
-      `Content-Encoding ${JSON.stringify(encoding.slice(0, 80))} is not taken: send gzip once, or none.`,
-    )
-  }
-  try {
-    return await unzip(body, { maxOutputLength: most })
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : ""
-    if (code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(most)
-    throw new Problem("malformed", "Content-Encoding says gzip, but the body is not valid gzip.")
-  }
-}
-
-function tooLarge(most: number): Problem {
-  return new Problem("too_large", `The body is larger than ${most} bytes, unpacked. Send less at a time.`)
-}
-
-function bytesOf(body: unknown): Uint8Array {
-  return body instanceof Uint8Array ? body : new Uint8Array(0)
-}
-
 const faultCodes: Readonly<Record<SourceFault["kind"], ProblemCode>> = {
   malformed: "malformed",
   wrong: "invalid",
@@ -287,28 +261,4 @@ function note(context: Context, request: FastifyRequest, problem: ProblemDocumen
     request: `${request.method} ${request.url.split("?")[0]}`,
     body,
   })
-}
-
-/** Bounds the bodies that are in memory at once, by what each request announces before it is read. */
-class BodyBudget {
-  #taken = 0
-
-  take(request: FastifyRequest, reply: FastifyReply): Problem | undefined {
-    const announced = Number(request.headers["content-length"] ?? MAX_EVENT_BYTES)
-    const size = Math.min(Number.isFinite(announced) ? announced : MAX_BATCH_BYTES, MAX_BATCH_BYTES)
-    if (this.#taken + size > MAX_BODIES_BYTES) {
-      return new Problem(
-        "overloaded",
-        "Too many events arrive at once. Nothing of this request was stored; send it again.",
-        {
-          retryAfterSeconds: 1,
-        },
-      )
-    }
-    this.#taken += size
-    reply.raw.once("close", () => {
-      this.#taken -= size
-    })
-    return undefined
-  }
 }

@@ -8,12 +8,12 @@ import { memberSpans } from "../domain/json-spans.ts"
 import { describeReason } from "../domain/reason.ts"
 import { API_SOURCE } from "../sources/waybill.ts"
 import { readEvent } from "../store/event-reads.ts"
-import { addSigningKey, type IntegrationRecord, saveState } from "../store/integrations.ts"
+import { addSigningKey, type Switch, switchIntegration } from "../store/integrations.ts"
 import type { Settlement } from "../store/ledger.ts"
 import { actorOf, type Context, keyOf } from "./context.ts"
 import { IntegrationView, RotateSecret, TestEvent } from "./integration-schemas.ts"
 import { textOfIntegration } from "./integration-view.ts"
-import { findIntegration, IntegrationPath, signingKey } from "./integrations.ts"
+import { findIntegration, IntegrationPath, latestRecord, signingKey } from "./integrations.ts"
 import { notFound, Problem } from "./problem.ts"
 import { sendJson } from "./raw-json.ts"
 import { Nullable, responses } from "./schemas.ts"
@@ -47,8 +47,7 @@ const switches = {
   disable: { summary: "Switches an integration off; what waits ends", kind: "integration.disabled" },
   pause: { summary: "Holds deliveries back until it is resumed", kind: "integration.paused" },
   resume: { summary: "Lets held deliveries go", kind: "integration.resumed" },
-} as const
-type Switch = keyof typeof switches
+} as const satisfies Record<Switch, { readonly summary: string; readonly kind: string }>
 
 export function integrationActionRoutes(server: FastifyInstance, context: Context): void {
   const { directory, store, engine, changes, verifier, intake, now } = context
@@ -69,12 +68,11 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
         const { project } = keyOf(request)
         const { record } = findIntegration(context, project, request.params.id)
         const by = actorOf(request)
-        const next = switched(record, name, now())
-        if (next !== record) {
-          const change = { project, kind, subject: request.params.id, by }
-          await changes.together(change, tx => saveState(tx, next))
-          await directory.reload(record.id)
-        }
+        await changes.inTransaction(async (tx, note) => {
+          const isChanged = await switchIntegration(tx, record.id, name, now())
+          if (isChanged) await note({ project, kind, subject: request.params.id, by })
+        })
+        await directory.reload(record.id)
         if (name === "enable") {
           const live = directory.integration(record.id)
           if (live !== undefined) await verifier.verify(record.id, verifier.outstanding(live.record), by)
@@ -123,27 +121,24 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
     },
     async (request, reply) => {
       const { project } = keyOf(request)
-      const { record } = findIntegration(context, project, request.params.id)
+      const { id } = findIntegration(context, project, request.params.id).record
       const { secret, grace_seconds = 86_400 } = request.body ?? {}
       const at = now()
-      const inGrace = record.signingKeys.filter(key => key.expiresAt !== null && key.expiresAt > at).length
-      // SW-11, as Svix has it: more than ten at a time make headers that receivers refuse.
-      if (inGrace >= 10) {
-        throw new Problem("conflict", "Ten old secrets are still valid. Wait until one of them has expired.")
-      }
-      const key = signingKey(record, secret)
-      const number = Math.max(0, ...record.signingKeys.map(kept => kept.number)) + 1
       const change = { project, kind: "integration.secret_rotated", subject: request.params.id, by: actorOf(request) }
-      await changes.together(change, tx =>
-        addSigningKey(
-          tx,
-          store.seal,
-          record.id,
-          { ...key, number, createdAt: at, expiresAt: null },
-          at + grace_seconds * 1_000,
-        ),
-      )
-      await directory.reload(record.id)
+      const key = await changes.together(change, async tx => {
+        const record = await latestRecord(context, tx, id)
+        const inGrace = record.signingKeys.filter(kept => kept.expiresAt !== null && kept.expiresAt > at).length
+        // SW-11, as Svix has it: more than ten at a time make headers that receivers refuse.
+        if (inGrace >= 10) {
+          throw new Problem("conflict", "Ten old secrets are still valid. Wait until one of them has expired.")
+        }
+        const made = signingKey(record, secret)
+        const number = Math.max(0, ...record.signingKeys.map(kept => kept.number)) + 1
+        const kept = { ...made, number, createdAt: at, expiresAt: null }
+        await addSigningKey(tx, store.seal, id, kept, at + grace_seconds * 1_000)
+        return made
+      })
+      await directory.reload(id)
       const live = findIntegration(context, project, request.params.id)
       return sendJson(reply, 200, textOfIntegration(live, directory, key.secret))
     },
@@ -215,24 +210,6 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       historical: false,
       cloud: null,
     }
-  }
-}
-
-/** The same record where nothing changes. */
-function switched(record: IntegrationRecord, name: Switch, at: number): IntegrationRecord {
-  switch (name) {
-    case "enable":
-      return record.enabled
-        ? record
-        : { ...record, enabled: true, disabledBy: null, disabledReason: null, disabledAt: null, updatedAt: at }
-    case "disable":
-      return record.enabled
-        ? { ...record, enabled: false, disabledBy: "person", disabledReason: null, disabledAt: at, updatedAt: at }
-        : record
-    case "pause":
-      return record.paused ? record : { ...record, paused: true, updatedAt: at }
-    case "resume":
-      return record.paused ? { ...record, paused: false, updatedAt: at } : record
   }
 }
 

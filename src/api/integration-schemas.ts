@@ -46,34 +46,65 @@ export const Options = Type.Object(
   },
 )
 
-const Jitter = Type.Union([
-  Type.Number({ minimum: 0, maximum: 0.5 }),
-  Type.Object(
-    {
-      down: Type.Number({ minimum: 0, maximum: 0.5 }),
-      up: Type.Number({ minimum: 0, maximum: 0.5 }),
-      last_up: Type.Optional(Type.Number({ minimum: 0, maximum: 0.5 })),
-    },
-    { additionalProperties: false },
-  ),
-])
+const Share = Type.Number({ minimum: 0, maximum: 0.5 })
+const Jitter = Type.Union(
+  [Share, Type.Object({ down: Share, up: Share, last_up: Type.Optional(Share) }, { additionalProperties: false })],
+  {
+    description:
+      "The share by which a delay may be shorter or longer, 0 to 0.5: one number, or `down`, `up` and `last_up` (how much longer the last delay may be).",
+  },
+)
 
 const policyFields = {
   preset: Type.Optional(
     Type.Union(
       presetNames.map(name => Type.Literal(name)),
-      { default: "standard" },
+      { default: "standard", description: "Where the fields come from that are left out here." },
     ),
   ),
-  timeout_ms: Type.Optional(Type.Integer({ minimum: 1_000, maximum: 120_000 })),
-  success: Type.Optional(Type.String({ maxLength: 1_000, examples: ["200-299"] })),
-  stop: Type.Optional(Type.String({ maxLength: 1_000, examples: ["410", "none"] })),
-  on_gone: Type.Optional(Type.Union([Type.Literal("disable"), Type.Literal("as_status")])),
-  retry_delays_ms: Type.Optional(Type.Array(Type.Integer({ minimum: 0 }), { maxItems: 50 })),
+  timeout_ms: Type.Optional(
+    Type.Integer({
+      minimum: 1_000,
+      maximum: 120_000,
+      description: "The time limit of an attempt, all in: looking up the name, connecting, TLS, the answer.",
+    }),
+  ),
+  success: Type.Optional(
+    Type.String({
+      maxLength: 1_000,
+      description: "Statuses that mean delivered, such as `200-299,304`.",
+      examples: ["200-299"],
+    }),
+  ),
+  stop: Type.Optional(
+    Type.String({
+      maxLength: 1_000,
+      description: "Statuses after which nothing is retried; `none` for no status. All others are retried.",
+      examples: ["410", "none"],
+    }),
+  ),
+  on_gone: Type.Optional(
+    Type.Union([Type.Literal("disable"), Type.Literal("as_status")], {
+      description: "What a 410 does: `disable` switches the integration off, `as_status` takes it as any other status.",
+    }),
+  ),
+  retry_delays_ms: Type.Optional(
+    Type.Array(Type.Integer({ minimum: 0 }), {
+      maxItems: 50,
+      description:
+        "The delay before each retry; there are as many retries as delays. Together they may not outlast the payload.",
+    }),
+  ),
   jitter: Type.Optional(Jitter),
-  max_per_second: Type.Optional(Nullable(Type.Number({ exclusiveMinimum: 0, maximum: 100_000 }))),
-  max_concurrent: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
-  keep_response_bytes: Type.Optional(Type.Integer({ minimum: 0, maximum: 131_072 })),
+  max_per_second: Type.Optional(
+    Nullable(Type.Number({ exclusiveMinimum: 0, maximum: 100_000 }), "The most attempts in a second; null: no limit."),
+  ),
+  max_concurrent: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1_000, description: "The most requests under way at a time." }),
+  ),
+  keep_response_bytes: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 131_072, description: "How much of an answer's body is kept." }),
+  ),
 }
 
 /** A preset, and what is to differ from it. */

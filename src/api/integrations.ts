@@ -6,11 +6,13 @@ import type { SigningKey } from "../domain/exchange.ts"
 import { formatId, type IntegrationId, type ProjectId, parseId } from "../domain/id.ts"
 import { nearest } from "../domain/nearest.ts"
 import type { LiveIntegration } from "../engine/directory.ts"
+import type { Database } from "../store/database.ts"
 import {
   addSigningKey,
   type IntegrationRecord,
   type KeptSigningKey,
   listRevisions,
+  loadIntegrations,
   removeIntegration,
   saveIntegration,
 } from "../store/integrations.ts"
@@ -22,7 +24,6 @@ import { textOfIntegration, viewOfRevision } from "./integration-view.ts"
 import { notFound, Problem } from "./problem.ts"
 import { jsonList, jsonText, sendJson } from "./raw-json.ts"
 import { Page, paging, responses } from "./schemas.ts"
-import { Turns } from "./turns.ts"
 
 const DAY_MS = 86_400_000
 
@@ -38,11 +39,17 @@ export function findIntegration({ directory }: Context, project: ProjectId, id: 
   return live
 }
 
+/** An integration as it stands in an open transaction; a 404 problem where it has been removed. */
+export async function latestRecord({ store }: Context, tx: Database, id: IntegrationId): Promise<IntegrationRecord> {
+  const [record] = await loadIntegrations(tx, store.seal, id)
+  if (record === undefined) throw notFound("integration", formatId("int", id))
+  return record
+}
+
 const ListQuery = Type.Object(paging, { additionalProperties: false })
 
 export function integrationRoutes(server: FastifyInstance, context: Context): void {
   const { directory, cursors, store, engine, changes, verifier, now } = context
-  const saves = new Turns<IntegrationId>()
 
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     "/v1/integrations",
@@ -114,6 +121,7 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
       const change = { project, kind: "integration.created", subject: formatId("int", record.id), by }
       await changes.together(change, async tx => {
         await saveIntegration(tx, store.seal, record, { by, secretsChanged: configuration.secretsChanged })
+        await verifier.stand(tx, record)
         const kept: KeptSigningKey = { ...key, number: 1, createdAt: at, expiresAt: null }
         await addSigningKey(tx, store.seal, record.id, kept, at)
       })
@@ -157,10 +165,12 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
       const { project } = keyOf(request)
       const by = actorOf(request)
       const around = await surroundings(project, request.body.apps ?? [])
-      const { id } = findIntegration(context, project, request.params.id).record
-      // One save after the other: each reads what the one before it has kept, and nobody's change is lost.
-      await saves.inTurn(id, async () => {
-        const { record, connector } = findIntegration(context, project, request.params.id)
+      const { connector, record: found } = findIntegration(context, project, request.params.id)
+      const { id } = found
+      const change = { project, kind: "integration.updated", subject: request.params.id, by }
+      await changes.together(change, async tx => {
+        // Read in the transaction that saves: of two at a time the second builds on the first, and no change is lost.
+        const record = await latestRecord(context, tx, id)
         const { snapshot, secrets, secretsChanged } = readPatch(
           connector,
           record,
@@ -172,9 +182,8 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
           },
         )
         const next = { ...record, snapshot, secrets, revision: record.revision + 1, updatedAt: now() }
-        const change = { project, kind: "integration.updated", subject: request.params.id, by }
-        await changes.together(change, tx => saveIntegration(tx, store.seal, next, { by, secretsChanged }))
-        await directory.reload(id)
+        await saveIntegration(tx, store.seal, next, { by, secretsChanged })
+        await verifier.stand(tx, next)
       })
       return sendJson(reply, 200, textOfIntegration(await takeOver(id, by), directory))
     },
@@ -196,7 +205,9 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
       const { project } = keyOf(request)
       const { record } = findIntegration(context, project, request.params.id)
       const change = { project, kind: "integration.removed", subject: request.params.id, by: actorOf(request) }
-      await changes.together(change, tx => removeIntegration(tx, record.id, now()))
+      await changes.together(change, async tx => {
+        if (!(await removeIntegration(tx, record.id, now()))) throw notFound("integration", request.params.id)
+      })
       await directory.reload(record.id)
       engine.refresh(record.id)
       return reply.code(204).send()
@@ -234,11 +245,9 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
   async function takeOver(id: IntegrationId, by: ReturnType<typeof actorOf>): Promise<LiveIntegration> {
     const live = await directory.reload(id)
     if (live === undefined) throw notFound("integration", formatId("int", id))
-    await verifier.settle(live)
-    const settled = directory.integration(id) ?? live
-    if (settled.record.enabled) await verifier.verify(id, verifier.outstanding(settled.record), by)
+    if (live.record.enabled) await verifier.verify(id, verifier.outstanding(live.record), by)
     engine.refresh(id)
-    return directory.integration(id) ?? settled
+    return directory.integration(id) ?? live
   }
 
   /** Apps that are named here for the first time are made, unless the project is strict. */

@@ -1,5 +1,6 @@
 /** The OpenAPI 3.1 document: made from the schemas that validate the requests. */
 import type { FastifyDynamicSwaggerOptions } from "@fastify/swagger"
+import type { FastifyInstance } from "fastify"
 
 /** Options of the generator. */
 export function openapi(version: string): FastifyDynamicSwaggerOptions {
@@ -19,4 +20,9 @@ export function openapi(version: string): FastifyDynamicSwaggerOptions {
       security: [{ key: [] }],
     },
   }
+}
+
+/** `/openapi.json`, for everybody: it says nothing that the source does not. */
+export function openapiRoutes(server: FastifyInstance): void {
+  server.get("/openapi.json", { config: { public: true }, schema: { hide: true } }, async () => server.swagger())
 }

@@ -6,30 +6,101 @@ export interface ProblemError {
   readonly message: string
 }
 
-/** The codes of problems with their status and title, once. The code is stable; it is also the problem type's last part. */
+/**
+ * The codes of problems, once: status, title, and what to do about it in a sentence, for the docs page. The code is
+ * stable; it is also the problem type's last part.
+ */
 export const problems = {
-  malformed: { status: 400, title: "The request cannot be read" },
-  unauthorized: { status: 401, title: "An API key is needed" },
-  forbidden: { status: 403, title: "The API key may not do this" },
-  not_found: { status: 404, title: "There is no such thing" },
-  method_not_allowed: { status: 405, title: "This address does not take that method" },
-  conflict: { status: 409, title: "This contradicts what is there already" },
-  gone: { status: 410, title: "It is no longer kept" },
-  too_large: { status: 413, title: "The body is too large" },
-  uri_too_long: { status: 414, title: "The address is too long" },
-  unsupported_media_type: { status: 415, title: "This kind of body is not taken here" },
-  invalid: { status: 422, title: "The request is well-formed but wrong" },
-  idempotency_mismatch: { status: 422, title: "The Idempotency-Key was used for another request" },
-  unknown_type: { status: 422, title: "The event type is not in the catalogue" },
-  unknown_app: { status: 422, title: "The app is not known" },
-  schema_mismatch: { status: 422, title: "The data breaks the schema of its event type" },
-  payload_expired: { status: 409, title: "The payload is no longer kept" },
-  headers_too_large: { status: 431, title: "The headers are too large" },
-  too_many_requests: { status: 429, title: "Too many requests" },
-  internal: { status: 500, title: "Something went wrong inside Waybill" },
-  overloaded: { status: 503, title: "Waybill cannot take more just now" },
-  unavailable: { status: 503, title: "The database cannot be written just now" },
-} as const satisfies Record<string, { status: number; title: string }>
+  malformed: {
+    status: 400,
+    title: "The request cannot be read",
+    advice: "`detail` says where reading stopped: mostly JSON with a comma or a quote too many, or a value cut short.",
+  },
+  unauthorized: {
+    status: 401,
+    title: "An API key is needed",
+    advice: "Send `Authorization: Bearer wb_…` with a key that has neither expired nor been revoked.",
+  },
+  forbidden: { status: 403, title: "The API key may not do this", advice: "Use a key that may." },
+  not_found: {
+    status: 404,
+    title: "There is no such thing",
+    advice: "Compare the address and the id in it. What belongs to another project reads the same.",
+  },
+  method_not_allowed: {
+    status: 405,
+    title: "This address does not take that method",
+    advice: "See [the API](api.md) for the methods of each address.",
+  },
+  conflict: {
+    status: 409,
+    title: "This contradicts what is there already",
+    advice: "`detail` names what it contradicts. For an event: its `id` was used before with other content.",
+  },
+  payload_expired: {
+    status: 409,
+    title: "The payload is no longer kept",
+    advice: "Nothing is left to send. Have the source send the event again.",
+  },
+  gone: { status: 410, title: "It is no longer kept", advice: "Ask for something newer." },
+  too_large: {
+    status: 413,
+    title: "The body is too large",
+    advice: "An event may have 256 KiB, a batch 5 MiB, everything else 1 MiB, unpacked. Send less at a time.",
+  },
+  uri_too_long: { status: 414, title: "The address is too long", advice: "Compare the id in the address." },
+  unsupported_media_type: {
+    status: 415,
+    title: "This kind of body is not taken here",
+    advice: "Send `Content-Type: application/json` in UTF-8, packed with gzip or not at all.",
+  },
+  invalid: {
+    status: 422,
+    title: "The request is well-formed but wrong",
+    advice: "`errors` names each field and says how to mend it. Fields that are not known are refused, not ignored.",
+  },
+  idempotency_mismatch: {
+    status: 422,
+    title: "The Idempotency-Key was used for another request",
+    advice: "Use a new key for a new request. `event` names the earlier event.",
+  },
+  unknown_type: {
+    status: 422,
+    title: "The event type is not in the catalogue",
+    advice: "Add the type with `PUT /v1/event-types/<name>`, or switch `strict_types` off in the project.",
+  },
+  unknown_app: {
+    status: 422,
+    title: "The app is not known",
+    advice: "Make the app with `POST /v1/apps`, or switch `strict_apps` off in the project.",
+  },
+  schema_mismatch: {
+    status: 422,
+    title: "The data breaks the schema of its event type",
+    advice: "`errors` names the fields. Mend the event, or the schema in the catalogue.",
+  },
+  headers_too_large: { status: 431, title: "The headers are too large", advice: "Keep them below 16 KiB together." },
+  too_many_requests: {
+    status: 429,
+    title: "Too many requests",
+    advice: "Wait for as many seconds as `Retry-After` says, then send it again.",
+  },
+  internal: {
+    status: 500,
+    title: "Something went wrong inside Waybill",
+    advice: "Look for the id in `instance` in Waybill's log, and report what you find.",
+  },
+  overloaded: {
+    status: 503,
+    title: "Waybill cannot take more just now",
+    advice: "Nothing of the request was stored. Send it again after `Retry-After`.",
+  },
+  unavailable: {
+    status: 503,
+    title: "The database cannot be written just now",
+    advice: "Nothing was stored. Send it again after `Retry-After`; the operator sees why in the log and at `/readyz`.",
+  },
+} as const satisfies Record<string, { status: number; title: string; advice: string }>
 
 export type ProblemCode = keyof typeof problems
 

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { formatId, parseId } from "../domain/id.ts"
-import { type Project, saveProject } from "../store/projects.ts"
+import { listProjects, type Project, saveProject } from "../store/projects.ts"
 import { actorOf, type Context, keyOf } from "./context.ts"
 import { notFound } from "./problem.ts"
 import { Page, responses, Time, timeText } from "./schemas.ts"
@@ -29,6 +29,7 @@ const ProjectPatch = Type.Object(
     "x-not-yet": { alert_emails: "Mail is not built yet: leave alert_emails out." },
   },
 )
+type ProjectPatch = Static<typeof ProjectPatch>
 const ProjectPath = Type.Object({ id: Type.String({ maxLength: 64 }) })
 type ProjectPath = Static<typeof ProjectPath>
 
@@ -71,7 +72,7 @@ export function projectRoutes(server: FastifyInstance, context: Context): void {
     async request => viewOf(find(keyOf(request).project, request.params.id)),
   )
 
-  server.patch<{ Params: ProjectPath; Body: Static<typeof ProjectPatch> }>(
+  server.patch<{ Params: ProjectPath; Body: ProjectPatch }>(
     "/v1/projects/:id",
     {
       schema: {
@@ -85,27 +86,29 @@ export function projectRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async request => {
-      const before = find(keyOf(request).project, request.params.id)
-      const { name, strict_types, strict_apps, payload_days } = request.body
-      const project: Project = {
-        ...before,
-        name: name ?? before.name,
-        strictTypes: strict_types ?? before.strictTypes,
-        strictApps: strict_apps ?? before.strictApps,
-        payloadDays: payload_days ?? before.payloadDays,
-      }
-      const change = {
-        project: before.id,
-        kind: "project.updated",
-        subject: request.params.id,
-        by: actorOf(request),
-        facts: { ...request.body },
-      }
-      await changes.together(change, tx => saveProject(tx, project))
-      directory.rememberProject(project)
-      return viewOf(project)
+      const { id } = find(keyOf(request).project, request.params.id)
+      const facts = { ...request.body }
+      const change = { project: id, kind: "project.updated", subject: request.params.id, by: actorOf(request), facts }
+      await changes.together(change, async tx => {
+        // Read in the transaction that saves: of two changes at a time none is lost.
+        for (const before of await listProjects(tx)) {
+          if (before.id === id) await saveProject(tx, patched(before, request.body))
+        }
+      })
+      await directory.reloadProject(id)
+      return viewOf(find(id, request.params.id))
     },
   )
+}
+
+function patched(before: Project, { name, strict_types, strict_apps, payload_days }: ProjectPatch): Project {
+  return {
+    ...before,
+    name: name ?? before.name,
+    strictTypes: strict_types ?? before.strictTypes,
+    strictApps: strict_apps ?? before.strictApps,
+    payloadDays: payload_days ?? before.payloadDays,
+  }
 }
 
 function viewOf(project: Project): Static<typeof ProjectView> {

@@ -11,6 +11,7 @@ import { ingestRoutes } from "./ingest.ts"
 import { integrationActionRoutes } from "./integration-actions.ts"
 import { integrationHistoryRoutes } from "./integration-history.ts"
 import { integrationRoutes } from "./integrations.ts"
+import { openapiRoutes } from "./openapi.ts"
 import { projectRoutes } from "./projects.ts"
 import { rejectionRoutes } from "./rejections.ts"
 import { streamRoutes } from "./stream.ts"
@@ -24,14 +25,11 @@ export function routes(server: FastifyInstance, context: Context): void {
   eventRoutes(server, context)
   deliveryRoutes(server, context)
   rejectionRoutes(server, context)
+  streamRoutes(server, context)
   eventTypeRoutes(server, context)
   appRoutes(server, context)
   apiKeyRoutes(server, context)
   projectRoutes(server, context)
   healthRoutes(server, context)
-  eventRoutes(server, context)
-  deliveryRoutes(server, context)
-  integrationHistoryRoutes(server, context)
-  rejectionRoutes(server, context)
-  streamRoutes(server, context)
+  openapiRoutes(server)
 }

@@ -6,8 +6,8 @@ export const Time = Type.String({ format: "date-time", examples: ["2026-11-21T10
 export const Environment = Type.Union([Type.Literal("production"), Type.Literal("sandbox")])
 
 /** `null` where there is nothing. */
-export function Nullable<T extends TSchema>(schema: T) {
-  return Type.Union([schema, Type.Null()])
+export function Nullable<T extends TSchema>(schema: T, description?: string) {
+  return Type.Union([schema, Type.Null()], description === undefined ? {} : { description })
 }
 
 /** A page of a list, newest first. */

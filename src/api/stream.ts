@@ -290,7 +290,7 @@ class Stream implements Follower {
     this.#position = resumption?.kind === "after" ? resumption.id : tail.at
     this.#toldId = this.#position
     this.#write("retry: 2000\n\n")
-    if (resumption?.kind === "after" || tail.last === null) return
+    if (resumption?.kind === "after") return
     const position = formatPosition(tail.last)
     if (resumption === undefined) this.#write(`id: ${position}\n\n`)
     else
@@ -344,7 +344,7 @@ class Stream implements Follower {
     if (this.#isOver || this.#isBlocked) return
     const { last } = this.#parts.tail
     // What a filter left out moves the position too, or a quiet listener would come back with one that is too old.
-    const isNews = this.#isLive && this.#queue.length === 0 && last !== null && last.id > this.#toldId
+    const isNews = this.#isLive && this.#queue.length === 0 && last.id > this.#toldId
     if (isNews) this.#toldId = last.id
     this.#write(isNews ? `: keep-alive\nid: ${formatPosition(last)}\n\n` : ": keep-alive\n\n")
   }

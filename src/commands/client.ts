@@ -2,6 +2,7 @@
 import type { Command } from "commander"
 import type { ProblemDocument } from "../api/problem.ts"
 import { type ClientConfig, clientConfig, commandName, version } from "../config.ts"
+import { parseRetryAfter } from "../domain/retry-after.ts"
 import { CommandFault, codeOf, misuse } from "./fault.ts"
 import { printable, type Terminal } from "./terminal.ts"
 
@@ -45,12 +46,19 @@ export interface Answer<T> {
 /** The answer was a refusal, of Waybill or of something before it. */
 export class Refusal extends CommandFault {
   readonly status: number
+  /** Null where it did not come from Waybill. */
+  readonly problem: ProblemDocument | null
   /** How long the answer asks to be left alone; null where it does not say. */
   readonly retryAfterMs: number | null
 
-  constructor(lines: readonly string[], status: number, retryAfterMs: number | null) {
+  constructor(
+    lines: readonly string[],
+    answer: { readonly status: number; readonly problem: ProblemDocument | null; readonly retryAfterMs: number | null },
+  ) {
+    const { status, problem, retryAfterMs } = answer
     super(lines)
     this.status = status
+    this.problem = problem
     this.retryAfterMs = retryAfterMs
   }
 }
@@ -129,4 +137,78 @@ export class Client {
     if (!response.ok) throw await this.#refusal(response)
     return response
   }
+
+  async #refusal(response: Response): Promise<Refusal> {
+    const { status, headers } = response
+    const problem = readProblem(await response.text().catch(() => ""))
+    const lines = problem === null ? [strangerSentence(this.url, response)] : sentencesOf(problem)
+    if (status === 401) lines.push("Give a valid key with --key or WAYBILL_API_KEY.")
+    const retryAfterMs = parseRetryAfter([headers.get("retry-after") ?? ""], this.#now())
+    return new Refusal(lines, { status, problem, retryAfterMs })
+  }
+}
+
+/** The client for what was typed; throws where the address or the key is wrong or missing. */
+export function clientOf({ url, key }: ServerFlags, { now }: Terminal): Client {
+  const reading = clientConfig({ ...(url === undefined ? {} : { url }), ...(key === undefined ? {} : { key }) })
+  if ("faults" in reading) throw misuse(reading.faults)
+  return new Client(reading.client, now)
+}
+
+/** Whether the same request may get through a little later. */
+export function mayPass({ code }: Unreachable): boolean {
+  return ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "TimeoutError", "UND_ERR_SOCKET"].includes(code)
+}
+
+/** What a problem document says: its detail, then each of its errors that says more. */
+export function sentencesOf({ detail, errors }: ProblemDocument): string[] {
+  const more = (errors ?? []).filter(({ message }) => message !== detail)
+  return [printable(detail), ...more.map(({ pointer, message }) => printable(`${pointer}: ${message}`))]
+}
+
+function unreachable(url: string, error: unknown): Unreachable {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const code = codeOf(cause) || (error instanceof Error ? error.name : "")
+  const elsewhere = "or name another address with --url or WAYBILL_URL"
+  switch (code) {
+    case "ECONNREFUSED":
+      return new Unreachable(`Nothing listens on ${url}. Start Waybill there (${startWords()}), ${elsewhere}.`, code)
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return new Unreachable(`The host of ${url} is not known. Check its spelling, ${elsewhere}.`, code)
+    case "TimeoutError":
+    case "ETIMEDOUT":
+    case "UND_ERR_CONNECT_TIMEOUT":
+      return new Unreachable(`${url} did not answer in time. Check that Waybill runs there, ${elsewhere}.`, code)
+    default: {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      return new Unreachable(`${url} cannot be reached: ${why}. Try again, ${elsewhere}.`, code)
+    }
+  }
+}
+
+function startWords(): string {
+  const name = commandName()
+  return name.startsWith("npm run") ? "npm start" : `${name} serve`
+}
+
+function readProblem(text: string): ProblemDocument | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    const isProblem = typeof value === "object" && value !== null && "code" in value && "detail" in value
+    return isProblem ? (value as ProblemDocument) : null
+  } catch {
+    // No JSON at all: it came from something else.
+    return null
+  }
+}
+
+/** Not Waybill's own words: a proxy before it, or some other server. */
+function strangerSentence(url: string, { status, headers }: Response): string {
+  const location = headers.get("location")
+  const hint =
+    location !== null && status >= 300 && status < 400
+      ? `It points to ${printable(location)}: give that address with --url or WAYBILL_URL.`
+      : "Check that this is Waybill's address, or give it with --url or WAYBILL_URL."
+  return `${url} answered ${status}, not in Waybill's way. ${hint}`
 }

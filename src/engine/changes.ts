@@ -14,39 +14,39 @@ export interface NewChange {
   readonly facts?: Readonly<Record<string, unknown>>
 }
 
+/** Writes a change down in the transaction that it was given with. */
+export type Note = (change: NewChange) => Promise<void>
+
 export class Changes {
   readonly #store: Store
   readonly #feed: Feed
-  #written: Change[] = []
 
   constructor(store: Store, feed: Feed) {
     this.#store = store
     this.#feed = feed
   }
 
-  /** Writes a change down in an open transaction. */
-  async record(tx: Database, change: NewChange): Promise<void> {
-    const { ids, now } = this.#store
-    const written: Change = { id: ids.next(), at: now(), facts: {}, ...change }
-    await recordChange(tx, written)
-    this.#written.push(written)
-  }
-
-  /** Runs work and its change in one transaction, then tells the feed. */
-  async together<T>(change: NewChange, work: (tx: Database) => Promise<T>): Promise<T> {
-    const result = await this.#store.db.transaction(async tx => {
-      const value = await work(tx)
-      await this.record(tx, change)
-      return value
-    })
-    this.publish()
+  /** Runs work in one transaction with the changes that it notes, then tells the feed of them. */
+  async inTransaction<T>(work: (tx: Database, note: Note) => Promise<T>): Promise<T> {
+    const { db, ids, now } = this.#store
+    const written: Change[] = []
+    const result = await db.transaction(tx =>
+      work(tx, async change => {
+        const noted: Change = { id: ids.next(), at: now(), facts: {}, ...change }
+        await recordChange(tx, noted)
+        written.push(noted)
+      }),
+    )
+    for (const change of written) this.#feed.changed(change)
     return result
   }
 
-  /** Tells the feed what was written, once its transaction is over. */
-  publish(): void {
-    const written = this.#written
-    this.#written = []
-    for (const change of written) this.#feed.changed(change)
+  /** Runs work and its one change in one transaction, then tells the feed. */
+  together<T>(change: NewChange, work: (tx: Database) => Promise<T>): Promise<T> {
+    return this.inTransaction(async (tx, note) => {
+      const result = await work(tx)
+      await note(change)
+      return result
+    })
   }
 }

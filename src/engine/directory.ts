@@ -91,7 +91,9 @@ export class Directory {
   /** Reads one integration again, after it was changed or removed. */
   async reload(id: IntegrationId): Promise<LiveIntegration | undefined> {
     const before = this.#integrations.get(id)
-    const [record] = await loadIntegrations(this.#store.db, this.#store.seal, id)
+    const { db, seal } = this.#store
+    // In a transaction: the settings of one save with the secrets of another would be an integration that nobody made.
+    const [record] = await db.transaction(tx => loadIntegrations(tx, seal, id))
     if (record === undefined) {
       this.#integrations.delete(id)
       const name = this.#names.get(id)
@@ -111,9 +113,9 @@ export class Directory {
     return this.#projects.get(id)?.project
   }
 
-  /** Takes over a project that was made or changed. */
-  rememberProject(project: Project): void {
-    this.#enter(project)
+  /** Reads a project again, after its settings were changed. */
+  async reloadProject(id: ProjectId): Promise<void> {
+    for (const project of await listProjects(this.#store.db)) if (project.id === id) this.#enter(project)
   }
 
   integrations(): Iterable<IntegrationRecord> {

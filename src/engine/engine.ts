@@ -76,6 +76,12 @@ export class Engine {
     this.#state = "stopped"
   }
 
+  /** Looks for due work at once, as if the timer had rung. */
+  wake(): void {
+    clearTimeout(this.#timer)
+    this.#tick()
+  }
+
   get inFlight(): number {
     return this.#inFlight
   }
@@ -211,7 +217,7 @@ export class Engine {
     const { deliver, log } = this.#options
     try {
       const settlement = await deliver(claim)
-      await this.#settle(lane, settlement)
+      await this.#settle(settlement)
     } catch (error) {
       // A bug: the delivery stays claimed and is recorded as interrupted at the next start; say so loudly.
       log.error({ err: error, delivery: claim.delivery }, "a delivery could not be carried out")
@@ -222,14 +228,15 @@ export class Engine {
     }
   }
 
-  async #settle(lane: Lane, settlement: Settlement): Promise<void> {
+  async #settle(settlement: Settlement): Promise<void> {
     const { ledger, directory, feed } = this.#options
     for (;;) {
       try {
         const [settled] = await ledger.settle([settlement])
         const { next, claim } = settlement
         if (settled === undefined || settled.kind === "lease-lost") return
-        if (next.status === "retrying") lane.expect(Math.ceil(next.at))
+        // Not on the lane alone: switched off or removed during the attempt, it would wait for good.
+        if (next.status === "retrying") this.expect(claim.delivery.integration, Math.ceil(next.at))
         feed.settled(settlement, settled)
         if (settled.change !== null) feed.changed(settled.change)
         if (next.status === "failed" && next.disable) {

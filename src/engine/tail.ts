@@ -9,7 +9,7 @@
 import type { ProjectId } from "../domain/id.ts"
 import type { Log } from "../log.ts"
 import type { Reader } from "../store/reader.ts"
-import { readStream, type StreamItem, streamEnd } from "../store/stream-reads.ts"
+import { type Place, readStream, type StreamItem, streamEnd } from "../store/stream-reads.ts"
 import type { Feed } from "./feed.ts"
 
 /** After a hint so much more is waited for: a page of many costs little more than one of few. */
@@ -31,7 +31,7 @@ export class Tail {
   readonly #followers = new Set<Follower>()
   readonly #unlisten: () => void
   #at: number
-  #last: Pick<StreamItem, "kind" | "id"> | null
+  #last: Place
   #timer: NodeJS.Timeout | undefined
   #isHinted = false
   #isReading = false
@@ -62,8 +62,8 @@ export class Tail {
     return this.#at
   }
 
-  /** The last thing that happened, as far as it was read; null where nothing is known to have. */
-  get last(): Pick<StreamItem, "kind" | "id"> | null {
+  /** The last thing that happened, as far as it was handed out. */
+  get last(): Place {
     return this.#last
   }
 

@@ -4,11 +4,13 @@ import type { Exchange, OutboundRequest } from "../domain/exchange.ts"
 import { formatId, type IntegrationId } from "../domain/id.ts"
 import type { VerificationState } from "../domain/integration.ts"
 import type { Actor } from "../store/changes.ts"
-import { type IntegrationRecord, saveVerification, type Verification } from "../store/integrations.ts"
+import type { Database } from "../store/database.ts"
+import { type IntegrationRecord, saveVerdict, saveVerification, type Verification } from "../store/integrations.ts"
 import type { Store } from "../store/store.ts"
 import type { Transport } from "../transport/http.ts"
 import type { Changes } from "./changes.ts"
-import { type Directory, type LiveIntegration, signingKeysAt } from "./directory.ts"
+import { MAX_CONNECTIONS } from "./deliver.ts"
+import { type Directory, goLive, type LiveIntegration, signingKeysAt } from "./directory.ts"
 import type { Engine } from "./engine.ts"
 
 export interface VerifierParts {
@@ -28,16 +30,16 @@ export class Verifier {
   }
 
   /**
-   * Where each endpoint stands after a save, before any request: verified ones stay so unless their URL, Authorization
-   * or headers changed; all others wait for the request that `verify` sends.
+   * Keeps where each endpoint of a record stands that is being saved, before any request: verified ones stay so unless
+   * their URL, Authorization or headers changed; all others wait for the request that `verify` sends. In the transaction
+   * of the save, or a new address would for a moment pass as verified.
    */
-  async settle(live: LiveIntegration): Promise<void> {
-    const { store, directory } = this.#parts
+  async stand(tx: Database, record: IntegrationRecord): Promise<void> {
+    const live = goLive(record)
     for (const environment of environments) {
       const standing = this.#standing(live, environment)
-      if (standing !== undefined) await saveVerification(store.db, live.record.id, environment, standing)
+      if (standing !== undefined) await saveVerification(tx, record.id, environment, standing)
     }
-    await directory.reload(live.record.id)
   }
 
   /** The environments whose endpoint has not passed yet. */
@@ -48,19 +50,21 @@ export class Verifier {
     })
   }
 
-  /** Sends the verifying requests of these environments, all at once, and keeps what came of them. */
+  /**
+   * Sends the verifying requests of these environments, all at once, and keeps what came of them, unless the endpoint was
+   * changed while it was being asked.
+   */
   async verify(id: IntegrationId, which: readonly Environment[], by: Actor): Promise<void> {
-    const { store, directory, engine, changes } = this.#parts
+    const { directory, engine, changes } = this.#parts
     const live = directory.integration(id)
     if (live === undefined) return
     const found = await Promise.all(
       which.map(async environment => [environment, await this.#ask(live, environment)] as const),
     )
-    await store.db.transaction(async tx => {
+    await changes.inTransaction(async (tx, note) => {
       for (const [environment, verification] of found) {
-        if (verification === undefined) continue
-        await saveVerification(tx, id, environment, verification)
-        await changes.record(tx, {
+        if (verification === undefined || !(await saveVerdict(tx, id, environment, verification))) continue
+        await note({
           project: live.record.project,
           kind: verification.state === "verified" ? "verification.passed" : "verification.failed",
           subject: formatId("int", id),
@@ -69,7 +73,6 @@ export class Verifier {
         })
       }
     })
-    changes.publish()
     await directory.reload(id)
     engine.refresh(id)
   }
@@ -112,7 +115,7 @@ export class Verifier {
     const exchange = await transport.send(request, {
       deadlineMs: policy.timeoutMs,
       keepBytes: policy.keepResponseBytes,
-      connections: policy.maxConcurrent,
+      connections: MAX_CONNECTIONS,
     })
     const verdict = verification.verdict(rule, exchange)
     return {

@@ -22,7 +22,8 @@ export class Ballast {
   constructor(path: string) {
     this.#path = path
     const disk = diskOf(path)
-    if (disk !== undefined) this.#bytes = Math.min(MOST_BYTES, Math.floor((disk.totalBytes * SHARE_OF_DISK) / MIB) * MIB)
+    if (disk !== undefined)
+      this.#bytes = Math.min(MOST_BYTES, Math.floor((disk.totalBytes * SHARE_OF_DISK) / MIB) * MIB)
     if (!this.#isThere()) this.restore()
     // Even opening the database takes a little room.
     else if (disk !== undefined && disk.freeBytes < this.#bytes / 4) this.spend()

@@ -15,7 +15,7 @@ import { edgeOfWindow, spanOf } from "./event-search.ts"
 import { isReadable } from "./kept.ts"
 import type { Reader } from "./reader.ts"
 import { eventIdsByRecord, type Span } from "./search-reads.ts"
-import { inWindows, pageOf, type Step, searchedBackTo } from "./walk.ts"
+import { along, inWindows, pageOf, type Step, searchedBackTo } from "./walk.ts"
 
 /** Every member that is there has to hold. */
 export interface DeliveryFilter {
@@ -93,16 +93,11 @@ async function* ofEvents(
 /** Walks back through the project's events. Windows are small: each event may have gone to a thousand integrations. */
 function acrossIntegrations(db: Reader, search: DeliverySearch, span: Span): AsyncIterable<Step<DeliveryRecord>> {
   const { lowest } = span
-  const need = search.filter.status === "failed" ? sql`and needs_action = 1` : sql``
+  const onlyFailed = search.filter.status === "failed"
   let { before } = span
   return inWindows({ first: 100, most: 16_000 }, async rows => {
-    const edge = await edgeOfWindow(db, { project: search.project, lowest, before }, rows, need)
-    const within = sql`e.id >= ${edge ?? lowest} and e.id < ${before}`
-    const found = await selectOfEvents(
-      db,
-      search,
-      search.filter.status === "failed" ? sql`${within} and e.needs_action = 1` : within,
-    )
+    const edge = await edgeOfWindow(db, { project: search.project, lowest, before, rows, onlyFailed })
+    const found = await selectOfEvents(db, search, sql`e.id >= ${edge ?? lowest} and e.id < ${before}`, onlyFailed)
     if (edge !== null) before = edge
     return { found, reached: edge }
   })
@@ -115,15 +110,16 @@ function alongIntegration(
   integration: IntegrationId,
   { lowest, before: start }: Span,
 ): AsyncIterable<Step<DeliveryRecord>> {
-  const failed = search.filter.status === "failed" ? sql`and status = 'failed'` : sql``
+  const onlyFailed = search.filter.status === "failed"
   let before = start
   return inWindows({ first: 2_000, most: 32_000 }, async rows => {
     const [edge] = await db.query<{ event_id: number }>(sql`
-      select event_id from delivery
-      where integration_id = ${integration} and event_id >= ${lowest} and event_id < ${before} ${failed}
+      select event_id from delivery${onlyFailed ? along("delivery_failed") : sql``}
+      where integration_id = ${integration} and event_id >= ${lowest} and event_id < ${before}
+        ${onlyFailed ? sql`and status = 'failed'` : sql``}
       order by event_id desc limit 1 offset ${rows - 1}`)
     const within = sql`d.event_id >= ${edge?.event_id ?? lowest} and d.event_id < ${before}`
-    const found = await selectAtIntegration(db, search, integration, within)
+    const found = await selectAtIntegration(db, search, integration, within, onlyFailed)
     if (edge !== undefined) before = edge.event_id
     return { found, reached: edge?.event_id ?? null }
   })
@@ -161,26 +157,38 @@ async function* once(ids: readonly EventId[]): AsyncGenerator<Step<EventId>> {
   }
 }
 
-async function selectOfEvents(db: Reader, search: DeliverySearch, which: Sql): Promise<DeliveryRecord[]> {
+/** Primary key of `event`, or event_by_need; then that of `delivery`. */
+async function selectOfEvents(
+  db: Reader,
+  search: DeliverySearch,
+  which: Sql,
+  onlyFailed = false,
+): Promise<DeliveryRecord[]> {
   const { project, limit } = search
   const rows = await db.query<DeliveryRow>(sql`
     select ${deliveryColumns}
-    from event e join json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
-    where e.project_id = ${project} and ${which} and ${conditions(search)}
+    from event e${onlyFailed ? along("event_by_need") : sql``}
+      join json_each(e.targets) t
+      join delivery d on d.integration_id = t.value and d.event_id = e.id
+    where e.project_id = ${project} and ${which} ${onlyFailed ? sql`and e.needs_action = 1` : sql``}
+      and ${conditions(search)}
     order by e.id desc, d.integration_id desc limit ${limit + 1}`)
   return rows.map(deliveryOfRow)
 }
 
+/** Primary key of `delivery`, or delivery_failed; then that of `event`. */
 async function selectAtIntegration(
   db: Reader,
   search: DeliverySearch,
   integration: IntegrationId,
   which: Sql,
+  onlyFailed = false,
 ): Promise<DeliveryRecord[]> {
   const { project, limit } = search
   const rows = await db.query<DeliveryRow>(sql`
     select ${deliveryColumns}
-    from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
+    from delivery d${onlyFailed ? along("delivery_failed") : sql``}
+      join event e on e.project_id = d.project_id and e.id = d.event_id
     where d.integration_id = ${integration} and ${which} and d.project_id = ${project} and ${conditions(search)}
     order by d.event_id desc limit ${limit + 1}`)
   return rows.map(deliveryOfRow)

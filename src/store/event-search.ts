@@ -16,7 +16,7 @@ import { type EventSummary, type SummaryRow, summaryColumns, summaryOfRow } from
 import { isReadable, METADATA_MS } from "./kept.ts"
 import type { Reader } from "./reader.ts"
 import { eventIdsByRecord, eventIdsByValue, type Span } from "./search-reads.ts"
-import { inWindows, pageOf, type Step, searchedBackTo } from "./walk.ts"
+import { along, inWindows, pageOf, type Step, searchedBackTo } from "./walk.ts"
 
 export interface EventSearch {
   readonly project: ProjectId
@@ -83,26 +83,28 @@ function stepsOf(db: Reader, search: EventSearch): AsyncIterable<Step<EventSumma
 /** Walks back. With `status = failed` along event_by_need, else along the primary key. */
 function byWalk(db: Reader, search: EventSearch, { lowest, before: start }: Span): AsyncIterable<Step<EventSummary>> {
   const { project, filter } = search
-  const need = filter.status === "failed" ? sql`and needs_action = 1` : sql``
+  const onlyFailed = filter.status === "failed"
   let before = start
   return inWindows({ first: 2_000, most: 32_000 }, async rows => {
-    const edge = await edgeOfWindow(db, { project, lowest, before }, rows, need)
-    const found = await selectEvents(db, search, sql`e.id >= ${edge ?? lowest} and e.id < ${before}`)
+    const edge = await edgeOfWindow(db, { project, lowest, before, rows, onlyFailed })
+    const found = await selectEvents(db, search, sql`e.id >= ${edge ?? lowest} and e.id < ${before}`, onlyFailed)
     if (edge !== null) before = edge
     return { found, reached: edge }
   })
 }
 
-/** The id of the last event of a window; null where fewer events are left. Primary key, or event_by_need, backwards. */
+/**
+ * The id of the last event of a window of so many rows; null where no more are left than that. Primary key, or
+ * event_by_need, backwards.
+ */
 export async function edgeOfWindow(
   db: Reader,
-  { project, lowest, before }: Span & { readonly project: ProjectId },
-  rows: number,
-  need: Sql,
+  window: Span & { readonly project: ProjectId; readonly rows: number; readonly onlyFailed: boolean },
 ): Promise<EventId | null> {
+  const { project, lowest, before, rows, onlyFailed } = window
   const [edge] = await db.query<{ id: number }>(sql`
-    select id from event
-    where project_id = ${project} and id >= ${lowest} and id < ${before} ${need}
+    select id from event${onlyFailed ? along("event_by_need") : sql``}
+    where project_id = ${project} and id >= ${lowest} and id < ${before} ${onlyFailed ? sql`and needs_action = 1` : sql``}
     order by id desc limit 1 offset ${rows - 1}`)
   return edge?.id ?? null
 }
@@ -148,14 +150,15 @@ function selectCandidates(db: Reader, search: EventSearch, ids: readonly EventId
   return ids.length === 0 ? Promise.resolve([]) : selectEvents(db, search, sql`e.id in ${list(ids)}`)
 }
 
-/** At most one more than a page takes, so that it is known whether more follow. Primary key of `event`. */
+/** At most one more than a page takes, so that it is known whether more follow. Primary key, or event_by_need. */
 async function selectEvents(
   db: Reader,
   { project, filter, limit, now }: EventSearch,
   which: Sql,
+  onlyFailed = false,
 ): Promise<EventSummary[]> {
   const rows = await db.query<SummaryRow>(sql`
-    select ${summaryColumns} from event e
+    select ${summaryColumns} from event e${onlyFailed ? along("event_by_need") : sql``}
     where e.project_id = ${project} and ${which} and ${isReadable(now)} and ${eventConditions(filter)}
     order by e.id desc limit ${limit + 1}`)
   return rows.map(summaryOfRow)

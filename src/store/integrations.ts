@@ -168,7 +168,11 @@ function recordOfRow(
   }
 }
 
-/** Saves an integration, its secrets and the revision that this save makes; call it in a transaction. */
+/**
+ * Saves an integration, its secrets and the revision that this save makes; call it in a transaction. Of one that is there
+ * already only the configuration is written: whether it is on stays as it stands, since an answer of the other side may
+ * just have switched it off.
+ */
 export async function saveIntegration(
   db: Database,
   seal: Seal,
@@ -184,10 +188,7 @@ export async function saveIntegration(
       ${record.enabled ? 1 : 0}, ${record.disabledBy}, ${record.disabledReason}, ${record.disabledAt},
       ${record.paused ? 1 : 0}, ${snapshot}, ${record.createdAt}, ${updatedAt})
     on conflict (id) do update set
-      name = excluded.name, revision = excluded.revision, enabled = excluded.enabled,
-      disabled_by = excluded.disabled_by, disabled_reason = excluded.disabled_reason,
-      disabled_at = excluded.disabled_at, paused = excluded.paused, snapshot = excluded.snapshot,
-      updated_at = excluded.updated_at`)
+      name = excluded.name, revision = excluded.revision, snapshot = excluded.snapshot, updated_at = excluded.updated_at`)
   await db.query(sql`
     insert into integration_revision (integration_id, revision, at, by_kind, by_id, snapshot, secrets_changed)
     values (${id}, ${revision}, ${updatedAt}, ${save.by.kind}, ${save.by.id}, ${snapshot},
@@ -201,21 +202,43 @@ export async function saveIntegration(
   }
 }
 
-/** Switches an integration on or off, or pauses and resumes it, without a new revision. */
-export async function saveState(db: Database, record: IntegrationRecord): Promise<void> {
-  await db.query(sql`
-    update integration set
-      enabled = ${record.enabled ? 1 : 0}, disabled_by = ${record.disabledBy},
-      disabled_reason = ${record.disabledReason}, disabled_at = ${record.disabledAt},
-      paused = ${record.paused ? 1 : 0}, updated_at = ${record.updatedAt}
-    where id = ${record.id}`)
+/** What a person does to an integration without changing its configuration. */
+export type Switch = "enable" | "disable" | "pause" | "resume"
+
+/**
+ * Carries out a switch, without a new revision; false where there is nothing to change. Each writes what it is about and
+ * no more, so that two at a time both hold. What Waybill switched off, a person's `disable` makes a person's doing.
+ */
+export async function switchIntegration(db: Database, id: IntegrationId, to: Switch, at: number): Promise<boolean> {
+  const rows = await db.query(sql`
+    update integration set ${switches[to](at)}, updated_at = ${at}
+    where id = ${id} and removed_at is null and ${changes[to]} returning id`)
+  return rows.length > 0
 }
 
-/** Takes an integration away; its history stays. */
-export async function removeIntegration(db: Database, id: IntegrationId, at: number): Promise<void> {
-  await db.query(sql`update integration set removed_at = ${at}, enabled = 0, updated_at = ${at} where id = ${id}`)
+const switches: Readonly<Record<Switch, (at: number) => Sql>> = {
+  enable: () => sql`enabled = 1, disabled_by = null, disabled_reason = null, disabled_at = null`,
+  disable: at => sql`enabled = 0, disabled_by = 'person', disabled_reason = null, disabled_at = ${at}`,
+  pause: () => sql`paused = 1`,
+  resume: () => sql`paused = 0`,
+}
+
+/** Where each of them changes something. */
+const changes: Readonly<Record<Switch, Sql>> = {
+  enable: sql`enabled = 0`,
+  disable: sql`(enabled = 1 or disabled_by <> 'person')`,
+  pause: sql`paused = 0`,
+  resume: sql`paused = 1`,
+}
+
+/** Takes an integration away, false where it is gone already; its history stays. */
+export async function removeIntegration(db: Database, id: IntegrationId, at: number): Promise<boolean> {
+  const rows = await db.query(sql`
+    update integration set removed_at = ${at}, enabled = 0, updated_at = ${at}
+    where id = ${id} and removed_at is null returning id`)
   await db.query(sql`delete from integration_secret where integration_id = ${id}`)
   await db.query(sql`delete from signing_key where integration_id = ${id}`)
+  return rows.length > 0
 }
 
 /** Ids, projects and names of all integrations ever, removed ones too: history has to name them. */
@@ -242,7 +265,7 @@ export async function addSigningKey(
       ${key.expiresAt})`)
 }
 
-/** Keeps what a verification found. */
+/** Keeps where an endpoint stands. */
 export async function saveVerification(db: Database, id: IntegrationId, environment: Environment, v: Verification) {
   await db.query(sql`
     insert into integration_verification (integration_id, environment, state, rule, endpoint, checked_at, message, answer)
@@ -250,6 +273,24 @@ export async function saveVerification(db: Database, id: IntegrationId, environm
     on conflict (integration_id, environment) do update set
       state = excluded.state, rule = excluded.rule, endpoint = excluded.endpoint, checked_at = excluded.checked_at,
       message = excluded.message, answer = excluded.answer`)
+}
+
+/**
+ * Keeps what a verification found; false where the endpoint or the rule has changed since it was asked: what it answered
+ * says nothing about the one that stands there now.
+ */
+export async function saveVerdict(
+  db: Database,
+  id: IntegrationId,
+  environment: Environment,
+  v: Verification,
+): Promise<boolean> {
+  const rows = await db.query(sql`
+    update integration_verification set
+      state = ${v.state}, checked_at = ${v.checkedAt}, message = ${v.message}, answer = ${v.answer}
+    where integration_id = ${id} and environment = ${environment} and endpoint = ${v.endpoint} and rule = ${v.rule}
+    returning integration_id`)
+  return rows.length > 0
 }
 
 /** Revisions of an integration older than `before`, newest first. */

@@ -1,6 +1,7 @@
 /**
- * Parts: the tables that hold payloads and exchanges, one pair for each stretch of a day and retention class. A part
- * is closed when it has had its share, so that dropping one is always short (100,000 rows of 1 KiB: 55 ms).
+ * Parts: the tables that hold payloads and exchanges, one pair for each stretch of a day and retention class. They lie
+ * apart from what is searched and updated, and what expires together goes together. A part is closed when it has had its
+ * share, so that looking through one is never long.
  */
 import type { SqliteDatabase } from "./sqlite.ts"
 
@@ -30,14 +31,14 @@ export class Parts {
   readonly #db: SqliteDatabase
   readonly #limits: PartLimits
   readonly #open = new Map<number, OpenPart>()
-  #known: Set<number>
+  /** Undefined where it has to be read again. */
+  #known: Set<number> | undefined
 
   constructor(db: SqliteDatabase, limits: PartLimits) {
     this.#db = db
     this.#limits = limits
     // A part that was open when the process ended is not written to again: its counts are not known.
     db.connection.exec("update part set closed = 1 where closed = 0")
-    this.#known = this.#readKnown()
   }
 
   /** The part for a row of so many bytes with this retention, inside the transaction that is open. */
@@ -54,6 +55,7 @@ export class Parts {
 
   /** Whether a part is still there: events go on naming theirs when it has been dropped. */
   has(id: number): boolean {
+    this.#known ??= this.#readKnown()
     return this.#known.has(id)
   }
 
@@ -63,23 +65,17 @@ export class Parts {
     this.#db.statements.text("update part set closed = 1 where id = ?").run(id)
   }
 
-  /** Drops the exchanges of a part that was closed; its payloads stay. */
-  dropExchanges(id: number): void {
-    this.#db.connection.exec(`drop table if exists exchange_${id}`)
-  }
-
-  /** Drops a part that was closed, with all that is in it. */
+  /** Drops a part that was closed, with all that is still in it. */
   drop(id: number): void {
-    this.dropExchanges(id)
-    this.#db.connection.exec(`drop table if exists payload_${id}`)
+    this.#db.connection.exec(`drop table payload_${id}; drop table exchange_${id}`)
     this.#db.statements.text("delete from part where id = ?").run(id)
-    this.#known.delete(id)
+    this.#known?.delete(id)
   }
 
   /** After a rollback the parts made in that transaction are gone, and those dropped are back: look again. */
   forget(): void {
     this.#open.clear()
-    this.#known = this.#readKnown()
+    this.#known = undefined
   }
 
   #make(retentionDays: number, day: number, now: number): OpenPart {
@@ -101,11 +97,16 @@ export class Parts {
       ) strict`)
     const part = { id, day, rows: 0, bytes: 0 }
     this.#open.set(retentionDays, part)
-    this.#known.add(id)
+    this.#known?.add(id)
     return part
   }
 
   #readKnown(): Set<number> {
-    return new Set(this.#db.statements.text("select id from part").all().map(row => Number(row.id)))
+    return new Set(
+      this.#db.statements
+        .text("select id from part")
+        .all()
+        .map(row => Number(row.id)),
+    )
   }
 }

@@ -32,6 +32,7 @@ export class ReaderThread implements Reader {
       const waiting = this.#waiting.get(answer.id)
       this.#waiting.delete(answer.id)
       if (waiting === undefined) return
+      if (this.#waiting.size === 0) this.#worker.unref()
       if ("rows" in answer) waiting.resolve(answer.rows)
       else waiting.reject(new Error(answer.error))
     })
@@ -42,6 +43,8 @@ export class ReaderThread implements Reader {
   query<Row extends object>(statement: Sql): Promise<Row[]> {
     return new Promise((resolve, reject) => {
       const id = ++this.#lastId
+      // Unreferenced while a query waits, it would let the process end before the answer, in the midst of an orderly stop.
+      if (this.#waiting.size === 0) this.#worker.ref()
       this.#waiting.set(id, { resolve: rows => resolve(rows as Row[]), reject })
       const request: ReadRequest = { id, text: statement.parts.join("?"), values: statement.values }
       this.#worker.postMessage(request)
@@ -49,6 +52,8 @@ export class ReaderThread implements Reader {
   }
 
   async close(): Promise<void> {
+    // Unreferenced, it would not keep the process alive until it has ended.
+    this.#worker.ref()
     await this.#worker.terminate()
     this.#failAll(new Error("The reader was closed."))
   }

@@ -19,7 +19,8 @@ const SQLITE_IOERR_DIR_FSYNC = 1_290
 
 /** Opens a file for reading and writing, durable; throws where the file system does not let commits be durable. */
 export function openConnection(path: string): DatabaseSync {
-  const connection = new DatabaseSync(path, { timeout: 5_000 })
+  // Nobody else writes here; whoever does holds everything up for no longer than this.
+  const connection = new DatabaseSync(path, { timeout: 1_000 })
   // On a new file, before anything is in it: what retention frees can then be given back to the disk (ND-33). It costs
   // 1.5 us an event.
   connection.exec("pragma auto_vacuum = incremental")

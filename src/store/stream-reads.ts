@@ -63,22 +63,24 @@ export interface StreamPage {
   readonly reached: number
 }
 
-const prefixes = { event: "evt", attempt: "att", change: "chg" } as const
-type Place = Pick<StreamItem, "kind" | "id">
+/** A position in the order: the thing that stands there; the project itself where nothing has happened in it yet. */
+export interface Place {
+  readonly kind: StreamItem["kind"] | "project"
+  readonly id: number
+}
 
-/** A position in the order as text: the id of the thing that stands there. */
+const prefixes = { event: "evt", attempt: "att", change: "chg", project: "prj" } as const
+
+/** A position as text: the id of the thing that stands there. */
 export function formatPosition({ kind, id }: Place): string {
   return formatId(prefixes[kind], id)
 }
 
-/**
- * The greatest id that is committed, and the last thing known of the project (null where there is none at hand). One
- * look at the end of each key, in one snapshot.
- */
+/** The greatest id that is committed, and the last thing at hand of the project: one look at each key, in one snapshot. */
 export async function streamEnd(
   db: Reader,
   project: ProjectId,
-): Promise<{ readonly id: number; readonly last: Place | null }> {
+): Promise<{ readonly id: number; readonly last: Place }> {
   const [row] = await db.query<{
     event: number | null
     change: number | null
@@ -93,13 +95,14 @@ export async function streamEnd(
       (select project_id from attempt order by id desc limit 1) as own`,
   )
   const places: Place[] = [
+    { kind: "project", id: project },
     { kind: "event", id: row?.event ?? 0 },
     { kind: "change", id: row?.change ?? 0 },
     // Attempts stand in one table for all projects; another project's is no position of this one.
     { kind: "attempt", id: row?.own === project ? (row.attempt ?? 0) : 0 },
   ]
   const last = places.reduce((a, b) => (b.id > a.id ? b : a))
-  return { id: Math.max(last.id, row?.attempt ?? 0), last: last.id === 0 ? null : last }
+  return { id: Math.max(last.id, row?.attempt ?? 0), last }
 }
 
 /** Where to go on: after an id; or nowhere, because it is too old, or no position of this project in this database. */
@@ -110,14 +113,19 @@ export type Resumption =
 
 /** Finds a position such as `evt_…` again. Keys of event, attempt and change. */
 export async function findPosition(db: Reader, project: ProjectId, text: string, now: number): Promise<Resumption> {
-  for (const kind of ["event", "attempt", "change"] as const) {
+  for (const kind of ["event", "attempt", "change", "project"] as const) {
     const id = parseId(prefixes[kind], text)
     if (id === undefined) continue
     if (id < firstIdAt(now - METADATA_MS)) return { kind: "too_old" }
-    const rows = await db.query(sql`select id from ${raw(kind)} where id = ${id} and project_id = ${project}`)
-    return rows.length > 0 ? { kind: "after", id } : { kind: "unknown" }
+    return (await exists(db, project, { kind, id })) ? { kind: "after", id } : { kind: "unknown" }
   }
   return { kind: "unknown" }
+}
+
+async function exists(db: Reader, project: ProjectId, { kind, id }: Place): Promise<boolean> {
+  if (kind === "project") return id === project
+  const rows = await db.query(sql`select id from ${raw(kind)} where id = ${id} and project_id = ${project}`)
+  return rows.length > 0
 }
 
 /**

@@ -10,8 +10,6 @@ export const ownCodes = {
   deadline: "DEADLINE",
   /** The address or the name may not be reached. */
   blocked: "EGRESS_BLOCKED",
-  /** As many connections to this origin as asked for were busy until the deadline. */
-  noConnection: "NO_FREE_CONNECTION",
   /** The transport was closed before or while this was sent. */
   closed: "TRANSPORT_CLOSED",
 } as const
@@ -27,7 +25,7 @@ export interface Fault {
 }
 
 /** A row matches when all that it names fits; the first that matches decides. */
-interface Row {
+export interface FaultRow {
   readonly situation: string
   readonly phases?: readonly Phase[]
   readonly codes?: readonly string[]
@@ -43,7 +41,7 @@ interface Row {
 const timeouts = [ownCodes.deadline, "ETIMEDOUT"]
 
 /** The table of standards 6.3, in the order in which its rows are asked. */
-export const rows: readonly Row[] = [
+export const faultTable: readonly FaultRow[] = [
   {
     situation: "the target is not public",
     codes: [ownCodes.blocked],
@@ -54,7 +52,7 @@ export const rows: readonly Row[] = [
     situation: "Waybill's own machine has run out of something, or is stopping",
     codes: [
       ...["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM", "UND_ERR_MAX_ORIGINS_REACHED"],
-      ...["UND_ERR_DESTROYED", "UND_ERR_CLOSED", ownCodes.closed, ownCodes.noConnection],
+      ...["UND_ERR_DESTROYED", "UND_ERR_CLOSED", ownCodes.closed],
     ],
     class: "SENDER_FAULT",
     says: "Waybill itself could not send: {detail}.",
@@ -208,7 +206,7 @@ export const rows: readonly Row[] = [
  * The class of a fault and one line for a person. `isOffline` is asked only where a row needs it.
  */
 export function classify(fault: Fault, host: string, isOffline: () => boolean): { class: ErrorClass; message: string } {
-  const row = rows.find(candidate => fits(candidate, fault) && (candidate.offline === undefined || isOffline()))
+  const row = faultTable.find(candidate => fits(candidate, fault) && (candidate.offline === undefined || isOffline()))
   // The last row fits everything; the alternative exists for the type alone.
   if (row === undefined) return { class: "PROTOCOL_ERROR", message: readable(fault.text) }
   const detail = (readable(fault.text) || fault.code).replace(/\.$/, "")
@@ -216,7 +214,7 @@ export function classify(fault: Fault, host: string, isOffline: () => boolean): 
   return { class: row.class, message }
 }
 
-function fits(row: Row, fault: Fault): boolean {
+function fits(row: FaultRow, fault: Fault): boolean {
   if (row.phases !== undefined && !row.phases.includes(fault.phase)) return false
   if (row.codes !== undefined && !row.codes.includes(fault.code)) return false
   if (row.began !== undefined && row.began !== fault.began) return false
@@ -231,12 +229,13 @@ function readable(text: string): string {
     .slice(0, 300)
 }
 
+/** What the family of addresses fails with that this machine does not have: the rule in containers, and no news. */
+const familyMissing: ReadonlySet<string> = new Set(["ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT"])
+
 /** The raw code and message of whatever was thrown. An attempt on several addresses fails with all their errors. */
 export function rawFault(error: unknown): { code: string; text: string } {
   if (error instanceof AggregateError) {
-    // A family without a route is the rule on many machines; what the other family met is the news.
-    const told = error.errors.findLast(each => rawFault(each).code !== "ENETUNREACH") ?? error.errors[0]
-    return rawFault(told)
+    return rawFault(error.errors.findLast(each => !familyMissing.has(rawFault(each).code)) ?? error.errors[0])
   }
   if (!(error instanceof Error)) return { code: "", text: String(error) }
   const code = "code" in error && typeof error.code === "string" ? error.code : ""

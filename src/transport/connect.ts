@@ -33,17 +33,15 @@ export class ConnectFault extends Error {
   }
 }
 
-/** Whoever a connection carries, or is to carry. */
+/** Whatever a connection carries. */
 export interface Passenger {
-  /** No connection beyond this many to one origin is opened for it. */
-  readonly connections: number
   board(connection: Connection): void
   /** The transport closes. */
   abandon(): void
 }
 
-/** What all connections share. */
-export interface Road {
+/** The way out, which all connections share. */
+export interface Egress {
   readonly rules: EgressRules
   readonly resolver: Resolver
   readonly connectTimeoutMs: number
@@ -74,7 +72,7 @@ const unentered: Readonly<Record<Stage, number>> = {
 export class Connection {
   readonly client: Client
   readonly #destination: Destination
-  readonly #road: Road
+  readonly #egress: Egress
   #socket: Socket | null = null
   #closed = false
   #stage: Stage = "dns"
@@ -85,9 +83,9 @@ export class Connection {
   /** Who is being carried. */
   passenger: Passenger | null = null
 
-  constructor(destination: Destination, road: Road, onLost: (connection: Connection) => void) {
+  constructor(destination: Destination, egress: Egress, onLost: (connection: Connection) => void) {
     this.#destination = destination
-    this.#road = road
+    this.#egress = egress
     this.client = new Client(destination.origin, {
       connect: (_options, callback) => {
         this.#open().then(
@@ -147,7 +145,7 @@ export class Connection {
     this.#enteredAt = { ...unentered }
     this.#enter("dns")
     const addresses = await this.#addresses()
-    const timer = setTimeout(() => this.#giveUp(), this.#road.connectTimeoutMs)
+    const timer = setTimeout(() => this.#giveUp(), this.#egress.connectTimeoutMs)
     try {
       const socket = await this.#dial(addresses)
       const ready = this.#destination.secure ? await this.#handshake(socket) : socket
@@ -182,7 +180,7 @@ export class Connection {
   }
 
   async #resolve(name: string, source: "dns" | "system"): Promise<readonly string[]> {
-    const resolution = await this.#road.resolver.resolve(name, source)
+    const resolution = await this.#egress.resolver.resolve(name, source)
     if (resolution.kind === "failed") throw new ConnectFault("dns", resolution.code, "the name was not resolved")
     return [...resolution.addresses]
   }
@@ -190,15 +188,16 @@ export class Connection {
   /** One address that may not be reached refuses the whole name: who mixes them is probing (EG-5). */
   #judge(address: string, phase: "dns" | "connect"): void {
     const { host, origin } = this.#destination
-    const { rules } = this.#road
+    const { rules } = this.#egress
     const listed = phase === "dns" && isListedName(host, rules)
     const use = listed ? null : addressFault(address, rules)
     if (use === null) return
-    this.#road.onBlocked({ origin, address, use, phase })
+    this.#egress.onBlocked({ origin, address, use, phase })
     throw new ConnectFault(phase, ownCodes.blocked, "the target is not public")
   }
 
   async #dial(addresses: readonly string[]): Promise<Socket> {
+    if (this.#closed) throw new ConnectFault("dns", ownCodes.closed, "given up while the name was resolved")
     this.#enter("connect")
     const pinned = addresses.map(address => ({ address, family: isIP(address) }))
     const socket = connectTcp({
@@ -221,14 +220,14 @@ export class Connection {
     // Reset between the handshake and now.
     if (peer === undefined) throw new ConnectFault("connect", "ECONNRESET", "closed while connecting")
     const { host } = this.#destination
-    if (isListedName(host, this.#road.rules) && addresses.some(dialled => isSameAddress(dialled, peer))) return
+    if (isListedName(host, this.#egress.rules) && addresses.some(dialled => isSameAddress(dialled, peer))) return
     this.#judge(peer, "connect")
   }
 
   async #handshake(socket: Socket): Promise<Socket> {
     this.#enter("tls")
     const { host, origin } = this.#destination
-    const { sessions } = this.#road
+    const { sessions } = this.#egress
     const secured = startTls(socket, host, sessions.get(origin))
     // Node.js tells only the sessions of connections whose certificate was found good: going on with one skips the check.
     secured.on("session", (session: Buffer) => sessions.keep(origin, session))
@@ -244,7 +243,6 @@ export class Connection {
       // Stays on for good: a socket that fails between two owners must not bring the process down.
       socket.on("error", error => reject(error instanceof ConnectFault ? error : faultOf(stage, error)))
       socket.once("close", () => reject(new ConnectFault(asPhase(stage), "ECONNRESET", "closed while connecting")))
-      if (this.#closed) socket.destroy()
     })
   }
 }

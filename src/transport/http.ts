@@ -5,7 +5,7 @@
 import { networkInterfaces } from "node:os"
 import type { ErrorClass, Exchange, Header, OutboundRequest, Phase, Timings } from "../domain/exchange.ts"
 import { ownCodes } from "./classify.ts"
-import type { BlockedDetail, Road } from "./connect.ts"
+import type { BlockedDetail, Egress } from "./connect.ts"
 import { type Destination, type EgressRules, judgeUrl, type UrlFault } from "./guard.ts"
 import { Pool } from "./pool.ts"
 import { CachingResolver, NetworkResolver, type Resolver } from "./resolve.ts"
@@ -15,6 +15,7 @@ import { toWire, type WireRequest } from "./wire.ts"
 
 export type { BlockedDetail, SendLimits }
 
+/** What sending needs to know of the server it is part of. */
 export interface TransportOptions {
   readonly rules: EgressRules
   /** The wall clock in ms, for the signature's timestamp. Durations use the monotonic clock. */
@@ -64,8 +65,9 @@ const nothingHappened: Omit<Timings, "totalMs"> = {
   bodyMs: null,
 }
 
+/** Sends requests, for as long as the server runs. One for all integrations. */
 export class Transport {
-  readonly #road: Road
+  readonly #egress: Egress
   readonly #now: () => number
   readonly #userAgent: Header | null
   readonly #targets = new Map<string, Target>()
@@ -77,7 +79,7 @@ export class Transport {
   constructor(options: TransportOptions) {
     this.#now = options.now
     this.#userAgent = options.userAgent === undefined ? null : { name: "user-agent", value: options.userAgent }
-    this.#road = {
+    this.#egress = {
       rules: options.rules,
       resolver: options.resolver ?? new CachingResolver(new NetworkResolver(), () => performance.now()),
       connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
@@ -131,7 +133,7 @@ export class Transport {
   }
 
   #aim(url: string): Target | Refusal {
-    const judged = judgeUrl(url, this.#road.rules)
+    const judged = judgeUrl(url, this.#egress.rules)
     if (judged.kind === "refused") {
       const { message } = judged
       if (malformed.has(judged.fault)) {
@@ -150,7 +152,7 @@ export class Transport {
 
   #tellBlocked(text: string, fault: UrlFault): void {
     const url = URL.parse(text)
-    if (url !== null) this.#road.onBlocked({ origin: url.origin, address: url.hostname, use: fault, phase: "dns" })
+    if (url !== null) this.#egress.onBlocked({ origin: url.origin, address: url.hostname, use: fault, phase: "dns" })
   }
 
   #wire(request: OutboundRequest, host: Header): WireRequest {
@@ -164,7 +166,7 @@ export class Transport {
   #poolOf(destination: Destination): Pool {
     const known = this.#pools.get(destination.origin)
     if (known !== undefined) return known
-    const pool = new Pool(destination, this.#road, () => this.#pools.delete(destination.origin))
+    const pool = new Pool(destination, this.#egress, () => this.#pools.delete(destination.origin))
     this.#pools.set(destination.origin, pool)
     return pool
   }

@@ -41,8 +41,9 @@ export class NetworkResolver implements Resolver {
   }
 
   async #askDns(name: string): Promise<Resolution> {
-    const second = asResolution(this.#dns.resolve6(name, { ttl: true }))
-    const four = await asResolution(this.#dns.resolve4(name, { ttl: true }))
+    const dns = this.#dns
+    const second = asResolution(() => dns.resolve6(name, { ttl: true }))
+    const four = await asResolution(() => dns.resolve4(name, { ttl: true }))
     if (four.kind === "found") {
       return preferred(four, await within(second, SECOND_FAMILY_MS, { kind: "failed", code: "ETIMEOUT" }))
     }
@@ -152,9 +153,9 @@ async function askSystem(name: string): Promise<Resolution> {
   }
 }
 
-async function asResolution(asked: Promise<readonly { address: string; ttl: number }[]>): Promise<Resolution> {
+async function asResolution(ask: () => Promise<readonly { address: string; ttl: number }[]>): Promise<Resolution> {
   try {
-    const found = await asked
+    const found = await ask()
     if (found.length === 0) return { kind: "failed", code: "ENODATA" }
     const ttlMs = found.reduce((least, record) => Math.min(least, record.ttl), Number.POSITIVE_INFINITY) * 1000
     return { kind: "found", addresses: found.map(record => record.address), ttlMs }

@@ -2,9 +2,9 @@
  * One request on its way: undici's handler, written by hand. It notes how far things have come, keeps the answer's
  * first bytes, watches the deadline and says what it all came to, once.
  *
- *     waiting ─ board ─▶ carried ─ head ─▶ answering ─ end ─▶ over
- *        │                  │                  ├─ more than is kept ─▶ draining ─▶ over
- *        └──── deadline or error: over ────────┘
+ *     carried ─ head ─▶ answering ─ end, deadline or error ─▶ over
+ *        │                  └─ more than is kept ─▶ draining ─▶ over
+ *        └─ deadline or error ─▶ over
  *
  * "Over" resolves the promise; draining has resolved it already, and only reads on so that the connection stays usable.
  */
@@ -21,7 +21,7 @@ export interface SendLimits {
   readonly deadlineMs: number
   /** How much of the answer's body is kept (0 to 131,072). */
   readonly keepBytes: number
-  /** Open connections to the origin, from all senders: a bound on sockets, not an integration's concurrency. */
+  /** How many idle connections to the origin are kept for later. What goes out at a time is not limited here. */
   readonly connections: number
 }
 
@@ -42,17 +42,17 @@ const RESEND_WITHIN_MS = 1_000
 
 const NOTHING = new Uint8Array(0)
 
-type State = "waiting" | "carried" | "answering" | "draining" | "over"
+type State = "carried" | "answering" | "draining" | "over"
 
+/** `report` is called once, when everything that the verdict needs is known. */
 export class Sending implements Dispatcher.DispatchHandler, Passenger {
-  readonly connections: number
   readonly #parcel: Parcel
   readonly #pool: Pool
   readonly #isOffline: () => boolean
   readonly #report: (exchange: Exchange) => void
   readonly #timer: NodeJS.Timeout
   readonly #startedAt = performance.now()
-  #state: State = "waiting"
+  #state: State = "carried"
   #connection: Connection | null = null
   #controller: Dispatcher.DispatchController | null = null
   #reused = false
@@ -72,18 +72,15 @@ export class Sending implements Dispatcher.DispatchHandler, Passenger {
     this.#pool = pool
     this.#isOffline = isOffline
     this.#report = report
-    this.connections = parcel.limits.connections
     // Measured: a timer set and cleared costs 0.3 µs, so that nothing coarser is worth having.
     this.#timer = setTimeout(onDeadline, parcel.limits.deadlineMs, this)
   }
 
   board(connection: Connection): void {
-    this.#state = "carried"
     this.#connection = connection
     connection.passenger = this
     const { method, path, wire } = this.#parcel
-    // undici copies the list of headers.
-    connection.client.dispatch({ method, path, headers: wire.headers as string[], body: wire.body }, this)
+    connection.client.dispatch({ method, path, headers: wire.headers, body: wire.body }, this)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -133,15 +130,11 @@ export class Sending implements Dispatcher.DispatchHandler, Passenger {
 
   /** The time is up. */
   expire(): void {
-    if (this.#state === "over") return
-    if (this.#state === "waiting") {
-      this.#pool.forget(this)
-      this.#break("connect", ownCodes.noConnection, "all connections to this host were busy")
-    } else this.#fail(new ConnectFault(this.#phase(), ownCodes.deadline, "the time limit was reached"))
+    if (this.#state !== "over")
+      this.#fail(new ConnectFault(this.#phase(), ownCodes.deadline, "the time limit was reached"))
   }
 
   abandon(): void {
-    if (this.#state === "waiting") this.#pool.forget(this)
     this.#fail(new ConnectFault(this.#phase(), ownCodes.closed, "Waybill is stopping"))
   }
 
@@ -259,7 +252,7 @@ export class Sending implements Dispatcher.DispatchHandler, Passenger {
     const connection = this.#connection
     if (connection === null) return
     connection.passenger = null
-    if (how === "release") this.#pool.release(connection)
+    if (how === "release") this.#pool.release(connection, this.#parcel.limits.connections)
     else this.#pool.drop(connection)
   }
 }

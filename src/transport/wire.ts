@@ -7,7 +7,7 @@ export type WireRequest =
   | {
       readonly kind: "ready"
       /** As undici takes them: name, value, name, value, … */
-      readonly headers: readonly string[]
+      readonly headers: string[]
       readonly body: Uint8Array
       /** All that goes out, in order, with what undici adds. */
       readonly sentHeaders: readonly Header[]

@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
+import type { TestContext } from "node:test"
 
 interface Message {
   readonly number: number
@@ -18,10 +19,11 @@ export class HelperProcess {
   readonly #ended: Promise<unknown>
   #last = 0
 
-  /** Starts a file of this folder; `options` are what its `answerQuestions` is given. */
-  constructor(file: string, options: unknown) {
+  /** Starts a file of this folder with options; it ends with the test, if not before. */
+  constructor(t: TestContext, file: string, options: unknown) {
     this.#child = fork(join(import.meta.dirname, file), [JSON.stringify(options)], { execArgv: [], env: {} })
     this.#ended = once(this.#child, "exit")
+    t.after(() => this.end())
     this.#child.on("message", (message: Message) => {
       this.#waiting.get(message.number)?.resolve(message.content)
       this.#waiting.delete(message.number)

@@ -54,8 +54,10 @@ export interface Account {
   readonly interrupted: number
   /** Events whose answer never came, and which were stored. */
   readonly recovered: number
-  /** The longest from a kill to the next request for a delivery that it interrupted, in ms. */
+  /** The longest from a kill to the first request of the next start, in ms. */
   readonly maxRecoveryMs: number
+  /** The longest from a kill to the next request for a delivery that it interrupted, behind whatever waited before it. */
+  readonly maxRetryMs: number
   /** Deliveries of each destination by status, withheld events included. */
   readonly byDestination: Readonly<Record<string, Readonly<Record<string, number>>>>
 }
@@ -237,14 +239,14 @@ function compareDeliveries(
   }
 
   let interrupted = 0
-  let maxRecoveryMs = 0
+  let maxRetryMs = 0
   for (const [key, tries] of attempts) {
     const requests = receipts.get(key) ?? []
     for (const attempt of tries) {
       const matching = requests.filter(request => request.attempt === attempt.number)
       if (attempt.outcome === "interrupted") {
         interrupted++
-        maxRecoveryMs = Math.max(maxRecoveryMs, recoveryMs(attempt, requests, kills))
+        maxRetryMs = Math.max(maxRetryMs, retryMs(attempt, requests, kills))
         if (matching.length > 1) faults.unmatched.push(`${key}: attempt ${attempt.number} was received twice`)
       } else if (matching.length !== 1) {
         faults.unmatched.push(`${key}: attempt ${attempt.number} was received ${matching.length} times`)
@@ -255,7 +257,7 @@ function compareDeliveries(
     const isProved = receipts.get(key)?.some(receipt => isSuccess(receipt.status)) === true
     if (status === "delivered" && !isProved) faults.lost.push(`${key} is called delivered and no receiver said 2xx`)
   }
-  return { ...faults, statuses, duplicates, interrupted, maxRecoveryMs }
+  return { ...faults, statuses, duplicates, interrupted, maxRetryMs, maxRecoveryMs: maxRecoveryMs(ledgers) }
 }
 
 function isSuccess(status: number | null): boolean {
@@ -281,10 +283,16 @@ function killBefore(attempt: StoredAttempt, kills: readonly number[]): number | 
 }
 
 /** From the kill that interrupted an attempt to the delivery's next request. */
-function recoveryMs(attempt: StoredAttempt, requests: readonly Receipt[], kills: readonly number[]): number {
+function retryMs(attempt: StoredAttempt, requests: readonly Receipt[], kills: readonly number[]): number {
   const kill = killBefore(attempt, kills)
   const next = requests.find(request => request.attempt > attempt.number)
   return kill === undefined || next === undefined ? 0 : next.at - kill
+}
+
+function maxRecoveryMs({ system, kills }: Ledgers): number {
+  const starts = system.attempts.filter(({ outcome }) => outcome !== "interrupted").map(attempt => attempt.started_at)
+  const firstAfter = (kill: number) => starts.reduce((first, at) => (at > kill && at < first ? at : first), Infinity)
+  return Math.max(0, ...kills.map(kill => firstAfter(kill) - kill).filter(Number.isFinite))
 }
 
 /** Every integration either gets an event or is listed with the reason why not. */

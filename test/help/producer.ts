@@ -3,6 +3,7 @@
  * asked and what it was told, and sends what it does not know the fate of again, under the same id.
  */
 import { join } from "node:path"
+import type { TestContext } from "node:test"
 import { HelperProcess } from "./helper-process.ts"
 import { readLedger } from "./ledger-file.ts"
 
@@ -86,10 +87,10 @@ export interface ProducerSetup extends ProducerOptions {
 }
 
 /** Starts a producer, which begins to send at once. */
-export async function startProducer(options: ProducerOptions): Promise<Producer> {
+export async function startProducer(t: TestContext, options: ProducerOptions): Promise<Producer> {
   const ledger = join(options.folder, `producer-${options.name}.jsonl`)
   const setup: ProducerSetup = { ...options, ledger }
-  const child = new HelperProcess("producer-process.ts", setup)
+  const child = new HelperProcess(t, "producer-process.ts", setup)
   const ask = (question: ProducerQuestion) => child.ask(question)
   await ask({ kind: "start" })
   return {

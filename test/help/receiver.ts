@@ -3,6 +3,7 @@
  * Each path is a destination of its own.
  */
 import { join } from "node:path"
+import type { TestContext } from "node:test"
 import { HelperProcess } from "./helper-process.ts"
 import { readLedger } from "./ledger-file.ts"
 
@@ -77,10 +78,10 @@ export interface ReceiverSetup extends ReceiverOptions {
 }
 
 /** Starts a receiver; resolves when it listens. */
-export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
+export async function startReceiver(t: TestContext, options: ReceiverOptions): Promise<Receiver> {
   const ledger = join(options.folder, `receiver-${options.name}.jsonl`)
   const setup: ReceiverSetup = { ...options, ledger }
-  const child = new HelperProcess("receiver-process.ts", setup)
+  const child = new HelperProcess(t, "receiver-process.ts", setup)
   const ask = (question: ReceiverQuestion) => child.ask(question)
   const origin = String(await ask({ kind: "address" }))
   return {

@@ -3,12 +3,14 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes, randomInt } from "node:crypto"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
+import { createServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { TestContext } from "node:test"
+import { type Dispatcher, request } from "undici"
 import { readConfig } from "../../src/config.ts"
 import { start } from "../../src/main.ts"
+import { watchContract } from "./document.ts"
 
 /** The API key of every Waybill that a test starts. */
 export const testKey = "wb_test_000000000000000000000000"
@@ -48,7 +50,10 @@ export interface StartOptions {
   readonly through?: readonly string[]
 }
 
-/** Starts `waybill serve`; resolves when it listens and throws, with what it said, where it ends before that. */
+/**
+ * Starts `waybill serve`; resolves when it listens and throws, with what it said, where it ends before that. It
+ * does not outlive the test's process.
+ */
 export async function startWaybill({ dataDir, port, env, through = [] }: StartOptions): Promise<Waybill> {
   const [command = "", ...args] = [...through, process.execPath, cli, "serve"]
   const startedAt = performance.now()
@@ -81,14 +86,22 @@ export async function startWaybill({ dataDir, port, env, through = [] }: StartOp
     child.on("error", reject)
     child.on("close", () => reject(new Error(`Waybill ended before it listened:\n${output}`)))
   })
+  watchContract(url)
+  const startMs = performance.now() - startedAt
+  // A test that fails must not wait for its server to end: it is killed when the test's process ends.
+  child.unref()
+  for (const stream of [child.stdout, child.stderr]) if ("unref" in stream) (stream as Socket).unref()
   return {
     url,
     key: testKey,
     pid: child.pid ?? 0,
     dataDir,
-    startMs: performance.now() - startedAt,
+    startMs,
     kill: signal => void child.kill(signal),
-    stopped,
+    get stopped() {
+      child.ref()
+      return stopped
+    },
     output: () => output,
   }
 }
@@ -99,12 +112,20 @@ export interface OpenWaybill extends Reachable {
   stop(): Promise<void>
 }
 
-/** Opens Waybill in this process, on a free port, with its real store and real sockets and the clock that it is given. */
-export async function openWaybill(options: { readonly dataDir: string; now?: () => number }): Promise<OpenWaybill> {
+/**
+ * Opens Waybill in this process, on a free port, with its real store and real sockets and the clock that it is given. It
+ * stops with the test, if not before.
+ */
+export async function openWaybill(
+  t: TestContext,
+  options: { readonly dataDir: string; readonly now?: () => number },
+): Promise<OpenWaybill> {
   const { dataDir } = options
   const reading = readConfig({ dataDir, port: "0", apiKey: testKey, logLevel: "silent" }, {})
   if ("faults" in reading) throw new Error(reading.faults.join("\n"))
   const { url, stop } = await start(reading.config, options.now)
+  t.after(stop)
+  watchContract(url)
   return { url, key: testKey, dataDir, stop }
 }
 
@@ -134,18 +155,27 @@ export async function stablePort(): Promise<number> {
   }
 }
 
-/** Calls the API with JSON; gives the answer's JSON and throws where the status is none of 2xx. */
-export async function call(at: Reachable, method: string, path: string, body?: unknown): Promise<unknown> {
-  const response = await fetch(at.url + path, {
+/**
+ * Calls the API with JSON; gives the answer's JSON and throws where the status is none of 2xx. Each call has a connection
+ * of its own: `fetch` keeps them, and one that is kept breaks out of turn when its server is killed.
+ */
+export async function call(
+  at: Reachable,
+  method: Dispatcher.HttpMethod,
+  path: string,
+  body?: unknown,
+): Promise<unknown> {
+  const response = await request(at.url + path, {
     method,
+    reset: true,
     headers: {
       authorization: `Bearer ${at.key}`,
       ...(body === undefined ? {} : { "content-type": "application/json" }),
     },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    body: body === undefined ? null : JSON.stringify(body),
   })
-  const text = await response.text()
-  if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}: ${text}`)
+  const text = await response.body.text()
+  if (response.statusCode > 299) throw new Error(`${method} ${path} was answered with ${response.statusCode}: ${text}`)
   return text === "" ? undefined : JSON.parse(text)
 }
 

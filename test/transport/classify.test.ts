@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import type { ErrorClass, Phase } from "../../src/domain/exchange.ts"
-import { classify, type Fault, rawFault, rows } from "../../src/transport/classify.ts"
+import { classify, type Fault, faultTable, rawFault } from "../../src/transport/classify.ts"
 
 const online = (): boolean => false
 const offline = (): boolean => true
@@ -111,7 +111,7 @@ describe("standards 6.3, row by row", () => {
       EGRESS_BLOCKED: true,
       SENDER_FAULT: true,
     }
-    assert.deepEqual([...new Set(rows.map(row => row.class))].sort(), Object.keys(classes).sort())
+    assert.deepEqual([...new Set(faultTable.map(row => row.class))].sort(), Object.keys(classes).sort())
     const unknown: Record<Phase, ErrorClass> = {
       dns: "DNS_TEMPORARY",
       connect: "UNREACHABLE",
@@ -128,7 +128,7 @@ describe("standards 6.3, row by row", () => {
 
 describe("the sentence", () => {
   test("names the host, is one line, and is filled in", () => {
-    for (const row of rows) {
+    for (const row of faultTable) {
       const fault = {
         phase: row.phases?.[0] ?? "headers",
         code: row.codes?.[0] ?? "E",
@@ -156,6 +156,7 @@ describe("raw codes", () => {
     const error = (code: string): Error => Object.assign(new Error(code), { code })
     assert.equal(rawFault(new AggregateError([error("ENETUNREACH"), error("ECONNREFUSED")])).code, "ECONNREFUSED")
     assert.equal(rawFault(new AggregateError([error("ECONNREFUSED"), error("ENETUNREACH")])).code, "ECONNREFUSED")
+    assert.equal(rawFault(new AggregateError([error("ECONNREFUSED"), error("EADDRNOTAVAIL")])).code, "ECONNREFUSED")
     assert.equal(rawFault(new AggregateError([error("ENETUNREACH"), error("ENETUNREACH")])).code, "ENETUNREACH")
   })
 

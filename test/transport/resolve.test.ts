@@ -94,7 +94,7 @@ describe("asking the DNS", { concurrency: true }, () => {
     const slow = Array.from({ length: 20 }, (_, i) => resolver.resolve(`slow${i}.example`, "dns"))
     const askedAt = performance.now()
     assert.equal((await resolver.resolve("four.example", "dns")).kind, "found")
-    assertWithin(performance.now() - askedAt, 100)
+    assertWithin(performance.now() - askedAt, 400)
     for (const resolution of await Promise.all(slow)) assert.equal(resolution.kind, "failed")
   })
 })

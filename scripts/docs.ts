@@ -1,0 +1,37 @@
+/**
+ * Writes docs/reference/ from the tables in the sources: settings, reasons, policies, problems, connectors, the API and
+ * the command line. `npm run docs`; test/reference.test.ts fails where what is committed differs from what this gives.
+ */
+import { mkdirSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { apiPage, openapiDocument } from "./reference/api.ts"
+import { cliPage } from "./reference/cli.ts"
+import { connectorsPage } from "./reference/connectors.ts"
+import { policiesPage } from "./reference/policies.ts"
+import { problemsPage } from "./reference/problems.ts"
+import { reasonsPage } from "./reference/reasons.ts"
+import { settingsPage } from "./reference/settings.ts"
+
+/** Every generated file by its path from the root of the tree, with its text. */
+export async function referenceFiles(): Promise<ReadonlyMap<string, string>> {
+  const document = await openapiDocument()
+  return new Map([
+    ["docs/reference/settings.md", settingsPage()],
+    ["docs/reference/reasons.md", reasonsPage()],
+    ["docs/reference/policies.md", policiesPage()],
+    ["docs/reference/connectors.md", connectorsPage()],
+    ["docs/reference/problems.md", problemsPage()],
+    ["docs/reference/api.md", apiPage(document)],
+    ["docs/reference/openapi.json", `${JSON.stringify(document, null, 2)}\n`],
+    ["docs/reference/cli.md", cliPage()],
+  ])
+}
+
+if (import.meta.main) {
+  for (const [path, text] of await referenceFiles()) {
+    const file = join(import.meta.dirname, "..", path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, text)
+    console.log(path)
+  }
+}

@@ -1,0 +1,102 @@
+/** The page of policies: their fields, the presets, and what becomes of each status under each preset. */
+import { PolicyIn } from "../../src/api/integration-schemas.ts"
+import { reasonOfStatus } from "../../src/domain/decide.ts"
+import { bandOf, type PresetName, policyToJson, presetNames, presets, presetVerification } from "../../src/domain/policy.ts"
+import { formatDuration } from "../../src/domain/sentence.ts"
+import { code, pageHead, table } from "./markdown.ts"
+import { fieldTable } from "./schema.ts"
+
+const intro = `A policy says when an event counts as delivered, how long an attempt may take and when it is tried again. It is part of an
+integration: name a preset, and beside it the fields that are to differ.
+
+\`\`\`json
+{ "policy": { "preset": "subscription", "timeout_ms": 20000, "max_per_second": 50 } }
+\`\`\`
+
+\`standard\` is what Standard Webhooks recommends. \`subscription\` behaves as Adapty does, \`revenuecat\` as RevenueCat,
+\`device\` as Particle, for those who come from there.`
+
+const bands = `A status is *delivered*, *failed* at once, or *retried*. It decides as soon as the head of the answer is complete, whatever
+becomes of its body. Every network error and every time-out is retried; redirects are never followed. \`Retry-After\` is
+obeyed on every answer that is retried, up to 24 h, and never makes a delay shorter. A 410 under \`on_gone: disable\` also
+switches the integration off.`
+
+export function policiesPage(): string {
+  return [
+    pageHead("Policies", "src/domain/policy.ts", intro),
+    `## Presets\n\n${presetTable()}`,
+    `## Retries\n\nHow long after the attempt before, and in brackets after the first one. Jitter makes each delay a little shorter or longer.\n\n${retryTable()}`,
+    `## What a status means\n\n${bands}\n\n${bandTable()}`,
+    `## Fields\n\n${fieldTable(PolicyIn, "input")}`,
+  ].join("\n")
+}
+
+/** A column for each preset, named by it. */
+function byPreset(head: string, rows: readonly (readonly [string, (name: PresetName) => string])[]): string {
+  return table([head, ...presetNames.map(code)], rows.map(([name, cell]) => [name, ...presetNames.map(cell)]))
+}
+
+function presetTable(): string {
+  const json = Object.fromEntries(presetNames.map(name => [name, policyToJson(presets[name])]))
+  const field = (name: PresetName, key: string) => code(JSON.stringify(json[name]?.[key as "success"] ?? null))
+  const plain = ["timeout_ms", "success", "stop", "on_gone", "max_per_second", "max_concurrent", "keep_response_bytes"]
+  return byPreset("field", [
+    ...plain.map(key => [code(key), (name: PresetName) => field(name, key)] as const),
+    ["retries", name => String(presets[name].retryDelaysMs.length)],
+    [code("jitter"), name => jitterText(presets[name].jitter)],
+    [`${code("config.verification")} where it is left out`, name => code(presetVerification[name])],
+  ])
+}
+
+function jitterText({ down, up, lastUp }: { down: number; up: number; lastUp: number }): string {
+  if (down === 0 && up === 0) return "none"
+  const last = lastUp === up ? "" : `, the last −${down * 100}…+${lastUp * 100} %`
+  return `${down === up ? `±${up * 100}` : `−${down * 100}…+${up * 100}`} %${last}`
+}
+
+function retryTable(): string {
+  const most = Math.max(...presetNames.map(name => presets[name].retryDelaysMs.length))
+  return byPreset(
+    "retry",
+    Array.from({ length: most }, (_, i) => [
+      String(i + 1),
+      name => {
+        const delays = presets[name].retryDelaysMs
+        const delay = delays[i]
+        if (delay === undefined) return ""
+        const after = delays.slice(0, i + 1).reduce((sum, ms) => sum + ms, 0)
+        return `${formatDuration(delay)} (${clock(after)})`
+      },
+    ]),
+  )
+}
+
+/** `31:35:05` */
+function clock(ms: number): string {
+  const seconds = Math.round(ms / 1_000)
+  const pair = (value: number) => String(value).padStart(2, "0")
+  return `${Math.floor(seconds / 3_600)}:${pair(Math.floor(seconds / 60) % 60)}:${pair(seconds % 60)}`
+}
+
+/** Neighbours that every preset treats alike, in one row. */
+function bandTable(): string {
+  const cellsOf = (status: number) => [`[${code(reasonOfStatus(status))}](reasons.md#${reasonOfStatus(status)})`, ...presetNames.map(name => bandText(name, status))]
+  const rows: { from: number; to: number; cells: string[] }[] = []
+  for (let status = 100; status <= 599; status++) {
+    const cells = cellsOf(status)
+    const last = rows.at(-1)
+    const isSame = last !== undefined && last.cells.every((cell, i) => cell === cells[i])
+    if (isSame) last.to = status
+    else rows.push({ from: status, to: status, cells })
+  }
+  return table(
+    ["status", "reason, where it is not delivered", ...presetNames.map(code)],
+    rows.map(({ from, to, cells }) => [from === to ? String(from) : `${from}–${to}`, ...cells]),
+  )
+}
+
+function bandText(name: PresetName, status: number): string {
+  const policy = presets[name]
+  const text = { success: "delivered", stop: "failed", retry: "retried" }[bandOf(policy, status)]
+  return status === 410 && policy.onGone === "disable" ? "failed, switched off" : text
+}

@@ -1,0 +1,59 @@
+/** `waybill integrations`: where events go: the list, one of them in full, and the commands that change it. */
+import type { Command } from "commander"
+import { clientOf, type ServerFlags, withServer } from "./client.ts"
+import { misuse } from "./fault.ts"
+import { addIntegrationActions } from "./integration-actions.ts"
+import { addIntegrationCreate } from "./integration-create.ts"
+import { type Integration, printIntegration, stateOf, verificationOf } from "./integration-view.ts"
+import { type Page, type PageFlags, pageQuery, tellEnd, withPage } from "./lists.ts"
+import { oneLine, type Terminal } from "./terminal.ts"
+
+export function addIntegrations(program: Command, terminal: Terminal): void {
+  const command = program.command("integrations").summary("list, show, create and change integrations")
+  withServer(withPage(command))
+    .description("Lists the project's integrations, newest first; with an id, shows one.")
+    .argument("[id]", "an integration: int_…")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ waybill integrations
+  $ waybill integrations int_01j9zq4kx2m
+  $ waybill integrations test int_01j9zq4kx2m`,
+    )
+    .action((id: string | undefined, flags: ServerFlags & PageFlags) => {
+      if (id === undefined) return listIntegrations(flags, terminal)
+      // A subcommand that was mistyped comes here, too.
+      if (id.startsWith("int_")) return showOne(id, flags, terminal)
+      const known = command.commands.map(other => other.name()).join(", ")
+      throw misuse(`${oneLine(id)} is neither the id of an integration (int_…) nor one of ${known}.`)
+    })
+  addIntegrationCreate(command, terminal)
+  addIntegrationActions(command, terminal)
+}
+
+async function listIntegrations(flags: ServerFlags & PageFlags, terminal: Terminal): Promise<void> {
+  const client = clientOf(flags, terminal)
+  const { text, value } = await client.get<Page<Integration>>("/v1/integrations", pageQuery(flags))
+  if (flags.json) {
+    terminal.print(text)
+    return
+  }
+  const rows = value.data.map(integration => [
+    integration.id,
+    oneLine(integration.name, 40),
+    integration.connector,
+    stateOf(integration, terminal),
+    verificationOf(integration, terminal),
+    integration.apps.length === 0 ? "all" : oneLine(integration.apps.join(", "), 40),
+  ])
+  terminal.printTable(["ID", "NAME", "CONNECTOR", "STATE", "VERIFICATION", "APPS"], rows, "No integrations.")
+  tellEnd(value, "integrations", terminal)
+}
+
+async function showOne(id: string, flags: ServerFlags, terminal: Terminal): Promise<void> {
+  const path = `/v1/integrations/${encodeURIComponent(id)}`
+  const { text, value } = await clientOf(flags, terminal).get<Integration>(path)
+  if (flags.json) terminal.print(text)
+  else printIntegration(value, terminal)
+}

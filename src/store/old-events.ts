@@ -1,0 +1,132 @@
+/**
+ * The end of events: their deliveries with the attempts first, then the events themselves and the ids that senders gave
+ * them, oldest first and little by little, each piece in the commit that is open. A piece that was cut short leaves
+ * events that have lost deliveries, which nobody can read any more; the next one goes on from there.
+ */
+import type { EventId, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { Commit } from "./sqlite-ledger.ts"
+import { failWaiting, payloadExpired, type WaitingRow } from "./sqlite-move.ts"
+
+/** How many rows a piece removed. */
+export interface RemovedEvents {
+  readonly event: number
+  readonly delivery: number
+  readonly attempt: number
+  /** Deliveries that still waited and failed before they went. */
+  readonly ended: number
+  /** False where nothing more of this project is due. */
+  readonly more: boolean
+}
+
+/** What is due: everything of a project that was received up to `receivedUpTo`, in pieces of about `rows`. */
+export interface DueEvents {
+  readonly project: ProjectId
+  /** All integrations of the project, removed ones too. */
+  readonly integrations: readonly IntegrationId[]
+  readonly receivedUpTo: number
+  readonly rows: number
+}
+
+/** Removes a piece of what is due. */
+export function removeOldEvents(commit: Commit, due: DueEvents): RemovedEvents {
+  const last = lastDue(commit, due)
+  if (last === null) return { event: 0, delivery: 0, attempt: 0, ended: 0, more: false }
+  const removed = { delivery: 0, attempt: 0, ended: 0 }
+  for (const integration of due.integrations) {
+    const left = due.rows - removed.delivery - removed.attempt
+    if (left <= 0) return { ...removed, event: 0, more: true }
+    const piece = removeDeliveries(commit, integration, last, left)
+    removed.delivery += piece.delivery
+    removed.attempt += piece.attempt
+    removed.ended += piece.ended
+    if (!piece.all) return { ...removed, event: 0, more: true }
+  }
+  const { statements } = commit.db
+  statements.text(deleteOwnIds).run(due.project, last)
+  const { changes } = statements.text(deleteEvents).run(due.project, last)
+  return { ...removed, event: Number(changes), more: true }
+}
+
+/**
+ * The last of the oldest events that are all due. What came in while the clock was ahead holds up what is behind it
+ * until its own time has come: late, and never early. An event that is being sent at this moment stays, since whoever
+ * sends it has yet to settle it.
+ */
+function lastDue({ db }: Commit, { project, receivedUpTo, rows }: DueEvents): EventId | null {
+  const oldest = db.statements.text(selectOldest).all(project, rows) as unknown as OldestRow[]
+  if (oldest[0] === undefined || oldest[0].received_at > receivedUpTo) return null
+  const sending = db.statements.text(selectSending).get()?.event_id
+  const before = typeof sending === "number" ? sending : Number.POSITIVE_INFINITY
+  let last: EventId | null = null
+  for (const { id, received_at } of oldest) {
+    if (received_at > receivedUpTo || id >= before) break
+    last = id
+  }
+  return last
+}
+
+/** Removes an integration's oldest deliveries up to an event, with their attempts: about `rows` rows. */
+function removeDeliveries(commit: Commit, integration: IntegrationId, upTo: EventId, rows: number) {
+  const { statements } = commit.db
+  const found = statements.text(selectDeliveries).all(integration, upTo, rows) as unknown as OldDeliveryRow[]
+  let [taken, size, ended] = [0, 0, 0]
+  for (const row of found) {
+    // A delivery's attempts go together, however many somebody has asked for by hand.
+    if (size >= rows) break
+    if (row.next_at !== null) {
+      failWaiting(commit, integration, row, payloadExpired(row.payload_expires_at))
+      ended++
+    }
+    taken++
+    size += 1 + row.attempts
+  }
+  const last = found[taken - 1]?.event_id
+  if (last === undefined) return { delivery: 0, attempt: 0, ended, all: true }
+  const attempt = Number(statements.text(deleteAttempts).run(integration, last).changes)
+  statements.text(deleteDeliveries).run(integration, last)
+  return { delivery: taken, attempt, ended, all: taken === found.length && found.length < rows }
+}
+
+interface OldestRow {
+  readonly id: number
+  readonly received_at: number
+}
+
+interface OldDeliveryRow extends WaitingRow {
+  readonly next_at: number | null
+  readonly attempts: number
+  readonly payload_expires_at: number
+}
+
+// Primary key of event.
+const selectOldest = "select id, received_at from event where project_id = ? order by id limit ?"
+
+// Index delivery_sending: as many rows as there are requests under way.
+const selectSending = "select min(event_id) as event_id from delivery where claim is not null"
+
+// Primary keys.
+const selectDeliveries = `
+  select d.event_id, d.project_id, d.status, d.next_at, d.attempts, e.payload_expires_at
+  from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
+  where d.integration_id = ? and d.event_id <= ? order by d.event_id limit ?`
+
+// A delivery's attempts are a chain from its last one.
+const deleteAttempts = `
+  with recursive old (id) as (
+    select last_attempt_id from delivery
+    where integration_id = ? and event_id <= ? and last_attempt_id is not null
+    union all
+    select a.previous_id from old join attempt a on a.id = old.id
+    where a.previous_id is not null
+  )
+  delete from attempt where id in (select id from old)`
+
+const deleteDeliveries = "delete from delivery where integration_id = ? and event_id <= ?"
+
+const deleteOwnIds = `
+  delete from own_id
+  where (project_id, external_id, source) in (
+    select project_id, external_id, source from event
+    where project_id = ? and id <= ? and external_id is not null)`
+
+const deleteEvents = "delete from event where project_id = ? and id <= ?"

@@ -1,0 +1,383 @@
+/**
+ * Retention: what is kept so long and no longer (product.md, "What is kept, and how long"). Every step is a row of short
+ * pieces; whoever runs it decides how long to rest between two of them. What is found on the reader costs the writer
+ * nothing, and each piece joins the next commit, so that nobody waits longer for it than for a large batch.
+ */
+import { firstIdAt, type IntegrationId, type ProjectId } from "../domain/id.ts"
+import { type Database, sql } from "./database.ts"
+import { carryOver, expiredParts, lookAtExchanges, lookAtPayloads, removeFromPart } from "./expired-parts.ts"
+import { METADATA_MS, REJECTIONS_MS } from "./kept.ts"
+import { removeOldEvents } from "./old-events.ts"
+import { Pace, type PaceLimits } from "./pace.ts"
+import { expiredOf, pausedIntegrations } from "./paused-waiting.ts"
+import type { Reader } from "./reader.ts"
+import type { Commit, SqliteLedger } from "./sqlite-ledger.ts"
+import { endExpired } from "./sqlite-move.ts"
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+
+/** API-51: a repeat of a request is recognised for so long. */
+export const IDEMPOTENCY_MS = 48 * HOUR_MS
+/** Counts, changes of the configuration, and revisions that a newer one has taken the place of. */
+export const LONG_MS = 400 * DAY_MS
+
+/** What went, by table; `payload` are those that were carried over, `ended` deliveries that failed, `page` disk pages. */
+export type Counts = Readonly<Partial<Record<Counted, number>>>
+export type Counted =
+  | "part"
+  | "payload"
+  | "exchange"
+  | "payload_carried"
+  | "delivery_ended"
+  | "event"
+  | "delivery"
+  | "attempt"
+  | "idempotency"
+  | "rejection"
+  | "search_entry"
+  | "delivery_tally"
+  | "ingest_tally"
+  | "change"
+  | "integration_revision"
+  | "page_returned"
+
+/** A piece that is done. */
+export interface Piece {
+  readonly counts: Counts
+  /** How long it held the writer; 0 for one that only read. */
+  readonly ms: number
+}
+
+/** One kind of thing that is let go. */
+export interface Step {
+  readonly name: string
+  pieces(): AsyncGenerator<Piece>
+}
+
+export interface RetentionParts {
+  readonly ledger: SqliteLedger
+  readonly db: Database
+  readonly reads: Reader
+}
+
+/** How many rows of a part are looked at together: others wait for the reader too. */
+const lookLimits = { first: 200, most: 2_000, pieceMs: 10 }
+const pieceLimits = { first: 100, most: 500, pieceMs: 10 }
+/** Rows of a part, or of a search segment, lie together, so that many of them are few pages. */
+const partLimits = { first: 200, most: 2_000, pieceMs: 10 }
+/** How many waiting deliveries of a paused integration are looked at together. */
+const PAUSED_PAGE = 5_000
+/** Free pages stay for what comes in next, unless they are many: 64 MiB, or a quarter of what is in use. */
+const FREE_PAGES_KEPT = 16_384
+/** A page costs 0.1 ms, so that a run gives back some 80 MB; in no hurry, unless the disk is full. */
+const RETURNING_MS = 2_000
+
+export class Retention {
+  readonly #ledger: SqliteLedger
+  readonly #db: Database
+  readonly #reads: Reader
+
+  constructor({ ledger, db, reads }: RetentionParts) {
+    this.#ledger = ledger
+    this.#db = db
+    this.#reads = reads
+  }
+
+  /** Everything that is due at `at`, in the order in which it goes. `keepFree`: free pages are kept, not given back. */
+  steps(at: number, keepFree: boolean): readonly Step[] {
+    return [
+      { name: "idempotency", pieces: () => this.#sweep("idempotency", deleteIdempotency, [at - IDEMPOTENCY_MS]) },
+      { name: "rejections", pieces: () => this.#sweepById("rejection", deleteRejections, at - REJECTIONS_MS) },
+      // Before the parts, which would carry their payloads over.
+      { name: "deliveries of paused integrations", pieces: () => this.#pausedDeliveries(at) },
+      { name: "parts", pieces: () => this.#expiredParts(at) },
+      { name: "events", pieces: () => this.#oldEvents(at - METADATA_MS) },
+      // Those of deliveries went with them; what is left was recorded by someone who no longer held the claim.
+      { name: "attempts", pieces: () => this.#sweepById("attempt", deleteAttempts, at - METADATA_MS) },
+      { name: "search segments", pieces: () => this.#oldSegments() },
+      { name: "tallies", pieces: () => this.#oldTallies(at - LONG_MS) },
+      { name: "changes", pieces: () => this.#sweepById("change", deleteChanges, at - LONG_MS) },
+      { name: "revisions", pieces: () => this.#oldRevisions(at - LONG_MS) },
+      { name: "free pages", pieces: () => this.#freePages(keepFree) },
+    ]
+  }
+
+  /** When the oldest thing that is still stored should have gone; null where nothing is stored. */
+  async oldestDueAt(): Promise<number | null> {
+    const [row] = await this.#reads.query<{ due_at: number | null }>(sql`
+      select min(due_at) as due_at from (
+        select min(expires_at) as due_at from part
+        union all
+        select min(created_at) + ${IDEMPOTENCY_MS} from idempotency
+        union all
+        select (select received_at from event e where e.project_id = p.id order by e.id limit 1) + ${METADATA_MS}
+        from project p
+      )`)
+    return row?.due_at ?? null
+  }
+
+  async *#pausedDeliveries(at: number): AsyncGenerator<Piece> {
+    for (const integration of await pausedIntegrations(this.#reads)) {
+      for await (const events of expiredOf(this.#reads, { integration, at, rows: PAUSED_PAGE })) {
+        yield onlyRead
+        for (let i = 0; i < events.length; i += pieceLimits.most) {
+          const some = events.slice(i, i + pieceLimits.most)
+          yield await this.#piece(commit => ({ delivery_ended: endExpired(commit, integration, some, at) }))
+        }
+      }
+    }
+  }
+
+  async *#expiredParts(at: number): AsyncGenerator<Piece> {
+    for (const part of await expiredParts(this.#reads, at)) {
+      yield await this.#piece(({ parts }) => {
+        parts.close(part)
+        return {}
+      })
+      yield* this.#savePayloads(part)
+      yield* this.#lookThrough((after, rows) => lookAtExchanges(this.#reads, part, after, rows))
+      yield* this.#empty(part, "payload")
+      yield* this.#empty(part, "exchange")
+      yield await this.#piece(({ parts }) => {
+        parts.drop(part)
+        return { part: 1 }
+      })
+    }
+  }
+
+  async *#empty(part: number, table: "payload" | "exchange"): AsyncGenerator<Piece> {
+    const pace = new Pace(partLimits)
+    for (let more = true; more; ) {
+      const piece = await this.#piece(commit => {
+        const removed = removeFromPart(commit, part, table, pace.size)
+        more = removed > 0
+        return { [table]: removed }
+      })
+      pace.took(piece.ms)
+      yield piece
+    }
+  }
+
+  async *#savePayloads(part: number): AsyncGenerator<Piece> {
+    const found: number[] = []
+    const look = async (after: number, rows: number) => {
+      const page = await lookAtPayloads(this.#reads, part, after, rows)
+      found.push(...page.needed)
+      return page.last
+    }
+    for await (const piece of this.#lookThrough(look)) {
+      yield piece
+      for (let rest: readonly number[] = found.splice(0); rest.length > 0; ) {
+        yield await this.#piece(commit => {
+          const carried = carryOver(commit, part, rest)
+          rest = carried.rest
+          return { payload_carried: carried.payloads }
+        })
+      }
+    }
+  }
+
+  async *#lookThrough(look: (after: number, rows: number) => Promise<number | null>): AsyncGenerator<Piece> {
+    const pace = new Pace(lookLimits)
+    for (let after: number | null = 0; after !== null; ) {
+      const startedAt = performance.now()
+      after = await look(after, pace.size)
+      pace.took(performance.now() - startedAt)
+      yield onlyRead
+    }
+  }
+
+  async *#oldEvents(receivedUpTo: number): AsyncGenerator<Piece> {
+    const pace = new Pace(pieceLimits)
+    for (const project of await projectsWithOldEvents(this.#reads, receivedUpTo)) {
+      const integrations = await integrationsOf(this.#reads, project)
+      for (let more = true; more; ) {
+        const piece = await this.#piece(commit => {
+          const removed = removeOldEvents(commit, { project, integrations, receivedUpTo, rows: pace.size })
+          more = removed.more
+          const { event, delivery, attempt, ended } = removed
+          return { event, delivery, attempt, delivery_ended: ended }
+        })
+        pace.took(piece.ms)
+        yield piece
+      }
+    }
+  }
+
+  /** A segment goes when all events that it can name have gone; never the one that is written to. */
+  async *#oldSegments(): AsyncGenerator<Piece> {
+    const segments = await this.#reads.query<{ id: number }>(sql`
+      select id from search_segment
+      where id < (select max(id) from search_segment) and indexed_up_to < coalesce((
+        select min(first) from (
+          select (select e.id from event e where e.project_id = p.id order by e.id limit 1) as first from project p
+        )
+      ), ${Number.MAX_SAFE_INTEGER})`)
+    for (const { id } of segments) {
+      yield* this.#sweep("search_entry", deleteEntries, [id], partLimits)
+      yield await this.#piece(({ db }) => {
+        db.statements.text("delete from search_segment where id = ?").run(id)
+        return {}
+      })
+    }
+  }
+
+  /** An hour of a project's ingest, or of an integration, at a time: some dozens of rows. */
+  async *#oldTallies(upTo: number): AsyncGenerator<Piece> {
+    const hour = upTo - HOUR_MS
+    for (const { project } of await projectsWithOldTallies(this.#reads, hour)) {
+      yield* this.#repeat("ingest_tally", deleteIngestHour, [project, project, hour])
+    }
+    for (const { project, id } of await integrationsWithOldTallies(this.#reads, hour)) {
+      yield* this.#repeat("delivery_tally", deleteDeliveryHour, [project, id, project, id, hour])
+    }
+  }
+
+  /**
+   * A revision goes so long after the next one has taken its place: the current one never does, nor one that a delivery
+   * names, since deliveries go so much earlier.
+   */
+  async *#oldRevisions(upTo: number): AsyncGenerator<Piece> {
+    for (const id of await integrationsWithOldRevisions(this.#reads, upTo)) {
+      yield* this.#repeat("integration_revision", deleteRevision, [id, id, id, upTo])
+    }
+  }
+
+  /** Gives pages that nothing uses any more back to the disk. */
+  async *#freePages(keepFree: boolean): AsyncGenerator<Piece> {
+    const pace = new Pace({ first: 50, most: 200, pieceMs: 10 })
+    for (let leftMs = keepFree ? RETURNING_MS : Number.POSITIVE_INFINITY; leftMs > 0; ) {
+      const [sizes] = await this.#db.query<{ free: number; pages: number }>(sql`
+        select freelist_count as free, page_count as pages from pragma_freelist_count, pragma_page_count`)
+      const { free, pages } = sizes ?? { free: 0, pages: 0 }
+      const kept = keepFree ? Math.max(FREE_PAGES_KEPT, Math.floor((pages - free) / 4)) : 0
+      if (free <= kept) break
+      const count = Math.min(pace.size, free - kept)
+      const piece = await this.#piece(({ db }) => {
+        db.connection.exec(`pragma incremental_vacuum(${count})`)
+        return { page_returned: count }
+      })
+      pace.took(piece.ms)
+      leftMs -= piece.ms
+      yield piece
+    }
+    // Only now does the file become shorter.
+    if (!keepFree) await this.#db.query(sql`pragma wal_checkpoint(passive)`)
+  }
+
+  /** Deletes up to a time in a table whose ids follow the time: they bound the search, and the time decides. */
+  #sweepById(counted: Counted, text: string, upTo: number): AsyncGenerator<Piece> {
+    return this.#sweep(counted, text, [firstIdAt(upTo), upTo])
+  }
+
+  /** Runs a deletion until it finds nothing more. */
+  async *#repeat(counted: Counted, text: string, values: readonly number[]): AsyncGenerator<Piece> {
+    for (let more = true; more; ) {
+      yield await this.#piece(({ db }) => {
+        const { changes } = db.statements.text(text).run(...values)
+        more = changes !== 0
+        return { [counted]: Number(changes) }
+      })
+    }
+  }
+
+  /** Runs a deletion that takes a limit last until it finds no more than that. */
+  async *#sweep(
+    counted: Counted,
+    text: string,
+    values: readonly number[],
+    limits: PaceLimits = pieceLimits,
+  ): AsyncGenerator<Piece> {
+    const pace = new Pace(limits)
+    for (let more = true; more; ) {
+      const limit = pace.size
+      const piece = await this.#piece(({ db }) => {
+        const { changes } = db.statements.text(text).run(...values, limit)
+        more = Number(changes) === limit
+        return { [counted]: Number(changes) }
+      })
+      pace.took(piece.ms)
+      yield piece
+    }
+  }
+
+  #piece(work: (commit: Commit) => Counts): Promise<Piece> {
+    return this.#ledger.inNextCommit(commit => {
+      const startedAt = performance.now()
+      const counts = work(commit)
+      return { counts, ms: performance.now() - startedAt }
+    })
+  }
+}
+
+const onlyRead: Piece = { counts: {}, ms: 0 }
+
+// Indexes: idempotency_by_age; the primary keys of the others, whose ids follow the time.
+const deleteIdempotency = `
+  delete from idempotency
+  where (project_id, key) in (
+    select project_id, key from idempotency where created_at <= ? order by created_at limit ?)`
+const deleteRejections = `
+  delete from rejection where id in (select id from rejection where id < ? and at <= ? order by id limit ?)`
+const deleteAttempts = `
+  delete from attempt where id in (select id from attempt where id < ? and started_at <= ? order by id limit ?)`
+const deleteChanges = `
+  delete from change where id in (select id from change where id < ? and at <= ? order by id limit ?)`
+const deleteEntries = `
+  delete from search_entry
+  where (segment, project_id, field, value, event_id) in (
+    select segment, project_id, field, value, event_id from search_entry
+    where segment = ? order by project_id, field, value, event_id limit ?)`
+const deleteIngestHour = `
+  delete from ingest_tally
+  where project_id = ? and hour = (select min(hour) from ingest_tally where project_id = ? and hour <= ?)`
+const deleteDeliveryHour = `
+  delete from delivery_tally
+  where project_id = ? and integration_id = ? and hour = (
+    select min(hour) from delivery_tally where project_id = ? and integration_id = ? and hour <= ?)`
+const deleteRevision = `
+  delete from integration_revision
+  where integration_id = ?
+    and revision = (select min(revision) from integration_revision where integration_id = ?)
+    and (select at from integration_revision where integration_id = ? order by revision limit 1 offset 1) <= ?`
+
+// What is due at all, so that nothing is written for those who have nothing to let go.
+
+async function projectsWithOldEvents(db: Reader, receivedUpTo: number): Promise<ProjectId[]> {
+  const rows = await db.query<{ id: number }>(sql`
+    select id from project p
+    where (select received_at from event e where e.project_id = p.id order by e.id limit 1) <= ${receivedUpTo}`)
+  return rows.map(row => row.id)
+}
+
+/** All integrations that a project ever had. */
+async function integrationsOf(db: Reader, project: ProjectId): Promise<IntegrationId[]> {
+  const rows = await db.query<{ id: number }>(sql`select id from integration where project_id = ${project}`)
+  return rows.map(row => row.id)
+}
+
+async function projectsWithOldTallies(db: Reader, hour: number): Promise<{ readonly project: ProjectId }[]> {
+  return db.query(sql`
+    select id as project from project p
+    where exists (select 1 from ingest_tally t where t.project_id = p.id and t.hour <= ${hour})`)
+}
+
+async function integrationsWithOldTallies(
+  db: Reader,
+  hour: number,
+): Promise<{ readonly project: ProjectId; readonly id: IntegrationId }[]> {
+  return db.query(sql`
+    select i.project_id as project, i.id from integration i
+    where exists (
+      select 1 from delivery_tally t where t.project_id = i.project_id and t.integration_id = i.id and t.hour <= ${hour})`)
+}
+
+async function integrationsWithOldRevisions(db: Reader, upTo: number): Promise<IntegrationId[]> {
+  const rows = await db.query<{ id: number }>(sql`
+    select id from integration i
+    where (
+      select r.at from integration_revision r where r.integration_id = i.id order by r.revision limit 1 offset 1
+    ) <= ${upTo}`)
+  return rows.map(row => row.id)
+}

@@ -1,0 +1,109 @@
+/**
+ * Holds answers against the OpenAPI document of the server that gave them: the status has to be listed for the operation,
+ * the media type too, and the body has to meet its schema. `watchContract` does so for every `fetch` of a test.
+ */
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
+import formats from "ajv-formats"
+
+/** One operation of the document. */
+export interface Operation {
+  readonly id: string
+  readonly method: string
+  readonly path: string
+  readonly statuses: readonly number[]
+  readonly takesBody: boolean
+  readonly responses: Readonly<Record<string, ResponseObject>>
+  /** As the document has it. */
+  readonly raw: Readonly<Record<string, unknown>>
+}
+
+interface ResponseObject {
+  readonly content?: Readonly<Record<string, { readonly schema?: object }>>
+}
+
+interface RawOperation {
+  readonly operationId: string
+  readonly requestBody?: object
+  readonly responses: Readonly<Record<string, ResponseObject>>
+}
+
+const ajv = new Ajv2020({ strict: false, allErrors: false })
+formats.default(ajv)
+const validators = new WeakMap<object, ValidateFunction>()
+
+/** The operations of a document such as `/openapi.json` gives it. */
+export function operationsOf(document: unknown): Operation[] {
+  const { paths } = document as { paths: Readonly<Record<string, Readonly<Record<string, RawOperation>>>> }
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, raw]) => ({
+      id: raw.operationId,
+      method: method.toUpperCase(),
+      path,
+      statuses: Object.keys(raw.responses).map(Number),
+      takesBody: raw.requestBody !== undefined,
+      responses: raw.responses,
+      raw: { ...raw },
+    })),
+  )
+}
+
+/** The operation that a request belongs to, or undefined. */
+export function operationFor(operations: readonly Operation[], method: string, path: string): Operation | undefined {
+  const steps = path.split("/")
+  return operations.find(operation => {
+    const parts = operation.path.split("/")
+    return (
+      operation.method === method &&
+      parts.length === steps.length &&
+      parts.every((part, i) => part === steps[i] || (part.startsWith("{") && steps[i] !== ""))
+    )
+  })
+}
+
+/** What is wrong with an answer, as a sentence; null when it keeps the contract. */
+export function breach(operation: Operation, status: number, contentType: string, text: string): string | null {
+  const where = `${operation.method} ${operation.path} → ${status}`
+  const response = operation.responses[String(status)]
+  if (response === undefined) return `${where} is not in the document: ${text.slice(0, 300)}`
+  if (text === "" && status === 204) return null
+  const media = contentType.split(";")[0] ?? ""
+  const content = response.content?.[media]
+  if (content === undefined) return `${where} is ${media}, which the document does not list for it`
+  if (content.schema === undefined || !media.includes("json")) return null
+  let validate = validators.get(content.schema)
+  if (validate === undefined) {
+    validate = ajv.compile(content.schema)
+    validators.set(content.schema, validate)
+  }
+  if (validate(JSON.parse(text))) return null
+  const [error] = validate.errors ?? []
+  return `${where} breaks its schema at ${error?.instancePath}: ${error?.message} in ${text.slice(0, 500)}`
+}
+
+const watched = new Map<string, Promise<readonly Operation[]>>()
+const original = globalThis.fetch
+
+/** From now on each `fetch` to this server throws where the answer breaks the server's own document. */
+export function watchContract(url: string): void {
+  const document = original(`${url}/openapi.json`).then(async answer => operationsOf(await answer.json()))
+  // A server that ends at once has no answers to be held against anything.
+  watched.set(
+    url,
+    document.catch(() => []),
+  )
+  globalThis.fetch = checkedFetch
+}
+
+async function checkedFetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+  const response = await original(input, init)
+  const url = new URL(input instanceof Request ? input.url : input)
+  const operations = (await watched.get(url.origin)) ?? []
+  const method = (init?.method ?? "GET").toUpperCase()
+  const operation = operationFor(operations, method, url.pathname)
+  const contentType = response.headers.get("content-type") ?? ""
+  // A stream has no end to wait for; its messages have tests of their own.
+  if (operation === undefined || contentType.startsWith("text/event-stream")) return response
+  const fault = breach(operation, response.status, contentType, await response.clone().text())
+  if (fault !== null) throw new Error(`The answer breaks the OpenAPI document: ${fault}`)
+  return response
+}

@@ -1,0 +1,211 @@
+/** A real store in a temporary folder, filled through its ledger as the engine would, with a clock that the test turns. */
+import assert from "node:assert/strict"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { TestContext } from "node:test"
+import type { AttemptOutcome, Next, Reason } from "../../src/domain/delivery.ts"
+import type { Event, EventDraft, Payload, Withheld } from "../../src/domain/event.ts"
+import type { Exchange } from "../../src/domain/exchange.ts"
+import type { DeliveryId, IntegrationId } from "../../src/domain/id.ts"
+import { isRed, type ReasonCode } from "../../src/domain/reason.ts"
+import type { Claim, Settled } from "../../src/store/ledger.ts"
+import { openStore, type Store } from "../../src/store/store.ts"
+
+export const DAY_MS = 86_400_000
+
+/** Opens a store; it is closed and gone when the test is over. */
+export function openFilledStore(t: TestContext): FilledStore {
+  const dataDir = mkdtempSync(join(tmpdir(), "waybill-store-"))
+  const filled = new FilledStore(dataDir)
+  t.after(async () => {
+    await filled.store.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+  return filled
+}
+
+/** What an event that goes in differs in from an ordinary one. */
+export interface Given extends Partial<EventDraft> {
+  readonly project?: number
+  readonly appId?: number
+  readonly targets?: readonly IntegrationId[]
+  readonly withheld?: Withheld
+  readonly payloadDays?: number
+  readonly test?: boolean
+  /** How long it waited for its commit. */
+  readonly lagMs?: number
+}
+
+/** What came of an attempt. */
+export interface Came {
+  readonly next?: Next["status"]
+  readonly outcome?: AttemptOutcome
+  readonly reason?: Reason
+  readonly at?: number
+  readonly record?: string
+  readonly exchange?: Exchange | null
+  readonly payloadDays?: number
+  readonly requestBody?: string
+  readonly charged?: boolean
+}
+
+export class FilledStore {
+  readonly dataDir: string
+  store: Store
+  /** The clock. */
+  now = Date.UTC(2026, 10, 21, 10)
+  readonly project = 1_000
+  readonly integrations: readonly [number, number, number] = [2_001, 2_002, 2_003]
+
+  constructor(dataDir: string) {
+    this.dataDir = dataDir
+    this.store = this.#open()
+  }
+
+  /** Closes and opens the store again, as a restart would. */
+  async restart(): Promise<void> {
+    await this.store.close()
+    this.store = this.#open()
+  }
+
+  async accept(given: Given = {}): Promise<Event> {
+    const { project, appId, targets, withheld = {}, payloadDays, test, lagMs = 0, ...draft } = given
+    const receivedAt = this.now
+    this.now += lagMs
+    const [accepted] = await this.store.ledger.accept([
+      {
+        project: project ?? this.project,
+        key: null,
+        draft: { ...ordinary, ...draft },
+        fingerprint: null,
+        idempotencyKey: null,
+        appId: appId ?? null,
+        receivedAt,
+        test: test ?? false,
+        payloadDays: payloadDays ?? 7,
+        targets: (targets ?? []).map(integration => ({ integration, claim: null, ordered: false })),
+        withheld,
+        red: redOf(withheld),
+      },
+    ])
+    assert.equal(accepted?.kind, "new")
+    return accepted.event
+  }
+
+  /** Claims what is due at an integration, oldest first. */
+  async claim(integration: IntegrationId, room = 1): Promise<readonly Claim[]> {
+    const { claims } = await this.store.ledger.claim(integration, this.store.fence, room, this.now)
+    return claims
+  }
+
+  /** Settles a claim with one attempt. */
+  async settle(claim: Claim, came: Came = {}): Promise<Settled> {
+    const { next = "delivered", record = null, requestBody = null } = came
+    const reason: Reason = came.reason ?? { code: "server_error", facts: { status: 503 } }
+    const [settled] = await this.store.ledger.settle([
+      {
+        claim,
+        attempt: {
+          delivery: claim.delivery,
+          number: claim.attempts + 1,
+          startedAt: this.now,
+          outcome: came.outcome ?? (next === "delivered" ? "success" : "error"),
+          revision: 1,
+          process: "test/1",
+          exchange: came.exchange === undefined ? answered(next === "delivered" ? 200 : 503) : came.exchange,
+          url: "crm.example/hook",
+          requestHeaders: [
+            { name: "content-type", value: "application/json" },
+            { name: "authorization", value: "Token abc", secret: true },
+          ],
+          requestBody,
+        },
+        attemptReason: next === "delivered" ? null : reason,
+        next: nextOf(next, reason, came.at ?? this.now + 60_000, came.charged ?? true),
+        recordId: record,
+        payloadDays: came.payloadDays ?? 7,
+      },
+    ])
+    assert.ok(settled)
+    return settled
+  }
+
+  /** One delivery from claim to settlement. It has to be the oldest that is due at its integration. */
+  async attempt(delivery: DeliveryId, came: Came = {}): Promise<Settled> {
+    const [claim] = await this.claim(delivery.integration)
+    assert.deepEqual(claim?.delivery, delivery)
+    return this.settle(claim, came)
+  }
+
+  /** Has the search index write what it gathered: a commit after its time. */
+  async writeIndex(): Promise<void> {
+    this.now += 2_000
+    await this.claim(9_999)
+  }
+
+  #open(): Store {
+    const store = openStore({ dataDir: this.dataDir, sealingKey: undefined, now: () => this.now })
+    // What these tests try is not durability, and an fsync for each of thousands of commits would be most of their time.
+    store.sqlite.connection.exec("pragma synchronous = off")
+    // What opens a store looks for events project by project.
+    store.sqlite.connection
+      .prepare("insert or ignore into project (id, name, created_at) values (?, 'default', ?)")
+      .run(this.project, this.now)
+    return store
+  }
+}
+
+export function json(text: string): Payload {
+  return { kind: "json", text }
+}
+
+/** An answer of so many ms and bytes. */
+export function answered(status: number, body = "ok"): Exchange {
+  return {
+    kind: "answered",
+    sentHeaders: [],
+    timings: { dnsMs: 1, connectMs: 2, tlsMs: null, waitMs: 3, bodyMs: 4, totalMs: 10 },
+    answer: {
+      status,
+      headers: [["content-type", "text/plain"]],
+      body: Buffer.from(body),
+      truncated: false,
+      incomplete: false,
+    },
+  }
+}
+
+const ordinary: EventDraft = {
+  type: "order_paid",
+  payload: json("{}"),
+  externalId: null,
+  source: "api",
+  occurredAt: null,
+  environment: "production",
+  app: null,
+  profileId: null,
+  deviceId: null,
+  sourceRecord: null,
+  orderingKey: null,
+  historical: false,
+  cloud: null,
+}
+
+function redOf(withheld: Withheld): number {
+  const entries = Object.entries(withheld) as [ReasonCode, readonly number[]][]
+  return entries.reduce((sum, [code, ids]) => sum + (isRed(code) ? ids.length : 0), 0)
+}
+
+function nextOf(status: Next["status"], reason: Reason, at: number, charged: boolean): Next {
+  switch (status) {
+    case "delivered":
+      return { status }
+    case "retrying":
+      return { status, reason, at, charged }
+    case "failed":
+      return { status, reason, disable: false }
+    case "withheld":
+      return { status, reason }
+  }
+}

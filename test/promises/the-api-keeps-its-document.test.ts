@@ -1,0 +1,230 @@
+/**
+ * Every operation of the OpenAPI document, and every status that it lists for it, is produced here at least once; each
+ * answer is held against the document's schemas (te../help/document.ts does so for all other tests as well).
+ */
+import assert from "node:assert/strict"
+import { once } from "node:events"
+import { createServer } from "node:http"
+import { DatabaseSync } from "node:sqlite"
+import { test } from "node:test"
+import { breach, type Operation, operationsOf } from "../help/document.ts"
+import { openWaybill, temporaryFolder, testKey } from "../help/waybill.ts"
+
+/** What a request of this test is made of; what is left out is as it should be. */
+interface Ask {
+  readonly path?: Readonly<Record<string, string>>
+  readonly query?: string
+  readonly body?: unknown
+  readonly text?: string
+  readonly contentType?: string
+  readonly key?: string | null
+}
+
+const unknownIds: Readonly<Record<string, string>> = { id: "00000000000", name: "no.such.type" }
+const prefixes: readonly [part: string, prefix: string][] = [
+  ["/v1/integrations", "int_"],
+  ["/v1/events", "evt_"],
+  ["/v1/deliveries", "dlv_00000000000"],
+  ["/v1/api-keys", "key_"],
+  ["/v1/projects", "prj_"],
+]
+
+test("every operation and every status of the document happens, and keeps its schema", {
+  timeout: 120_000,
+}, async t => {
+  let now = Date.now()
+  const dataDir = temporaryFolder(t)
+  const waybill = await openWaybill(t, { dataDir, now: () => now })
+  const operations = operationsOf(await (await fetch(`${waybill.url}/openapi.json`)).json())
+  const slow = createServer((_request, response) => setTimeout(() => response.end("{}"), 1_500).unref())
+  await once(slow.listen(0, "127.0.0.1"), "listening")
+  t.after(() => slow.close())
+  const slowPort = (slow.address() as { port: number }).port
+
+  const seen = new Set<string>()
+  const faults: string[] = []
+  const ask = async (id: string, { path = {}, query = "", body, text, contentType, key }: Ask): Promise<unknown> => {
+    const operation = operationNamed(operations, id)
+    const url = waybill.url + operation.path.replace(/\{(\w+)\}/g, (_, name: string) => path[name] ?? "missing") + query
+    const abort = new AbortController()
+    const sends = text ?? (body === undefined ? undefined : JSON.stringify(body))
+    const response = await fetch(url, {
+      method: operation.method,
+      signal: abort.signal,
+      headers: {
+        ...(key === null ? {} : { authorization: `Bearer ${key ?? testKey}` }),
+        ...(sends === undefined ? {} : { "content-type": contentType ?? "application/json" }),
+      },
+      ...(sends === undefined ? {} : { body: sends }),
+    })
+    seen.add(`${id} ${response.status}`)
+    if (process.env["D"]) console.error(id, response.status)
+    if (response.headers.get("content-type")?.startsWith("text/event-stream")) {
+      streams.push(abort)
+      return undefined
+    }
+    const answer = await response.text()
+    const fault = breach(operation, response.status, response.headers.get("content-type") ?? "", answer)
+    if (fault !== null) faults.push(fault)
+    return answer === "" || !answer.startsWith("{") ? undefined : JSON.parse(answer)
+  }
+  const streams: AbortController[] = []
+  t.after(() => {
+    for (const stream of streams) stream.abort()
+  })
+  const integration = (port: number, more: object = {}) => ({
+    name: "CRM",
+    config: { production: { url: `http://127.0.0.1:${port}/hook` }, verification: "none" },
+    ...more,
+  })
+
+  // All that goes well.
+  const made = (await ask("createIntegration", { body: integration(9) })) as { id: string }
+  const late = (await ask("createIntegration", { body: integration(slowPort) })) as { id: string }
+  const path = { id: made.id }
+  await ask("listIntegrations", {})
+  await ask("getIntegration", { path })
+  await ask("changeIntegration", { path, body: { name: "Other" } })
+  for (const id of [
+    "disableIntegration",
+    "enableIntegration",
+    "pauseIntegration",
+    "resumeIntegration",
+    "verifyIntegration",
+  ]) {
+    await ask(id, { path })
+  }
+  await ask("rotateSecret", { path, body: {} })
+  await ask("testIntegration", { path, body: { data: { n: 1 } } })
+  for (const id of ["listRevisions", "getIntegrationHistory", "getIntegrationLogs", "listIntegrationEvents"]) {
+    await ask(id, { path })
+  }
+  const event = (await ask("sendEvent", { body: { type: "a.b", id: "own", data: { n: 1.0 } } })) as { id: string }
+  await ask("sendEvents", { body: { events: [{ type: "a.b" }, { type: "" }] } })
+  await ask("listEvents", {})
+  await ask("getEvent", { path: { id: event.id } })
+  const deliveries = (await ask("listDeliveries", { query: `?integration=${made.id}` })) as { data: { id: string }[] }
+  const delivery = { id: deliveries.data[0]?.id ?? "" }
+  await ask("getDelivery", { path: delivery })
+  const sending = (await ask("listDeliveries", { query: `?integration=${late.id}&status=sending` })) as {
+    data: { id: string }[]
+  }
+  await ask("retryDelivery", { path: { id: sending.data[0]?.id ?? "" } })
+  await ask("retryDelivery", { path: delivery })
+  for (const id of [
+    "listRejections",
+    "listEventTypes",
+    "listApps",
+    "listApiKeys",
+    "livez",
+    "readyz",
+    "metrics",
+    "getStatus",
+  ]) {
+    await ask(id, {})
+  }
+  await ask("putEventType", { path: { name: "a.b" }, body: { schema: { type: "object" }, examples: [{ n: 1 }] } })
+  await ask("getEventType", { path: { name: "a.b" } })
+  await ask("removeEventType", { path: { name: "a.b" } })
+  await ask("putEventType", { path: { name: "c.d" }, body: {} })
+  await ask("createApp", { body: { name: "ios" } })
+  const extra = (await ask("createApiKey", { body: { name: "second" } })) as { id: string }
+  await ask("revokeApiKey", { path: { id: extra.id } })
+  const projects = (await ask("listProjects", {})) as { data: { id: string }[] }
+  const project = { id: projects.data[0]?.id ?? "" }
+  await ask("getProject", { path: project })
+  await ask("changeProject", { path: project, body: { name: "renamed" } })
+
+  // What contradicts what is there.
+  await ask("sendEvent", { body: { type: "a.b", id: "own", data: { n: 2 } } })
+  for (let i = 0; i < 10; i++) await ask("rotateSecret", { path, body: { grace_seconds: 600 } })
+  const keys = (await ask("listApiKeys", {})) as { data: { id: string; name: string }[] }
+  await ask("revokeApiKey", { path: { id: keys.data.find(({ name }) => name === "first key")?.id ?? "" } })
+  now += 8 * 86_400_000
+  await ask("testIntegration", { path, body: { event: event.id } })
+  await ask("getEvent", { path: { id: event.id } })
+
+  // What is wrong in the same way everywhere.
+  for (const operation of operations) await askWrongly(operation, ask)
+  for (const id of ["listRevisions", "listIntegrationEvents"]) await ask(id, { path, query: "?cursor=abc.def" })
+  for (let i = 0; i <= 101 && !seen.has("stream 429"); i++) await ask("stream", {})
+  await ask("removeIntegration", { path: { id: late.id } })
+
+  // What happens when the database cannot be written, and when the process hangs.
+  const rival = new DatabaseSync(`${dataDir}/waybill.db`)
+  rival.exec("begin immediate")
+  const given = { ...path, name: "c.d" }
+  for (const { id, statuses, path: template } of operations.filter(operation => operation.statuses.includes(503))) {
+    const ids = template.includes("/projects/")
+      ? project
+      : template.includes("/deliveries/")
+        ? delivery
+        : template.includes("/api-keys/")
+          ? extra
+          : given
+    if (statuses.length > 2) await ask(id, { path: ids, ...unavailableBodies(id, integration(9)) })
+    else if (id === "readyz") await ask(id, {})
+  }
+  rival.exec("rollback")
+  rival.close()
+  block(5_100)
+  await ask("livez", {})
+
+  const missing = operations
+    .flatMap(({ id, statuses }) => statuses.map(status => `${id} ${status}`))
+    .filter(pair => !seen.has(pair))
+  assert.deepEqual(faults, [])
+  assert.deepEqual(missing, [])
+})
+
+/** The mistakes that every operation with such a status answers alike. */
+async function askWrongly(operation: Operation, ask: (id: string, ask: Ask) => Promise<unknown>): Promise<void> {
+  const { id, statuses, takesBody, path: template } = operation
+  const prefix = prefixes.find(([part]) => template.startsWith(part))?.[1] ?? ""
+  const unknown = { ...unknownIds, id: prefix + unknownIds["id"] }
+  const body = takesBody ? { body: {} } : {}
+  if (statuses.includes(401)) await ask(id, { path: unknown, ...body, key: null })
+  if (statuses.includes(404))
+    await ask(id, { path: unknown, ...(takesBody ? { body: id === "testIntegration" ? {} : { name: "x" } } : {}) })
+  if (statuses.includes(404) && id === "rotateSecret") await ask(id, { path: unknown, body: {} })
+  if (statuses.includes(400))
+    await ask(id, { path: unknown, ...(takesBody ? { text: "{" } : { query: "?cursor=abc.def" }) })
+  if (statuses.includes(413)) await ask(id, { path: unknown, text: `{"type":"${"x".repeat(5_300_000)}"}` })
+  if (statuses.includes(415)) await ask(id, { path: unknown, text: "{}", contentType: "text/plain" })
+  if (statuses.includes(422)) {
+    const long = { id: "x".repeat(100), name: "sp ace" }
+    await ask(id, {
+      path: long,
+      query: takesBody ? "" : "?limit=0&nonsense=1",
+      ...(takesBody ? { body: { nonsense: 1 } } : {}),
+    })
+  }
+}
+
+/** Bodies with which an operation gets as far as the database. */
+function unavailableBodies(id: string, integration: object): Ask {
+  const bodies: Readonly<Record<string, unknown>> = {
+    createIntegration: integration,
+    changeIntegration: { name: "Third" },
+    rotateSecret: {},
+    testIntegration: {},
+    sendEvent: { type: "a.b" },
+    sendEvents: { events: [{ type: "a.b" }] },
+    putEventType: {},
+    createApp: { name: "android" },
+    createApiKey: { name: "third" },
+    changeProject: { name: "again" },
+  }
+  return id in bodies ? { body: bodies[id] } : {}
+}
+
+function operationNamed(operations: readonly Operation[], id: string): Operation {
+  const found = operations.find(operation => operation.id === id)
+  if (found === undefined) throw new Error(`There is no operation ${id}.`)
+  return found
+}
+
+/** Keeps this thread busy, as a bug would. */
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
