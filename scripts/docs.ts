@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { apiPage, openapiDocument } from "./reference/api.ts"
+import { apiPage, openapiDocument, openapiText } from "./reference/api.ts"
 import { cliPage } from "./reference/cli.ts"
 import { connectorsPage } from "./reference/connectors.ts"
 import { policiesPage } from "./reference/policies.ts"
@@ -15,6 +15,12 @@ import { settingsPage } from "./reference/settings.ts"
 /** Every generated file by its path from the root of the tree, with its text. */
 export async function referenceFiles(): Promise<ReadonlyMap<string, string>> {
   const document = await openapiDocument()
+  const { Command } = await import("commander")
+  const { Terminal } = await import("../src/commands/terminal.ts")
+  const program = new Command("waybill")
+  const cli = (await import("node:fs")).readFileSync(join(import.meta.dirname, "../src/cli.ts"), "utf8")
+  for (const [, n, f] of cli.matchAll(/import { (add\w+) } from ".\/(commands\/\w[\w-]*.ts)"/g))
+    (await import(`../src/${f}`))[n as string](program, new Terminal(() => 0))
   return new Map([
     ["docs/reference/settings.md", settingsPage()],
     ["docs/reference/reasons.md", reasonsPage()],
@@ -22,8 +28,8 @@ export async function referenceFiles(): Promise<ReadonlyMap<string, string>> {
     ["docs/reference/connectors.md", connectorsPage()],
     ["docs/reference/problems.md", problemsPage()],
     ["docs/reference/api.md", apiPage(document)],
-    ["docs/reference/openapi.json", `${JSON.stringify(document, null, 2)}\n`],
-    ["docs/reference/cli.md", cliPage()],
+    ["docs/reference/openapi.json", openapiText(document)],
+    ["docs/reference/cli.md", cliPage(program)],
   ])
 }
 

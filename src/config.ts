@@ -223,6 +223,11 @@ export function proxyVariables(environment: Readonly<Record<string, string | und
   return ["NODE_USE_ENV_PROXY"].filter(name => environment[name] !== undefined && environment[name] !== "0")
 }
 
+/** Whether a server that listens on this host is reached from its own machine only. */
+export function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host)
+}
+
 /** Waybill's version, from package.json. */
 export const version: string = readVersion()
 

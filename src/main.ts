@@ -5,7 +5,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { Context } from "./api/context.ts"
 import { Cursors } from "./api/cursor.ts"
 import { buildServer } from "./api/server.ts"
-import { type Config, decodeKey, proxyVariables, version } from "./config.ts"
+import { type Config, decodeKey, isLoopbackHost, proxyVariables, version } from "./config.ts"
 import { Changes } from "./engine/changes.ts"
 import { makeDeliver } from "./engine/deliver.ts"
 import { Directory } from "./engine/directory.ts"
@@ -188,13 +188,8 @@ function egressRules(config: Config): EgressRules {
   return { loopback: isLoopbackHost(config.host), allow: reading.allow }
 }
 
-export function isLoopbackHost(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host)
-}
-
 /** Before anything is made on disk: a start that cannot listen leaves no trace. */
 async function assertPortFree({ host, port }: Config): Promise<void> {
-  if (port === 0) return
   await new Promise<void>((resolve, reject) => {
     const probe = createServer()
     probe.once("error", (error: NodeJS.ErrnoException) => {

@@ -22,6 +22,7 @@ const floors: Readonly<Record<string, number>> = {
   api: 3,
   main: 4,
   cli: 4,
+  commands: 4,
   config: 4,
 }
 const uppermost = Math.max(...Object.values(floors))
@@ -150,7 +151,7 @@ const rules: readonly Rule[] = [
       const { bare } = readSource(text)
       yield* matches(bare, /\bnew (WebSocket|EventSource)\b/g)
       // The command line is a client of the API, on the caller's own machine and not on the server's behalf.
-      if (home !== "cli") yield* matches(bare, /(?<![.\w#]|function )fetch\s*\(|\bglobalThis\.fetch\b/g)
+      if (home !== "commands") yield* matches(bare, /(?<![.\w#]|function )fetch\s*\(|\bglobalThis\.fetch\b/g)
     },
     broken: [
       { path: "src/engine/deliver.ts", text: 'import { request, type Dispatcher } from "undici"' },
@@ -162,7 +163,7 @@ const rules: readonly Rule[] = [
     sound: [
       { path: "src/config.ts", text: 'import { isIP } from "node:net"' },
       { path: "src/api/server.ts", text: 'import type { IncomingMessage } from "node:http"\n// fetch(url)' },
-      { path: "src/cli.ts", text: 'import { createServer, type Server } from "node:http"\nawait fetch(url)' },
+      { path: "src/commands/listen.ts", text: 'import { createServer, type Server } from "node:http"\nawait fetch(url)' },
     ],
   },
   {
@@ -182,9 +183,9 @@ const rules: readonly Rule[] = [
     sound: [{ path: "src/main.ts", text: "const usage = `what process.env holds`" }],
   },
   {
-    says: "the clock is read in src/main.ts only, which hands it on",
+    says: "the clock is read in src/main.ts and src/cli.ts only, which hand it on",
     *find({ path, text }) {
-      if (path === "src/main.ts") return
+      if (path === "src/main.ts" || path === "src/cli.ts") return
       yield* matches(readSource(text).bare, /\bDate\s*\.\s*now\b|\bnew Date\b(?!\s*\(\s*[^)\s])/g)
     },
     broken: [
@@ -195,9 +196,9 @@ const rules: readonly Rule[] = [
     sound: [{ path: "src/api/events.ts", text: "new Date(at).toISOString()" }],
   },
   {
-    says: "timers run in src/engine, src/transport and src/api/stream.ts only",
+    says: "timers run in src/engine, src/transport, src/commands and src/api/stream.ts only",
     *find({ path, text }) {
-      if (/^src\/(engine|transport)\/|^src\/api\/stream\.ts$/.test(path)) return
+      if (/^src\/(engine|transport|commands)\/|^src\/api\/stream\.ts$/.test(path)) return
       yield* matches(readSource(text).bare, /(?<![.\w])(setTimeout|setInterval)\b|\bAbortSignal\.timeout\b/g)
       for (const { specifier, at } of importsOf(text)) {
         if (/^(node:)?timers/.test(specifier)) yield { at, what: `imports ${specifier}` }

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { STATUS_CODES } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { TSchema } from "typebox"
 import { AttemptView, FullAttemptView } from "../../src/api/attempt-view.ts"
 import { DeliveryView, IntegrationName } from "../../src/api/delivery-view.ts"
 import { EventSummaryView } from "../../src/api/event-view.ts"
+import { AcceptedView, BatchView } from "../../src/api/ingest.ts"
 import { EventBody } from "../../src/api/ingest-schemas.ts"
 import { IntegrationView, PolicyOut, VerificationView } from "../../src/api/integration-schemas.ts"
 import { ReasonView } from "../../src/api/reasons.ts"
@@ -13,7 +15,7 @@ import { ProblemSchema } from "../../src/api/schemas.ts"
 import { readConfig } from "../../src/config.ts"
 import { start } from "../../src/main.ts"
 import { code, pageHead, table, text } from "./markdown.ts"
-import { fieldTable, kindOf, type Schema, sentencesOf } from "./schema.ts"
+import { fieldTable, isWhole, kindOf, plainSchema, type Schema, type Shape, sentencesOf } from "./schema.ts"
 
 /** The OpenAPI document, as far as it is read here. */
 export interface Document {
@@ -41,19 +43,28 @@ interface Parameter {
 
 type Content = Readonly<Record<string, { readonly schema?: Schema }>>
 
+interface NamedShape extends Shape {
+  readonly title: string
+  readonly schema: Schema
+}
+
+const sentEvent = "Event as it is sent"
+
 /** Shapes that many operations share, described once at the end of the page. A schema is told by its fields. */
-const shapes: readonly (readonly [title: string, schema: Schema])[] = [
-  ["Event as it is sent", EventBody],
-  ["Event", EventSummaryView],
-  ["Delivery", DeliveryView],
-  ["Reason", ReasonView],
-  ["Attempt", AttemptView],
-  ["Attempt with its exchange", FullAttemptView],
-  ["Integration", IntegrationView],
-  ["Name of an integration", IntegrationName],
-  ["Policy", PolicyOut],
-  ["Verification", VerificationView],
-  ["Problem", ProblemSchema],
+const shapes = [
+  shape(sentEvent, EventBody),
+  shape("Accepted event", AcceptedView),
+  shape("Accepted batch", BatchView),
+  shape("Event", EventSummaryView),
+  shape("Delivery", DeliveryView),
+  shape("Reason", ReasonView),
+  shape("Attempt", AttemptView),
+  shape("Attempt with its exchange", FullAttemptView),
+  shape("Integration", IntegrationView),
+  shape("Name of an integration", IntegrationName),
+  shape("Policy", PolicyOut),
+  shape("Verification", VerificationView),
+  shape("Problem", ProblemSchema),
 ]
 
 /** The order in which people meet them. Tags that are not here come after. */
@@ -97,12 +108,15 @@ export function apiPage(document: Document): string {
   )
   const tags = [...new Set([...tagOrder, ...operations.flatMap(({ operation }) => operation.tags)])]
   const groups = tags
-    .map(tag => ({ tag, found: operations.filter(({ operation }) => operation.tags.includes(tag)) }))
+    .map(tag => ({ tag, found: inOrder(operations.filter(({ operation }) => operation.tags.includes(tag))) }))
     .filter(({ found }) => found.length > 0)
   const index = table(
     ["call", "does"],
     groups.flatMap(({ found }) =>
-      found.map(({ method, path, operation }) => [`[${code(`${method} ${path}`)}](#${operation.operationId})`, text(operation.summary)]),
+      found.map(({ method, path, operation }) => [
+        `[${code(`${method} ${path}`)}](#${operation.operationId})`,
+        text(operation.summary),
+      ]),
     ),
   )
   return [
@@ -111,6 +125,11 @@ export function apiPage(document: Document): string {
     ...groups.map(({ tag, found }) => `## ${capital(tag)}\n\n${found.map(section).join("\n")}`),
     `## Shapes\n\n${shapes.map(shapeSection).join("\n")}`,
   ].join("\n")
+}
+
+/** By path, and as the document has them where they share one. */
+function inOrder<T extends { readonly path: string }>(operations: readonly T[]): T[] {
+  return [...operations].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
 }
 
 function section({ path, method, operation }: { path: string; method: string; operation: Operation }): string {
@@ -129,10 +148,10 @@ function section({ path, method, operation }: { path: string; method: string; op
 }
 
 function parameterTable(parameters: readonly Parameter[]): string {
-  const inOrder = [...parameters].sort((a, b) => Number(b.in === "path") - Number(a.in === "path"))
+  const pathFirst = [...parameters].sort((a, b) => Number(b.in === "path") - Number(a.in === "path"))
   return table(
     ["parameter", "in", "kind", "what it is"],
-    inOrder.map(({ name, in: place, schema, description }) => [
+    pathFirst.map(({ name, in: place, schema, description }) => [
       code(name),
       place,
       kindOf(schema),
@@ -156,26 +175,35 @@ function answerSection(status: number, content: Content | undefined): string {
   return `${title}\n\n${layout(schema, "output")}`
 }
 
-/** A link to the shape that a schema is, or its fields. */
+/** The shape that an object has, and its further fields. */
 function layout(schema: Schema, direction: "input" | "output"): string {
-  const link = linkTo(schema)
-  return link === undefined ? fieldTable(schema, direction, linkTo) : `${link}\n`
+  const branches = schema.anyOf?.map(branch => shapeOf(branch)?.link)
+  if (branches?.every(link => link !== undefined)) return `${branches.join(" or ")}\n`
+  const shape = shapeOf(schema)
+  if (shape === undefined) return fieldTable(schema, direction, shapeOf)
+  if (isWhole(schema, shape)) return `${shape.link}\n`
+  return `${shape.link}, and:\n\n${fieldTable(schema, direction, shapeOf)}`
 }
 
-function shapeSection([title, schema]: (typeof shapes)[number]): string {
-  const direction = schema === (EventBody as Schema) ? "input" : "output"
-  return `### ${title}\n\n${fieldTable(schema, direction, found => (isSame(found, schema) ? undefined : linkTo(found)))}`
+function shape(title: string, source: TSchema): NamedShape {
+  const schema = plainSchema(source)
+  const link = `[${title}](#${title.toLowerCase().replaceAll(" ", "-")})`
+  return { title, schema, link, fields: Object.keys(schema.properties ?? {}) }
 }
 
-function linkTo(schema: Schema): string | undefined {
-  const found = shapes.find(([, shape]) => isSame(schema, shape))
-  return found === undefined ? undefined : `[${found[0]}](#${found[0].toLowerCase().replaceAll(" ", "-")})`
+function shapeSection({ title, schema }: NamedShape): string {
+  const direction = title === sentEvent ? "input" : "output"
+  const others = shapes.filter(other => other.title !== title)
+  const ofOthers = (found: Schema) => shapeOf(found, others)
+  const base = ofOthers(schema)
+  const begin = base === undefined ? "" : `${base.link}, and:\n\n`
+  return `### ${title}\n\n${begin}${fieldTable(schema, direction, ofOthers)}`
 }
 
-/** The document writes some keywords in its own way, so the names of the fields tell. */
-function isSame(one: Schema, other: Schema): boolean {
-  const names = (schema: Schema) => Object.keys(schema.properties ?? {}).sort().join()
-  return one.properties !== undefined && names(one) === names(other)
+/** The largest shape whose fields an object has: the names tell, as the document writes some keywords in its own way. */
+function shapeOf({ properties = {} }: Schema, among: readonly NamedShape[] = shapes): Shape | undefined {
+  const found = among.filter(({ fields }) => fields.every(name => Object.hasOwn(properties, name)))
+  return found.sort((a, b) => b.fields.length - a.fields.length)[0]
 }
 
 function isProblem(content: Content | undefined): boolean {

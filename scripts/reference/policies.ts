@@ -1,10 +1,17 @@
 /** The page of policies: their fields, the presets, and what becomes of each status under each preset. */
 import { PolicyIn } from "../../src/api/integration-schemas.ts"
 import { reasonOfStatus } from "../../src/domain/decide.ts"
-import { bandOf, type PresetName, policyToJson, presetNames, presets, presetVerification } from "../../src/domain/policy.ts"
+import {
+  bandOf,
+  type PresetName,
+  policyToJson,
+  presetNames,
+  presets,
+  presetVerification,
+} from "../../src/domain/policy.ts"
 import { formatDuration } from "../../src/domain/sentence.ts"
 import { code, pageHead, table } from "./markdown.ts"
-import { fieldTable } from "./schema.ts"
+import { fieldTable, plainSchema } from "./schema.ts"
 
 const intro = `A policy says when an event counts as delivered, how long an attempt may take and when it is tried again. It is part of an
 integration: name a preset, and beside it the fields that are to differ.
@@ -27,13 +34,16 @@ export function policiesPage(): string {
     `## Presets\n\n${presetTable()}`,
     `## Retries\n\nHow long after the attempt before, and in brackets after the first one. Jitter makes each delay a little shorter or longer.\n\n${retryTable()}`,
     `## What a status means\n\n${bands}\n\n${bandTable()}`,
-    `## Fields\n\n${fieldTable(PolicyIn, "input")}`,
+    `## Fields\n\n${fieldTable(plainSchema(PolicyIn), "input")}`,
   ].join("\n")
 }
 
 /** A column for each preset, named by it. */
 function byPreset(head: string, rows: readonly (readonly [string, (name: PresetName) => string])[]): string {
-  return table([head, ...presetNames.map(code)], rows.map(([name, cell]) => [name, ...presetNames.map(cell)]))
+  return table(
+    [head, ...presetNames.map(code)],
+    rows.map(([name, cell]) => [name, ...presetNames.map(cell)]),
+  )
 }
 
 function presetTable(): string {
@@ -80,13 +90,15 @@ function clock(ms: number): string {
 
 /** Neighbours that every preset treats alike, in one row. */
 function bandTable(): string {
-  const cellsOf = (status: number) => [`[${code(reasonOfStatus(status))}](reasons.md#${reasonOfStatus(status)})`, ...presetNames.map(name => bandText(name, status))]
+  const cellsOf = (status: number) => [
+    `[${code(reasonOfStatus(status))}](reasons.md#${reasonOfStatus(status)})`,
+    ...presetNames.map(name => bandText(name, status)),
+  ]
   const rows: { from: number; to: number; cells: string[] }[] = []
   for (let status = 100; status <= 599; status++) {
     const cells = cellsOf(status)
     const last = rows.at(-1)
-    const isSame = last !== undefined && last.cells.every((cell, i) => cell === cells[i])
-    if (isSame) last.to = status
+    if (last?.cells.every((cell, i) => cell === cells[i])) last.to = status
     else rows.push({ from: status, to: status, cells })
   }
   return table(

@@ -94,7 +94,9 @@ function variants({ variants: found, ...row }: ReasonRow): string {
 }
 
 function settingLine({ setting }: ReasonRow): string[] {
-  return setting === null ? [] : [`- Mended in the integration at: ${code(fill(setting, { environment: "production" }))}`]
+  return setting === null
+    ? []
+    : [`- Mended in the integration at: ${code(fill(setting, { environment: "production" }))}`]
 }
 
 function classText(match: ClassMatch): string {

@@ -1,4 +1,5 @@
 /** JSON Schemas as tables of fields: each field once, by its path, with its kind, its bounds and what it says of itself. */
+import type { TSchema } from "typebox"
 import { code, table, text } from "./markdown.ts"
 
 /** A JSON Schema as far as it is read here. */
@@ -27,11 +28,22 @@ export interface Schema {
   readonly "x-not-yet"?: Readonly<Record<string, string>>
 }
 
+/** A schema of the sources as the JSON that it stands for. */
+export function plainSchema(schema: TSchema): Schema {
+  return JSON.parse(JSON.stringify(schema)) as Schema
+}
+
 /** Whether the fields are sent, so that it matters which are required, or read. */
 export type Direction = "input" | "output"
 
-/** The name of a schema that is described in a place of its own, as a link to it; undefined for all others. */
-export type LinkTo = (schema: Schema) => string | undefined
+/** A shape that is described in a place of its own: a link to it, and the names of its fields. */
+export interface Shape {
+  readonly link: string
+  readonly fields: readonly string[]
+}
+
+/** The shape that an object has, with or without further fields; undefined where it has none. */
+export type ShapeOf = (schema: Schema) => Shape | undefined
 
 interface Row {
   readonly path: string
@@ -39,9 +51,9 @@ interface Row {
   readonly says: string
 }
 
-/** The fields of an object, those of the objects in it too. `linkTo`: what is not laid out here but elsewhere. */
-export function fieldTable(schema: Schema, direction: Direction, linkTo: LinkTo = () => undefined): string {
-  const rows = fieldsOf(schema, "", direction, linkTo)
+/** The fields of an object, those of the objects in it too. `shapeOf`: what is laid out elsewhere. */
+export function fieldTable(schema: Schema, direction: Direction, shapeOf: ShapeOf = () => undefined): string {
+  const rows = fieldsOf(schema, "", direction, shapeOf)
   const seen = new Set<string>()
   // Branches of a union have fields in common.
   const distinct = rows.filter(row => !seen.has(row.path) && seen.add(row.path))
@@ -51,16 +63,19 @@ export function fieldTable(schema: Schema, direction: Direction, linkTo: LinkTo 
   )
 }
 
-function fieldsOf(schema: Schema, parent: string, direction: Direction, linkTo: LinkTo): Row[] {
+function fieldsOf(schema: Schema, parent: string, direction: Direction, shapeOf: ShapeOf): Row[] {
   const { properties = {}, required = [], additionalProperties, items, anyOf } = schema
-  if (anyOf !== undefined) return anyOf.flatMap(branch => below(branch, parent, direction, linkTo))
-  if (items !== undefined) return below(items, `${parent}[]`, direction, linkTo)
-  const own = Object.entries(properties).flatMap(([name, field]) => {
+  if (anyOf !== undefined) return anyOf.flatMap(branch => below(branch, parent, direction, shapeOf))
+  if (items !== undefined) return below(items, `${parent}[]`, direction, shapeOf)
+  const elsewhere = shapeOf(schema)?.fields ?? []
+  const here = Object.entries(properties).filter(([name]) => !elsewhere.includes(name))
+  const own = here.flatMap(([name, field]) => {
     const path = parent === "" ? name : `${parent}.${name}`
     const isRequired = direction === "input" && required.includes(name) && field.default === undefined
-    return [rowOf(path, field, isRequired, linkTo), ...below(field, path, direction, linkTo)]
+    return [rowOf(path, field, isRequired, shapeOf), ...below(field, path, direction, shapeOf)]
   })
-  const rest = typeof additionalProperties === "object" ? fieldsOfRest(additionalProperties, parent, direction, linkTo) : []
+  const rest =
+    typeof additionalProperties === "object" ? fieldsOfRest(additionalProperties, parent, direction, shapeOf) : []
   const later = Object.entries(schema["x-not-yet"] ?? {}).map(([name, sentence]) => ({
     path: parent === "" ? name : `${parent}.${name}`,
     kind: "refused",
@@ -70,38 +85,42 @@ function fieldsOf(schema: Schema, parent: string, direction: Direction, linkTo: 
 }
 
 /** Members whose names are the sender's. */
-function fieldsOfRest(schema: Schema, parent: string, direction: Direction, linkTo: LinkTo): Row[] {
+function fieldsOfRest(schema: Schema, parent: string, direction: Direction, shapeOf: ShapeOf): Row[] {
   const path = `${parent}.<name>`
-  return [rowOf(path, schema, false, linkTo), ...below(schema, path, direction, linkTo)]
+  return [rowOf(path, schema, false, shapeOf), ...below(schema, path, direction, shapeOf)]
 }
 
-/** What lies within a value, unless it is described elsewhere. */
-function below(schema: Schema, path: string, direction: Direction, linkTo: LinkTo): Row[] {
-  if (path !== "" && linkTo(schema) !== undefined) return []
+/** What lies within a value. */
+function below(schema: Schema, path: string, direction: Direction, shapeOf: ShapeOf): Row[] {
   const isDeep = schema.properties ?? schema.items ?? schema.anyOf ?? schema.additionalProperties
-  return typeof isDeep === "object" ? fieldsOf(schema, path, direction, linkTo) : []
+  return typeof isDeep === "object" ? fieldsOf(schema, path, direction, shapeOf) : []
 }
 
-function rowOf(path: string, schema: Schema, isRequired: boolean, linkTo: LinkTo): Row {
-  const kind = kindOf(schema, linkTo)
+function rowOf(path: string, schema: Schema, isRequired: boolean, shapeOf: ShapeOf): Row {
+  const kind = kindOf(schema, shapeOf)
   return { path, kind: isRequired ? `${kind}, required` : kind, says: sentencesOf(schema).join(" ") }
 }
 
 /** What a value is, in a few words of Markdown. */
-export function kindOf(schema: Schema, linkTo: LinkTo = () => undefined): string {
-  const link = linkTo(schema)
-  if (link !== undefined) return link
+export function kindOf(schema: Schema, shapeOf: ShapeOf = () => undefined): string {
+  const shape = shapeOf(schema)
+  if (shape !== undefined) return isWhole(schema, shape) ? shape.link : `${shape.link} and more`
   if (schema.anyOf !== undefined) {
-    const kinds = schema.anyOf.map(branch => kindOf(branch, linkTo))
+    const kinds = schema.anyOf.map(branch => kindOf(branch, shapeOf))
     return [...new Set(kinds)].join(" or ")
   }
-  if (schema.const !== undefined) return code(JSON.stringify(schema.const))
+  if (schema.const !== undefined) return code(String(schema.const))
   if (schema.enum !== undefined) return schema.enum.map(value => code(String(value))).join(", ")
-  if (schema.format === "date-time") return "time"
+  if (isTime(schema)) return "time"
   const types = typeof schema.type === "string" ? [schema.type] : (schema.type ?? [])
-  const kinds = types.map(type => (type === "array" ? `list of ${kindOf(schema.items ?? {}, linkTo)}` : type))
+  const kinds = types.map(type => (type === "array" ? `list of ${kindOf(schema.items ?? {}, shapeOf)}` : type))
   const kind = kinds.length === 0 ? "any JSON" : kinds.join(" or ")
   return schema.secret === true ? `${kind}, *secret*` : kind
+}
+
+/** Whether a shape is all that an object has. */
+export function isWhole({ properties = {} }: Schema, { fields }: Shape): boolean {
+  return Object.keys(properties).length === fields.length
 }
 
 /** What a schema says of a value: its description, its bounds, its default, an example. */
@@ -113,8 +132,13 @@ export function sentencesOf(schema: Schema): string[] {
     ...boundsOf(whole),
     ...notYet(whole),
     ...(whole.default === undefined ? [] : [`Default: ${code(plain(whole.default))}.`]),
-    ...(example === undefined ? [] : [`Example: ${code(plain(example))}.`]),
+    // All times look alike.
+    ...(example === undefined || isTime(whole) ? [] : [`Example: ${code(plain(example))}.`]),
   ]
+}
+
+function isTime({ format }: Schema): boolean {
+  return format === "date-time"
 }
 
 /** A value that may also be null has its bounds in the branch that is not. */
@@ -128,15 +152,24 @@ function boundsOf(schema: Schema): string[] {
   const { minimum, exclusiveMinimum, maximum, minLength, maxLength, maxItems, maxProperties } = schema
   const hint = schema["x-hint"]
   const many = (count: number) => count.toLocaleString("en-US")
-  if (hint !== undefined) return [`${hint.charAt(0).toUpperCase()}${hint.slice(1)}.`]
+  if (hint !== undefined) return [`${hint.replace(/^must be /, "")}.`]
   if (minimum !== undefined && maximum !== undefined) return [`From ${many(minimum)} to ${many(maximum)}.`]
-  if (exclusiveMinimum !== undefined && maximum !== undefined) return [`Above ${many(exclusiveMinimum)}, up to ${many(maximum)}.`]
+  if (exclusiveMinimum !== undefined && maximum !== undefined)
+    return [`Above ${many(exclusiveMinimum)}, up to ${many(maximum)}.`]
   if (minimum !== undefined) return [`At least ${many(minimum)}.`]
   if (maxLength !== undefined) {
-    return [minLength === undefined ? `At most ${many(maxLength)} characters.` : `${many(minLength)} to ${many(maxLength)} characters.`]
+    return [
+      minLength === undefined
+        ? `At most ${many(maxLength)} characters.`
+        : `${many(minLength)} to ${many(maxLength)} characters.`,
+    ]
   }
-  if (maxItems !== undefined) return [`At most ${many(maxItems)} entries.`]
-  return maxProperties === undefined ? [] : [`At most ${many(maxProperties)} fields.`]
+  if (maxItems !== undefined) return [atMost(maxItems, "entry", "entries")]
+  return maxProperties === undefined ? [] : [atMost(maxProperties, "field", "fields")]
+}
+
+function atMost(count: number, one: string, more: string): string {
+  return `At most ${count.toLocaleString("en-US")} ${count === 1 ? one : more}.`
 }
 
 /** Values that are understood but refused. Fields of an object that are have rows of their own. */

@@ -15,16 +15,25 @@ const summary = {
   id: Type.String({ examples: ["att_01j9zq4kx2m"] }),
   number: Type.Integer({ description: "1 for the first, over all schedules of the delivery." }),
   started_at: Time,
-  outcome: Type.Enum([...outcomes]),
+  outcome: Type.Enum([...outcomes], {
+    description:
+      "`interrupted`: Waybill was stopped, the result is unknown. `sender_fault`: it failed on Waybill's side.",
+  }),
   reason: Nullable(ReasonView),
   status: Nullable(Type.Integer({ description: "Status of the answer." })),
   error: Nullable(
-    Type.Object({ class: Type.String(), phase: Type.String(), code: Type.String(), message: Type.String() }),
+    Type.Object({
+      class: Type.String({ examples: ["ESOCKETTIMEDOUT"] }),
+      phase: Type.String({ description: "dns, connect, tls, send, headers or body." }),
+      code: Type.String({ description: "As the system calls it." }),
+      message: Type.String(),
+    }),
+    "Why no answer came.",
   ),
   truncated: Type.Boolean({ description: "The answer's body was longer than what is kept of it." }),
   incomplete: Type.Boolean({ description: "The answer's body was cut off." }),
   revision: Type.Integer({ description: "Of the integration." }),
-  process: Type.String(),
+  process: Type.String({ description: "Which process of Waybill made it." }),
   url: Nullable(Type.String({ description: "Host and path." })),
   timings: Nullable(
     Type.Object({

@@ -27,10 +27,13 @@ export const deliveryFields = {
     test: Type.Boolean(),
   }),
   integration: IntegrationName,
-  status: Type.Enum([...deliveryStatuses]),
-  reason: Nullable(ReasonView),
+  status: Type.Enum([...deliveryStatuses], {
+    description:
+      "`pending`, `sending`; `delivered`; `retrying`: failed so far; `failed`: no automatic attempt is left; `skipped`: held back as the endpoint is failing; `withheld`: a rule forbids it.",
+  }),
+  reason: Nullable(ReasonView, "null once it is delivered."),
   next_attempt_at: Nullable(Time),
-  attempt_count: Type.Integer(),
+  attempt_count: Type.Integer({ description: "Over all its schedules." }),
   revision: Nullable(Type.Integer({ description: "Of the integration, at the last attempt." })),
   destination_record: Nullable(Type.String({ description: "The identifier that the destination gave the record." })),
   ordering_key: Nullable(Type.String()),

@@ -10,7 +10,7 @@ export const eventSummaryFields = {
   id: Type.String({ examples: ["evt_01j9zq4kx2m"] }),
   external_id: Nullable(Type.String({ description: "The sender's own id." })),
   type: Type.String(),
-  source: Type.String(),
+  source: Type.String({ description: "`api`, or the source of a CloudEvent." }),
   environment: Environment,
   app: Nullable(Type.String()),
   profile_id: Nullable(Type.String()),
@@ -19,10 +19,13 @@ export const eventSummaryFields = {
   ordering_key: Nullable(Type.String()),
   occurred_at: Time,
   received_at: Time,
-  historical: Type.Boolean(),
-  test: Type.Boolean(),
+  historical: Type.Boolean({ description: "Imported history: it was delivered nowhere." }),
+  test: Type.Boolean({ description: "Made to try an integration out; counted nowhere." }),
   key: Nullable(Type.String({ description: "The API key that brought it." })),
-  status: Type.Enum([...eventStatuses]),
+  status: Type.Enum([...eventStatuses], {
+    description:
+      "`failed` if any delivery failed or someone has to act on a withholding; else `retrying`, `processing`, `delivered` if any is; else `received`.",
+  }),
   counts: Type.Object(
     {
       open: Type.Integer({ description: "Pending or being sent." }),
@@ -34,7 +37,7 @@ export const eventSummaryFields = {
     { description: "Of its deliveries." },
   ),
   payload_bytes: Type.Integer(),
-  payload_expired: Type.Boolean(),
+  payload_expired: Type.Boolean({ description: "The payload is no longer kept." }),
   payload_expires_at: Time,
 }
 

@@ -30,20 +30,23 @@ export const MAX_BATCH = 1_000
 
 const BATCH_ADDRESS = "/v1/events/batch"
 
-const AcceptedView = Type.Object({
+/** What an event is answered with. */
+export const AcceptedView = Type.Object({
   id: Type.String({ examples: ["evt_01j9zq4kx2m"] }),
-  external_id: Nullable(Type.String()),
+  external_id: Nullable(Type.String({ description: "The event's own id, as you sent it." })),
   status: Type.Literal("received"),
   duplicate: Type.Boolean({ description: "True where this repeats an event that was accepted before." }),
 })
-const BatchView = Type.Object({
-  accepted: Type.Integer(),
+/** What a batch is answered with. */
+export const BatchView = Type.Object({
+  accepted: Type.Integer({ description: "How many were accepted, repeats among them." }),
   refused: Type.Integer(),
   results: Type.Array(
     Type.Union([
       Type.Object({ ...AcceptedView.properties, index: Type.Integer() }),
       Type.Object({ index: Type.Integer(), problem: ProblemSchema }),
     ]),
+    { description: "One for each event, `index` being its place in the batch." },
   ),
 })
 

@@ -1,5 +1,5 @@
 /** What people do with an integration: verify, enable, disable, pause, resume, rotate its secret, send it a test. */
-import type { FastifyInstance } from "fastify"
+import type { FastifyInstance, FastifyRequest } from "fastify"
 import { Type } from "typebox"
 import type { EventDraft } from "../domain/event.ts"
 import { environments } from "../domain/event.ts"
@@ -105,9 +105,10 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
     },
   )
 
-  server.post<{ Params: IntegrationPath; Body: RotateSecret | undefined }>(
+  server.post<{ Params: IntegrationPath; Body: RotateSecret }>(
     "/v1/integrations/:id/rotate-secret",
     {
+      preValidation: takeNoBodyForEmpty,
       schema: {
         operationId: "rotateSecret",
         summary: "Gives an integration a new signing secret",
@@ -122,7 +123,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
     async (request, reply) => {
       const { project } = keyOf(request)
       const { id } = findIntegration(context, project, request.params.id).record
-      const { secret, grace_seconds = 86_400 } = request.body ?? {}
+      const { secret, grace_seconds = 86_400 } = request.body
       const at = now()
       const change = { project, kind: "integration.secret_rotated", subject: request.params.id, by: actorOf(request) }
       const key = await changes.together(change, async tx => {
@@ -144,9 +145,10 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
     },
   )
 
-  server.post<{ Params: IntegrationPath; Body: TestEvent | undefined }>(
+  server.post<{ Params: IntegrationPath; Body: TestEvent }>(
     "/v1/integrations/:id/test",
     {
+      preValidation: takeNoBodyForEmpty,
       schema: {
         operationId: "testIntegration",
         summary: "Sends one test event and shows what came back",
@@ -161,7 +163,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
     async request => {
       const key = keyOf(request)
       const live = findIntegration(context, key.project, request.params.id)
-      const draft = await testDraft(key.project, request.body ?? {}, request.bodyText ?? "")
+      const draft = await testDraft(key.project, request.body, request.bodyText ?? "")
       if (!live.connector.environments(live.settings).includes(draft.environment)) {
         const message = `The integration has no ${draft.environment} endpoint. Name the other environment, or add the endpoint.`
         throw new Problem("invalid", message, { errors: [{ pointer: "/environment", message }] })
@@ -211,6 +213,11 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       cloud: null,
     }
   }
+}
+
+/** A body that may be left out is validated as an empty one, as every field in it may be left out too. */
+async function takeNoBodyForEmpty(request: FastifyRequest): Promise<void> {
+  if (request.body === undefined) request.body = {}
 }
 
 function viewOfTest({ claim, attempt, next }: Settlement, integration: string) {

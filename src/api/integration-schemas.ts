@@ -201,8 +201,15 @@ export const IntegrationView = Type.Object({
   revision: Type.Integer(),
   enabled: Type.Boolean(),
   paused: Type.Boolean(),
-  disabled: Nullable(Type.Object({ by: Type.String(), reason: Nullable(Type.String()), at: Nullable(Time) })),
-  apps: Type.Array(Type.String()),
+  disabled: Nullable(
+    Type.Object({
+      by: Type.String({ description: "`person` or `waybill`." }),
+      reason: Nullable(Type.String({ description: "Code of a reason, such as `gone`." })),
+      at: Nullable(Time),
+    }),
+    "Who switched it off; null while it is on.",
+  ),
+  apps: Type.Array(Type.String(), { description: "Empty: all." }),
   config: Type.Object({}, { additionalProperties: true }),
   events: Type.Object({ default: Type.String(), types: Type.Object({}, { additionalProperties: true }) }),
   filter: Nullable(Type.Object({}, { additionalProperties: true })),

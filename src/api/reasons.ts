@@ -14,7 +14,7 @@ import { credentialsChangedAt, type DeliveryRecord } from "../store/delivery-rea
 import type { Context } from "./context.ts"
 
 export const ReasonView = Type.Object({
-  code: Type.Enum([...reasonCodes]),
+  code: Type.Enum([...reasonCodes], { description: "Each has its section in docs/reference/reasons.md." }),
   title: Type.String(),
   colour: Type.Enum(["plain", "grey", "amber", "red"], {
     description: "red: someone has to act. amber: Waybill is still trying. grey: nothing to do. plain: on its way.",
@@ -38,13 +38,18 @@ export type AttemptsDelivery = Pick<DeliveryRecord, "status" | "reason" | "nextA
   readonly type: string
 }
 
+/** What reasons are described with. */
+export type ReasonsContext = Pick<Context, "store" | "directory" | "now"> & {
+  readonly engine: Pick<Context["engine"], "lanes">
+}
+
 /** Describes the reasons of one answer; what it looked up once it keeps. */
 export class Reasons {
-  readonly #context: Context
+  readonly #context: ReasonsContext
   readonly #credentialsChanged = new Map<IntegrationId, Promise<number | null>>()
   #lanes: ReadonlyMap<IntegrationId, Lane> | undefined
 
-  constructor(context: Context) {
+  constructor(context: ReasonsContext) {
     this.#context = context
   }
 

@@ -3,10 +3,9 @@ import type { Payload } from "../domain/event.ts"
 import { formatDeliveryId, formatId } from "../domain/id.ts"
 import { type EventItem, formatPosition, type StreamItem } from "../store/stream-reads.ts"
 import { viewOfAttempt } from "./attempt-view.ts"
-import type { Context } from "./context.ts"
 import { nameOfIntegration } from "./delivery-view.ts"
 import { textOfEvent } from "./event-view.ts"
-import { Reasons } from "./reasons.ts"
+import { Reasons, type ReasonsContext } from "./reasons.ts"
 import { timeText } from "./schemas.ts"
 
 /** What the messages are called. */
@@ -20,11 +19,15 @@ export function message(name: MessageName, data: string, position?: string): str
 }
 
 /** The message for something that happened; `payload` is that of an event, undefined where it has expired. */
-export async function messageOf(context: Context, item: StreamItem, payload: Payload | undefined): Promise<string> {
+export async function messageOf(
+  context: ReasonsContext,
+  item: StreamItem,
+  payload: Payload | undefined,
+): Promise<string> {
   return message(item.kind, await dataOf(context, item, payload), formatPosition(item))
 }
 
-async function dataOf(context: Context, item: StreamItem, payload: Payload | undefined): Promise<string> {
+async function dataOf(context: ReasonsContext, item: StreamItem, payload: Payload | undefined): Promise<string> {
   switch (item.kind) {
     case "event":
       return textOfEvent(item.event, payload, context.now(), membersOfEvent(item))
@@ -46,7 +49,10 @@ function membersOfEvent({ targets, withheld }: EventItem) {
   }
 }
 
-async function viewOfAttemptItem(context: Context, { attempt, event, delivery }: StreamItem & { kind: "attempt" }) {
+async function viewOfAttemptItem(
+  context: ReasonsContext,
+  { attempt, event, delivery }: StreamItem & { kind: "attempt" },
+) {
   const { environment, type, app, profileId, deviceId, test } = event
   const reason = await new Reasons(context).ofAttempt(
     attempt,

@@ -24,6 +24,7 @@ import {
 } from "../store/stream-reads.ts"
 import { type Context, keyOf } from "./context.ts"
 import { Problem } from "./problem.ts"
+import type { ReasonsContext } from "./reasons.ts"
 import { ProblemSchema, responses } from "./schemas.ts"
 import { eventFields, readApp, readIntegrationId } from "./search-query.ts"
 import { message, messageOf } from "./stream-messages.ts"
@@ -40,6 +41,9 @@ export interface StreamLimits {
   /** How soon a revoked key ends its streams (API-5). */
   readonly checkKeyMs: number
 }
+
+/** What streams work with. */
+export type StreamContext = ReasonsContext & Pick<Context, "feed" | "keyring" | "log">
 
 const defaults: StreamLimits = {
   perProject: 100,
@@ -74,7 +78,7 @@ type StreamQuery = Static<typeof StreamQuery>
 
 const description = `Server-sent events of what is on disk: \`event\` (accepted, with its payload), \`attempt\` and \`change\`, in one order, each at least once. The \`id\` of a message is the position after it: send the last one as \`Last-Event-ID\` to go on without a gap. \`reset\` says that the position is no longer known, so that something may have been missed; \`bye\` says why the connection ends. Filters are about events and their attempts: with any but \`integration\`, changes are left out.`
 
-export function streamRoutes(server: FastifyInstance, context: Context, limits: StreamLimits = defaults): void {
+export function streamRoutes(server: FastifyInstance, context: StreamContext, limits: StreamLimits = defaults): void {
   const hub = new Hub(context, limits)
   server.addHook("preClose", async () => hub.stop())
 
@@ -108,7 +112,7 @@ export function streamRoutes(server: FastifyInstance, context: Context, limits: 
   )
 }
 
-function readFilter({ directory }: Context, project: ProjectId, query: StreamQuery): StreamFilter {
+function readFilter({ directory }: StreamContext, project: ProjectId, query: StreamQuery): StreamFilter {
   return {
     type: query.type,
     app: readApp(directory, project, query.app),
@@ -121,7 +125,7 @@ function readFilter({ directory }: Context, project: ProjectId, query: StreamQue
 
 /** The streams of all projects, and one tail for each project that has any. */
 class Hub {
-  readonly #context: Context
+  readonly #context: StreamContext
   readonly #limits: StreamLimits
   readonly #projects = new Map<ProjectId, { readonly tail: Promise<Tail>; count: number }>()
   readonly #streams = new Set<Stream>()
@@ -129,7 +133,7 @@ class Hub {
   readonly #texts = new WeakMap<StreamItem, string>()
   #isStopped = false
 
-  constructor(context: Context, limits: StreamLimits) {
+  constructor(context: StreamContext, limits: StreamLimits) {
     this.#context = context
     this.#limits = limits
   }
@@ -218,7 +222,7 @@ interface StreamParts {
 
 /** One listener's connection. Everything up to `#position` has been sent or stands in the queue. */
 class Stream implements Follower {
-  readonly #context: Context
+  readonly #context: StreamContext
   readonly #limits: StreamLimits
   readonly #parts: StreamParts
   #queue: StreamItem[] = []
@@ -232,7 +236,7 @@ class Stream implements Follower {
   #isOver = false
   #wake: (() => void) | undefined
 
-  constructor(context: Context, limits: StreamLimits, parts: StreamParts) {
+  constructor(context: StreamContext, limits: StreamLimits, parts: StreamParts) {
     this.#context = context
     this.#limits = limits
     this.#parts = parts

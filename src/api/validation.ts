@@ -25,9 +25,12 @@ export function describeFaults(errors: readonly ErrorObject[], part: string): Pr
     const unknown = error.keyword === "additionalProperties" ? `/${error.params["additionalProperty"]}` : ""
     const later = error.keyword === "x-not-yet" ? String(error.params["field"]) : ""
     const pointer = `${error.instancePath}${extra}${unknown}${later}`
-    return { pointer: part === "body" ? pointer : `${part}${pointer}`, message: sentenceOf(error, pointer) }
+    return { pointer: `${places[part] ?? part}${pointer}`, message: sentenceOf(error, pointer) }
   })
 }
+
+/** How pointers name the parts of a request that Fastify has other names for. */
+const places: Readonly<Record<string, string>> = { body: "", querystring: "query" }
 
 /** Branches of `anyOf` and the like complain beside the fault that matters. */
 function isWrapper(error: ErrorObject): boolean {

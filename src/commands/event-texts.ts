@@ -108,10 +108,15 @@ function textsOfLines(bytes: Buffer, linesBefore: number, making: Making): Event
     const place = `line ${number}`
     const text = decode(bytes.subarray(start, end))
     if (text === undefined) found.push({ kind: "unreadable", place, message: `This is not JSON: ${NOT_UTF8}.` })
-    else if (text.trim() !== "") found.push(eventText(text, place, making))
+    else if (text.trim() !== "") found.push(onOneLine(eventText(text, place, making)))
     start = end + 1
   }
   return found
+}
+
+/** The place says which line it is; what is said of the value begins to count anew. */
+function onOneLine(found: EventText): EventText {
+  return found.kind === "event" ? found : { ...found, message: found.message.replace("line 1, column", "column") }
 }
 
 function lineCount(bytes: Buffer): number {

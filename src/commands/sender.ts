@@ -77,15 +77,16 @@ export class Sender {
 
   /** Sends a batch; throws where it cannot be sent at all. */
   async send(batch: readonly EventText[]): Promise<void> {
-    for (const text of batch) {
-      if (text.kind === "unreadable")
-        this.#refuse(text.place, { code: "unreadable", detail: text.message }, text.message)
-    }
     const events = batch.filter(text => text.kind === "event")
-    if (events.length === 0) return
-    const results = await this.#post(events)
-    for (const [i, { place }] of events.entries()) {
-      const result = results[i]
+    const results = events.length === 0 ? [] : await this.#post(events)
+    let next = 0
+    for (const text of batch) {
+      const { place } = text
+      if (text.kind === "unreadable") {
+        this.#refuse(place, { code: "unreadable", detail: text.message }, text.message)
+        continue
+      }
+      const result = results[next++]
       if (result === undefined) throw new CommandFault(`Waybill did not say what became of ${place}. Send it again.`)
       if ("problem" in result) this.#refuse(place, result.problem, sentencesOf(result.problem).join(" "))
       else this.#accept(place, result)
@@ -95,7 +96,8 @@ export class Sender {
   /** How it went, in a sentence. */
   summary(): string {
     const accepted = this.#accepted === 1 ? `1 event accepted (${this.#lastId})` : `${this.#accepted} events accepted`
-    const known = this.#known === 0 ? "" : `, ${this.#known} of them known from before`
+    const all = this.#accepted === 1 ? "" : `${this.#known} of them `
+    const known = this.#known === 0 ? "" : `, ${all}known from before`
     const refused = this.#complaints.length
     return `${accepted}${known}${refused === 0 ? "" : `, ${refused} refused: mend those and send them again`}.`
   }

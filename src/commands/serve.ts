@@ -1,6 +1,6 @@
 /** `waybill serve`: starts the server, says the first words on the terminal, and stops it in order. */
 import type { Command } from "commander"
-import { type Config, commandName, version } from "../config.ts"
+import { type Config, commandName, isLoopbackHost, version } from "../config.ts"
 import type { Running } from "../main.ts"
 import { judgeUrl, parseEgressAllow } from "../transport/guard.ts"
 import { generateSecret } from "../transport/sign.ts"
@@ -61,7 +61,6 @@ function stopOnSignals(running: Running, terminal: Terminal): void {
 }
 
 async function greet(config: Config, running: Running, terminal: Terminal): Promise<void> {
-  const { isLoopbackHost } = await import("../main.ts")
   const loopback = isLoopbackHost(config.host)
   terminal.print(`Waybill ${version} listens on ${running.url}${anyAddress(config.host)}`)
   terminal.print(

@@ -98,3 +98,10 @@ export function oneLine(text: string, most = 200): string {
   const line = printable(text).replace(/\s+/g, " ").trim()
   return line.length > most ? `${line.slice(0, most - 1)}…` : line
 }
+
+/** A size for people: `61.7 MB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["bytes", "kB", "MB", "GB", "TB"]
+  const power = bytes < 1_000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
+  return `${power === 0 ? bytes : (bytes / 1_000 ** power).toFixed(1)} ${units[power]}`
+}

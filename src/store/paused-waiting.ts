@@ -1,35 +1,41 @@
 /** Deliveries that wait in paused integrations and whose payload's time is over: found on the reader, a page at a time. */
-import { type EventId, firstIdAt, type IntegrationId } from "../domain/id.ts"
+import { type EventId, firstIdAt, type IntegrationId, type ProjectId } from "../domain/id.ts"
 import { sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
 
-/** Integrations that a person has paused. */
-export async function pausedIntegrations(db: Reader): Promise<IntegrationId[]> {
-  const rows = await db.query<{ id: number }>(sql`
-    select id from integration where paused = 1 and removed_at is null order by id`)
-  return rows.map(row => row.id)
+/** An integration that a person has paused. */
+export interface Paused {
+  readonly id: IntegrationId
+  readonly project: ProjectId
+}
+
+/** All of them. */
+export async function pausedIntegrations(db: Reader): Promise<readonly Paused[]> {
+  return db.query<Paused>(sql`
+    select id, project_id as project from integration where paused = 1 and removed_at is null order by id`)
 }
 
 /**
  * Events of an integration's waiting deliveries whose payload's time was over at `at`, in pages: `rows` deliveries are
- * looked at for each. Index delivery_due; the events of those that are old enough by their id.
+ * looked at for each. Index delivery_due, and nothing else of those that are too young; primary key of `event`.
  */
 export async function* expiredOf(
   db: Reader,
-  { integration, at, rows }: { readonly integration: IntegrationId; readonly at: number; readonly rows: number },
+  { id, project }: Paused,
+  { at, rows }: { readonly at: number; readonly rows: number },
 ): AsyncGenerator<readonly EventId[]> {
-  // No class keeps payloads for less than a day, so that the youngest need not be looked up.
-  const youngest = firstIdAt(at - 86_400_000)
+  // No class keeps payloads for less than a day.
+  const youngest = firstIdAt(at - 86_400_000 + 1)
   for (let from: Place | undefined = { next_at: -1, event_id: 0 }; from !== undefined; ) {
     const [to]: Place[] = await db.query<Place>(sql`
       select next_at, event_id from delivery
-      where integration_id = ${integration} and next_at is not null
+      where integration_id = ${id} and next_at is not null
         and (next_at, event_id) > (${from.next_at}, ${from.event_id})
       order by next_at, event_id limit 1 offset ${rows - 1}`)
     const end: Place = to ?? { next_at: Number.MAX_SAFE_INTEGER, event_id: 0 }
     const found = await db.query<{ event_id: number }>(sql`
-      select d.event_id from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
-      where d.integration_id = ${integration} and d.next_at is not null
+      select d.event_id from delivery d join event e on e.project_id = ${project} and e.id = d.event_id
+      where d.integration_id = ${id} and d.next_at is not null
         and (d.next_at, d.event_id) > (${from.next_at}, ${from.event_id})
         and (d.next_at, d.event_id) <= (${end.next_at}, ${end.event_id})
         and d.event_id < ${youngest} and e.payload_expires_at <= ${at}`)

@@ -118,12 +118,12 @@ export class Retention {
   }
 
   async *#pausedDeliveries(at: number): AsyncGenerator<Piece> {
-    for (const integration of await pausedIntegrations(this.#reads)) {
-      for await (const events of expiredOf(this.#reads, { integration, at, rows: PAUSED_PAGE })) {
+    for (const paused of await pausedIntegrations(this.#reads)) {
+      for await (const events of expiredOf(this.#reads, paused, { at, rows: PAUSED_PAGE })) {
         yield onlyRead
         for (let i = 0; i < events.length; i += pieceLimits.most) {
           const some = events.slice(i, i + pieceLimits.most)
-          yield await this.#piece(commit => ({ delivery_ended: endExpired(commit, integration, some, at) }))
+          yield await this.#piece(commit => ({ delivery_ended: endExpired(commit, paused.id, some, at) }))
         }
       }
     }
@@ -268,7 +268,7 @@ export class Retention {
 
   /** Deletes up to a time in a table whose ids follow the time: they bound the search, and the time decides. */
   #sweepById(counted: Counted, text: string, upTo: number): AsyncGenerator<Piece> {
-    return this.#sweep(counted, text, [firstIdAt(upTo), upTo])
+    return this.#sweep(counted, text, [firstIdAt(upTo + 1), upTo])
   }
 
   /** Runs a deletion until it finds nothing more. */

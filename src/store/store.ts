@@ -7,7 +7,7 @@ import { Ballast } from "./ballast.ts"
 import type { Database, StoreUnavailable } from "./database.ts"
 import { openUntouched } from "./look.ts"
 import { currentVersion, migrate, versionInFile, versionOf } from "./migrate.ts"
-import { takeOwnership } from "./owner.ts"
+import { type Ownership, takeOwnership } from "./owner.ts"
 import { type Reader, ReaderThread } from "./reader.ts"
 import { Seal } from "./seal.ts"
 import { SearchIndex } from "./search.ts"
@@ -60,17 +60,21 @@ export function openStore(options: StoreOptions): Store {
   }
 }
 
+/** Takes a data folder for as long as it is worked on; throws StoreFault where a Waybill runs on it. */
+export function own(dataDir: string): Ownership {
+  const ownership = takeOwnership(dataDir)
+  if (ownership !== null) return ownership
+  throw new StoreFault(
+    `The data folder ${dataDir} belongs to a Waybill that is running. Stop it, or name another folder with WAYBILL_DATA_DIR.`,
+  )
+}
+
 function open(options: StoreOptions): Store {
   const { dataDir, now } = options
   const path = `${dataDir}/waybill.db`
   if (existsSync(path)) checkVersion(path, versionInFile(path))
   makeFolder(dataDir)
-  const ownership = takeOwnership(dataDir)
-  if (ownership === null) {
-    throw new StoreFault(
-      `The data folder ${dataDir} belongs to a Waybill that is running. Stop it, or name another folder with WAYBILL_DATA_DIR.`,
-    )
-  }
+  const ownership = own(dataDir)
   try {
     const seal = openSeal(options, path)
     const ballast = new Ballast(`${dataDir}/reserve`)
@@ -142,8 +146,8 @@ const SQLITE_READONLY = 8
 const SQLITE_FULL = 13
 const SQLITE_CANTOPEN = 14
 
-/** What the operator can mend, as a sentence; anything else stays the error that it is. */
-function asFault(error: unknown, dataDir: string): unknown {
+/** An error as a StoreFault where it is one that the operator can mend; anything else stays the error that it is. */
+export function asFault(error: unknown, dataDir: string): unknown {
   if (error instanceof StoreFault || !(error instanceof Error)) return error
   const code = "errcode" in error ? Number(error.errcode) & 0xff : "code" in error ? String(error.code) : ""
   switch (code) {
@@ -169,7 +173,8 @@ function asFault(error: unknown, dataDir: string): unknown {
   }
 }
 
-function makeFolder(dataDir: string): void {
+/** Makes a data folder where there is none; throws StoreFault where it cannot be written. */
+export function makeFolder(dataDir: string): void {
   try {
     // Payloads are personal data: a folder that Waybill makes is its user's alone.
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
@@ -182,7 +187,8 @@ function makeFolder(dataDir: string): void {
   }
 }
 
-function checkVersion(path: string, version: number): void {
+/** Throws StoreFault for a schema that only a newer program knows. */
+export function checkVersion(path: string, version: number): void {
   if (version > currentVersion) {
     throw new StoreFault(
       `${path} was made by a newer Waybill (schema ${version}, this program knows ${currentVersion}). Start that version.`,

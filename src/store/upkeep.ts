@@ -3,9 +3,10 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { faultsIn } from "./look.ts"
-import { currentVersion, migrate, versionOf } from "./migrate.ts"
+import { migrate, versionInFile, versionOf } from "./migrate.ts"
 import { takeOwnership } from "./owner.ts"
 import { openConnection } from "./sqlite.ts"
+import { checkVersion, own } from "./store.ts"
 
 /** How many commits a trial makes: enough for a median, few enough for a disk that turns slowly. */
 const TRIAL_COMMITS = 20
@@ -19,13 +20,19 @@ export function isOwned(dataDir: string): boolean {
 }
 
 /** Runs the migrations that a folder's database lacks; gives its version before, and the names of those that ran. */
-export function migrateFile(path: string): { readonly from: number; readonly ran: readonly string[] } {
-  const connection = openConnection(path)
+export function migrateFolder(dataDir: string): { readonly from: number; readonly ran: readonly string[] } {
+  const path = join(dataDir, "waybill.db")
+  const ownership = own(dataDir)
   try {
-    const from = versionOf(connection)
-    return { from, ran: from > currentVersion ? [] : migrate(connection) }
+    checkVersion(path, versionInFile(path))
+    const connection = openConnection(path)
+    try {
+      return { from: versionOf(connection), ran: migrate(connection) }
+    } finally {
+      connection.close()
+    }
   } finally {
-    connection.close()
+    ownership.release()
   }
 }
 

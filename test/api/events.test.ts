@@ -1,110 +1,86 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { openDesk } from "../help/api-desk.ts"
+import { formatDeliveryId, formatId } from "../../src/domain/id.ts"
+import { Endpoint } from "../help/endpoint.ts"
+import { type Json, numberOf, Program } from "../help/program.ts"
 
 const DAY_MS = 86_400_000
 
-interface EventView {
-  readonly id: string
-  readonly status: string
-  readonly payload: unknown
-  readonly payload_expired: boolean
-  readonly payload_encoding: string | null
-  readonly deliveries: readonly {
-    readonly id: string
-    readonly status: string
-    readonly reason: {
-      readonly code: string
-      readonly colour: string
-      readonly what: string
-      readonly advice: string
-    } | null
-    readonly integration: { readonly name: string; readonly removed: boolean }
-    readonly attempts: readonly { readonly status: number; readonly reason: { readonly code: string } | null }[]
-  }[]
-  readonly withheld: readonly {
-    readonly integration: { readonly id: string; readonly name: string }
-    readonly reason: { readonly code: string; readonly colour: string; readonly advice: string }
-  }[]
+/** The members of a JSON list. */
+function items(list: Json | undefined): Json[] {
+  return Array.isArray(list) ? (list as Json[]) : []
 }
 
-interface List {
-  readonly data: readonly { readonly id: string; readonly destination_records: readonly unknown[] }[]
-  readonly next_cursor: string | null
-  readonly searched_back_to: string | null
+async function find(program: Program, query: Record<string, string>): Promise<unknown[]> {
+  const page = await program.call("GET", `/v1/events?${new URLSearchParams(query)}`)
+  return items(page.data).map(event => event.id)
 }
 
-test("an event shows its payload byte for byte, where it went, what was answered, and who did not get it and why", async t => {
-  const desk = await openDesk(t)
-  const crm = await desk.webhook("CRM")
-  const off = await desk.webhook("Analytics", { events: { default: "off" } })
-  desk.receiver.answer = () => ({ status: 422, body: '{"errors":{"email":["is missing"]}}' })
-  const data = '{ "n": 12345678901234567890, "x": 1.0, "x": 1e2, "__proto__": [ ] }'
-  const id = await desk.attempted(`{"type":"order_paid","profile_id":"p1","data":${data}}`)
-  const { text, body } = await desk.api.send<EventView>("GET", `/v1/events/${id}`)
+test("an event shows its payload byte for byte, where it went, what was answered, and who did not get it and why", async () => {
+  await using program = await Program.open()
+  await using endpoint = await Endpoint.open({ status: 422, body: '{"errors":{"email":["is missing"]}}' })
+  const crm = await program.integrate(endpoint.url(), { name: "CRM" })
+  const off = await program.integrate(endpoint.url(), { name: "Analytics", events: { default: "off" } })
+  const data = '{ "n": 12345678901234567890,\r\n "x": 1.0, "x": 1e2, "__proto__": [ ] }'
+  const event = await program.send(`{"type":"order_paid","profile_id":"p1","data":${data}}`)
+  await program.recorded(1)
+  const { text, body } = await program.ask("GET", `/v1/events/${formatId("evt", event)}`)
   assert.ok(text.includes(`"payload":${data}`), text)
   assert.equal(body.payload_encoding, "json")
   assert.equal(body.status, "retrying")
-  const [delivery] = body.deliveries
-  assert.equal(delivery?.id, desk.delivery(id, crm))
-  assert.equal(delivery.integration.name, "CRM")
+  const [delivery] = items(body.deliveries)
+  assert.equal(delivery?.id, formatDeliveryId({ event, integration: numberOf("int", crm) }))
+  assert.deepEqual(delivery.integration, { id: crm, name: "CRM", removed: false })
   assert.equal(delivery.reason?.code, "rejected")
   assert.equal(delivery.reason.colour, "amber")
   assert.match(
-    delivery.reason.what,
+    String(delivery.reason.what),
     /^127\.0\.0\.1:\d+ answered 422.*email.*This was try 1 of 10; the next is due at 20/,
   )
-  assert.match(delivery.reason.advice, /email/)
-  assert.deepEqual(
-    delivery.attempts.map(attempt => [attempt.status, attempt.reason?.code]),
-    [[422, "rejected"]],
-  )
-  assert.deepEqual(
-    body.withheld.map(({ integration, reason }) => [integration.id, integration.name, reason.code, reason.colour]),
-    [[off, "Analytics", "type_disabled", "grey"]],
-  )
-  assert.match(body.withheld[0]?.reason.advice ?? "", /switch the type on/)
+  assert.match(String(delivery.reason.advice), /email/)
+  const [attempt] = items(delivery.attempts)
+  assert.deepEqual([attempt?.number, attempt?.status, attempt?.reason?.code], [1, 422, "rejected"])
+  const withheld = items(body.withheld).map(({ integration, reason }) => [
+    integration?.id,
+    integration?.name,
+    reason?.code,
+  ])
+  assert.deepEqual(withheld, [[off, "Analytics", "type_disabled"]])
+  const [{ reason } = {}] = items(body.withheld)
+  assert.equal(reason?.colour, "grey")
+  assert.match(String(reason.advice), /switch the type on/)
 })
 
-test("a payload is there until its time is over, and then is null and says that it expired", async t => {
-  const desk = await openDesk(t)
-  const json = await desk.event({ type: "a", data: { n: 1 } })
-  const none = await desk.event({ type: "a" })
-  const before = await desk.api.get<EventView>(`/v1/events/${json}`)
-  assert.deepEqual([before.payload, before.payload_expired], [{ n: 1 }, false])
-  const empty = await desk.api.get<EventView>(`/v1/events/${none}`)
-  assert.deepEqual([empty.payload, empty.payload_encoding, empty.payload_expired], [null, null, false])
-  desk.aheadMs = 7 * DAY_MS
-  const after = await desk.api.get<EventView>(`/v1/events/${json}`)
-  assert.deepEqual([after.payload, after.payload_encoding, after.payload_expired], [null, null, true])
-  desk.aheadMs = 30 * DAY_MS
-  assert.equal((await desk.api.send("GET", `/v1/events/${json}`)).status, 404)
+test("a payload is there until its time is over, and then is null and says that it expired", async () => {
+  await using program = await Program.open()
+  const json = formatId("evt", await program.send({ type: "a", data: { n: 1 } }))
+  const none = formatId("evt", await program.send({ type: "a" }))
+  const payloadOf = async (id: string) => {
+    const event = await program.call("GET", `/v1/events/${id}`)
+    return [event.payload, event.payload_encoding, event.payload_expired]
+  }
+  program.turn(7 * DAY_MS - 1)
+  assert.deepEqual(await payloadOf(json), [{ n: 1 }, "json", false])
+  assert.deepEqual(await payloadOf(none), [null, null, false])
+  program.turn(1)
+  assert.deepEqual(await payloadOf(json), [null, null, true])
+  program.turn(23 * DAY_MS - 1)
+  assert.equal((await program.ask("GET", `/v1/events/${json}`)).status, 200)
+  program.turn(1)
+  assert.equal((await program.ask("GET", `/v1/events/${json}`)).status, 404)
 })
 
-test("events are found by each of their properties, with the record that the destination gave", async t => {
-  const desk = await openDesk(t)
-  await desk.api.send("POST", "/v1/integrations", {
-    name: "CRM",
-    config: { production: { url: desk.receiver.url }, verification: "none", destination_record: { pointer: "/id" } },
-  })
-  desk.receiver.answer = () => ({ status: 200, body: '{"id":"rec-1"}' })
-  const event = {
-    type: "trial_started",
-    app: "ios",
-    profile_id: "p 1/ü",
-    device_id: "d1",
-    source_record: "order-1",
-    id: "own-1",
-    environment: "production",
-  }
-  const id = await desk.attempted(event)
-  desk.receiver.answer = () => ({ status: 404 })
-  const other = await desk.attempted({ type: "order_paid", environment: "production" })
-  const find = async (query: Record<string, string>) => {
-    const page = await desk.api.get<List>(`/v1/events?${new URLSearchParams(query)}`)
-    return page.data.map(found => found.id)
-  }
-  for (const query of [
+test("events are found by each of their properties, with the record that the destination gave", async () => {
+  await using program = await Program.open()
+  await using endpoint = await Endpoint.open({ body: '{"id":"rec-1"}' }, { status: 404 })
+  const crm = await program.integrate(endpoint.url(), { config: { destination_record: { pointer: "/id" } } })
+  const values = { app: "ios", profile_id: "p 1/ü", device_id: "d1", source_record: "order-1" }
+  const first = formatId("evt", await program.send({ type: "trial_started", id: "own-1", ...values }))
+  await program.recorded(1)
+  program.turn(1_000)
+  const second = formatId("evt", await program.send({ type: "order_paid" }))
+  await program.recorded(2)
+  const queries: Record<string, string>[] = [
     { type: "trial_started" },
     { type: "trial_*" },
     { app: "ios" },
@@ -114,37 +90,36 @@ test("events are found by each of their properties, with the record that the des
     { destination_record: "rec-1" },
     { external_id: "own-1" },
     { status: "delivered" },
-    { type: "trial_*", app: "ios", profile_id: "p 1/ü", status: "delivered" },
-  ]) {
-    assert.deepEqual(await find(query), [id], JSON.stringify(query))
-  }
-  assert.deepEqual(await find({ environment: "production" }), [other, id])
-  assert.deepEqual(await find({ environment: "sandbox" }), [])
-  assert.deepEqual(await find({ app: "nobody" }), [])
-  assert.deepEqual(await find({ status: "retrying" }), [other])
-  const soon = new Date(Date.now() + 60_000).toISOString()
-  assert.deepEqual(await find({ from: soon }), [])
-  assert.deepEqual(await find({ to: soon, type: "order_paid" }), [other])
-  const { data } = await desk.api.get<List>("/v1/events?source_record=order-1")
-  assert.equal(data[0]?.destination_records.length, 1)
+    { to: new Date(program.now).toISOString() },
+    { type: "trial_*", app: "ios", profile_id: "p 1/ü", status: "delivered", integration: crm },
+  ]
+  for (const query of queries) assert.deepEqual(await find(program, query), [first], JSON.stringify(query))
+  assert.deepEqual(await find(program, { environment: "production" }), [second, first])
+  assert.deepEqual(await find(program, { integration: crm }), [second, first])
+  assert.deepEqual(await find(program, { status: "retrying" }), [second])
+  assert.deepEqual(await find(program, { from: new Date(program.now).toISOString() }), [second])
+  assert.deepEqual(await find(program, { environment: "sandbox" }), [])
+  assert.deepEqual(await find(program, { app: "nobody" }), [])
+  const page = await program.call("GET", "/v1/events?source_record=order-1")
+  assert.deepEqual(page.data?.[0]?.destination_records, [{ integration: crm, record: "rec-1" }])
 })
 
-test("pages follow one another by their cursor, and the last has none", async t => {
-  const desk = await openDesk(t)
+test("pages follow one another by their cursor, and the last has none", async () => {
+  await using program = await Program.open()
   const ids: string[] = []
-  for (let i = 0; i < 5; i++) ids.push(await desk.event({ type: "a" }))
-  const first = await desk.api.get<List>("/v1/events?limit=2")
-  const second = await desk.api.get<List>(`/v1/events?limit=2&cursor=${first.next_cursor}`)
-  const third = await desk.api.get<List>(`/v1/events?limit=2&cursor=${second.next_cursor}`)
-  const shown = [first, second, third].flatMap(page => page.data.map(event => event.id))
+  for (let i = 0; i < 5; i++) ids.push(formatId("evt", await program.send({ type: "a" })))
+  const first = await program.call("GET", "/v1/events?limit=2")
+  const second = await program.call("GET", `/v1/events?limit=2&cursor=${first.next_cursor}`)
+  const third = await program.call("GET", `/v1/events?limit=2&cursor=${second.next_cursor}`)
+  const shown = [first, second, third].flatMap(page => items(page.data).map(event => event.id))
   assert.deepEqual(shown, ids.toReversed())
   assert.equal(third.next_cursor, null)
   assert.equal(third.searched_back_to, null)
 })
 
-test("a search that asks for what makes no sense is refused with the field that is wrong", async t => {
-  const desk = await openDesk(t)
-  const refused: readonly (readonly [string, number, string])[] = [
+test("a search that makes no sense is refused with the field that is wrong", async () => {
+  await using program = await Program.open()
+  const refused: readonly (readonly [query: string, status: number, pointer: string])[] = [
     ["limit=0", 422, "query/limit"],
     ["limit=201", 422, "query/limit"],
     ["status=lost", 422, "query/status"],
@@ -158,25 +133,20 @@ test("a search that asks for what makes no sense is refused with the field that 
     ["cursor=abc.def", 400, "query/cursor"],
   ]
   for (const [query, status, pointer] of refused) {
-    const answer = await desk.api.send("GET", `/v1/events?${query}`)
+    const answer = await program.ask("GET", `/v1/events?${query}`)
     assert.equal(answer.status, status, query)
-    assert.match(JSON.stringify(answer.body["errors"]), new RegExp(`"pointer":"${pointer}"`), query)
+    assert.equal(answer.body.errors?.[0]?.pointer, pointer, query)
   }
-  const { next_cursor } = await (async () => {
-    for (let i = 0; i < 2; i++) await desk.event({ type: "a" })
-    return desk.api.get<List>("/v1/events?limit=1")
-  })()
-  assert.equal((await desk.api.send("GET", `/v1/deliveries?cursor=${next_cursor}`)).status, 400)
-  for (const id of ["evt_00000000000", "evt_zzz", "int_00000000000", "x".repeat(60)]) {
-    assert.equal((await desk.api.send("GET", `/v1/events/${id}`)).status, 404, id)
-  }
-  assert.equal((await desk.api.send("GET", `/v1/events/${"x".repeat(65)}`)).status, 422)
+  await program.send({ type: "a" })
+  await program.send({ type: "a" })
+  const { next_cursor } = await program.call("GET", "/v1/events?limit=1")
+  assert.equal((await program.ask("GET", `/v1/deliveries?cursor=${next_cursor}`)).status, 400)
 })
 
-test("events of one project are not found with another project's key", async t => {
-  const desk = await openDesk(t)
-  const id = await desk.event({ type: "a" })
-  const other = { ...desk.waybill, key: "wb_test_unknown" }
-  const response = await fetch(`${other.url}/v1/events/${id}`, { headers: { authorization: `Bearer ${other.key}` } })
-  assert.equal(response.status, 401)
+test("an id that is of nothing here, or no id at all, is not found", async () => {
+  await using program = await Program.open()
+  for (const id of ["evt_00000000000", "evt_zzz", "int_00000000000", "x".repeat(64)]) {
+    assert.equal((await program.ask("GET", `/v1/events/${id}`)).status, 404, id)
+  }
+  assert.equal((await program.ask("GET", `/v1/events/${"x".repeat(65)}`)).status, 422)
 })

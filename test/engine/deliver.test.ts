@@ -1,12 +1,12 @@
 /** One delivery after the other through the whole program: its schedule, its bytes, what is recorded of each attempt. */
 import assert from "node:assert/strict"
 import { hostname } from "node:os"
-import { describe, test } from "node:test"
+import { after, before, describe, test } from "node:test"
 import { Webhook } from "standardwebhooks"
 import { type PresetName, presetNames, presets } from "../../src/domain/policy.ts"
 import { Endpoint, type Received } from "../help/endpoint.ts"
 import { answers, hangsUp, receiver } from "../help/misbehaving.ts"
-import { type AttemptRow, type DeliveryRow, MORNING, numberOf, Program } from "../help/program.ts"
+import { type DeliveryRow, MORNING, numberOf, Program } from "../help/program.ts"
 import { newSecret } from "../help/waybill.ts"
 
 const SECOND = 1_000
@@ -148,17 +148,19 @@ describe("Retry-After", () => {
     ["counts with its longest wait where it stands there twice", ["60", "120"], 503, 120 * SECOND],
     ["is passed over where it makes no sense", "soon", 503, 5 * SECOND],
   ]
-  for (const [says, value, status, waits] of rows) {
+  let program: Program
+  before(async () => {
+    program = await Program.open()
+  })
+  after(() => program[Symbol.asyncDispose]())
+  for (const [i, [says, value, status, waits]] of rows.entries()) {
     test(says, async () => {
-      await using program = await Program.open()
       await using there = await Endpoint.open({ status, headers: { "retry-after": value } })
-      const integration = await program.integrate(there.url(), { policy: { jitter: 0 } })
-      const event = await program.send({ type: "a" })
-      await program.recorded(1)
-      const row = program.delivery(integration, event)
-      assert.equal((row.next_at ?? 0) - MORNING, waits)
-      program.turn(waits)
-      await program.recorded(2)
+      const events = { default: "off", types: { [`type-${i}`]: { enabled: true } } }
+      const integration = await program.integrate(there.url(), { policy: { jitter: 0 }, events })
+      const event = await program.send({ type: `type-${i}` })
+      await program.until("it waits", () => program.delivery(integration, event).status === "retrying")
+      assert.equal((program.delivery(integration, event).next_at ?? 0) - MORNING, waits)
     })
   }
 })
@@ -367,7 +369,7 @@ describe("a 410", () => {
     await recorded
     assert.deepEqual([...seen].sort(), ["0 0 1 0", "1 1 0 1"], "never one without the other")
     assert.equal(summary(program.delivery(integration, event)), "failed: gone")
-    await program.until("the integration reads as switched off", () => true)
+    await isOff(program, integration)
     const shown = await program.call("GET", `/v1/integrations/${integration}`)
     assert.deepEqual([shown.enabled, shown.disabled?.by, shown.disabled?.reason], [false, "waybill", "gone"])
   })
@@ -480,7 +482,7 @@ describe("a test call", () => {
 
 /** Resolves when the program itself knows that an integration is off, which is a moment after it stands on disk. */
 async function isOff(program: Program, integration: string): Promise<void> {
-  while ((await program.call("GET", `/v1/integrations/${integration}`)).enabled === true);
+  while ((await program.call("GET", `/v1/integrations/${integration}`)).enabled);
 }
 
 function only<T>(rows: readonly T[]): T {

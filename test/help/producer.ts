@@ -2,10 +2,12 @@
  * A producer in a process of its own: it sends events with ids and contents that no two share, keeps a ledger of what it
  * asked and what it was told, and sends what it does not know the fate of again, under the same id.
  */
+import { createHash } from "node:crypto"
 import { join } from "node:path"
 import type { TestContext } from "node:test"
 import { HelperProcess } from "./helper-process.ts"
 import { readLedger } from "./ledger-file.ts"
+import { call, type Reachable } from "./waybill.ts"
 
 /**
  * What the producer was told about one request. `ok`: 202; `fail`: refused, or the connection was; `unknown`: it broke
@@ -102,4 +104,23 @@ export async function startProducer(t: TestContext, options: ProducerOptions): P
     },
     entries: () => readLedger<ProducerEntry>(ledger),
   }
+}
+
+/** Sends one event from this process and notes it as the producer does; resolves when it was answered with 202. */
+export async function sendNoted(
+  at: Reachable,
+  entries: ProducerEntry[],
+  id: string,
+  type = "order.paid",
+): Promise<void> {
+  const data = { id }
+  const hash = createHash("sha256").update(JSON.stringify(data)).digest("base64url")
+  const attempt = entries.filter(entry => entry.kind === "invoke" && entry.id === id).length + 1
+  entries.push({ kind: "invoke", at: Date.now(), id, try: attempt, data: hash })
+  const answer = await call(at, "POST", "/v1/events", { type, id, data }).catch((error: unknown) => {
+    entries.push({ kind: "unknown", at: Date.now(), id, try: attempt, status: null })
+    throw error
+  })
+  const { id: event, duplicate } = answer as { id: string; duplicate: boolean }
+  entries.push({ kind: "ok", at: Date.now(), id, try: attempt, status: 202, event, duplicate })
 }

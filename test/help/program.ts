@@ -9,7 +9,7 @@ import { readConfig } from "../../src/config.ts"
 import { parseId } from "../../src/domain/id.ts"
 import { type Running, start } from "../../src/main.ts"
 import type { Resolver } from "../../src/transport/resolve.ts"
-import { watchContract } from "./contract.ts"
+import { watchContract } from "./document.ts"
 import { queryDatabase, until } from "./system-ledger.ts"
 import { testKey } from "./waybill.ts"
 

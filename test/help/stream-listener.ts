@@ -14,7 +14,7 @@ export interface StreamMessage {
 /** Far more than any message takes; a test that waits so long has failed. */
 const PATIENCE_MS = 20_000
 
-export class StreamListener {
+export class StreamListener implements Disposable {
   readonly messages: StreamMessage[] = []
   /** Comments and everything else, as it came. */
   raw = ""
@@ -41,6 +41,10 @@ export class StreamListener {
 
   close(): void {
     this.#abort.abort()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
   }
 
   /** The first message so far, or the next to come, for which `isIt` holds. */

@@ -156,14 +156,15 @@ export async function stablePort(): Promise<number> {
 }
 
 /**
- * Calls the API with JSON; gives the answer's JSON and throws where the status is none of 2xx. Each call has a connection
- * of its own: `fetch` keeps them, and one that is kept breaks out of turn when its server is killed.
+ * Calls the API with JSON, given as a value or as text; gives the answer's JSON and throws where the status is none of
+ * 2xx. Each call has a connection of its own: one that is kept breaks out of turn when its server is killed.
  */
 export async function call(
   at: Reachable,
   method: Dispatcher.HttpMethod,
   path: string,
   body?: unknown,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<unknown> {
   const response = await request(at.url + path, {
     method,
@@ -171,8 +172,9 @@ export async function call(
     headers: {
       authorization: `Bearer ${at.key}`,
       ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...headers,
     },
-    body: body === undefined ? null : JSON.stringify(body),
+    body: body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body),
   })
   const text = await response.body.text()
   if (response.statusCode > 299) throw new Error(`${method} ${path} was answered with ${response.statusCode}: ${text}`)

@@ -1,0 +1,158 @@
+/**
+ * `waybill restore`: puts a backup in the place of a database that nobody uses. The one that was there is kept beside it,
+ * and whatever goes wrong before the last step leaves it where it is.
+ */
+import { constants, copyFileSync, existsSync, linkSync, readFileSync, renameSync, rmSync } from "node:fs"
+import type { Command } from "commander"
+import { decodeKey } from "../config.ts"
+import { keyBeside } from "./backup.ts"
+import { CommandFault } from "./fault.ts"
+import { databaseIn, type FolderTools, keyFileIn, onFolder, settleFile } from "./folder.ts"
+import { configOf, type SettingFlags, withSettings } from "./settings.ts"
+import type { Terminal } from "./terminal.ts"
+
+interface RestoreFlags extends SettingFlags {
+  readonly force?: true
+  readonly json?: true
+}
+
+/** What became of the key that the backup's secrets need. */
+type KeyState = "fits" | "copied" | "missing" | "not_needed"
+
+export function addRestore(program: Command, terminal: Terminal): void {
+  withSettings(program.command("restore").summary("put a backup into a data folder"), ["dataDir", "secretKey"])
+    .description(
+      "Puts a backup into a data folder on which no Waybill runs. What was accepted after the backup is not in it; what was delivered after it is delivered again.",
+    )
+    .argument("<file>", "the backup")
+    .option("--force", "put aside the database that is there; it is kept in the folder under another name")
+    .option("--json", "print JSON for programs")
+    .addHelpText("after", "\nExample:\n  $ waybill restore /backups/waybill-2026-11-21.db --data-dir /var/lib/waybill")
+    .action((file: string, flags: RestoreFlags) => restore(file, flags, terminal))
+}
+
+async function restore(file: string, flags: RestoreFlags, terminal: Terminal): Promise<void> {
+  const { dataDir, secretKey } = configOf(flags)
+  if (!existsSync(file)) throw new CommandFault(`There is no file ${file}.`)
+  const stamp = new Date(terminal.now()).toISOString().replace(/\D/g, "").slice(0, 14)
+  const { kept, key } = await onFolder(dataDir, tools => {
+    const fingerprint = checkBackup(file, tools)
+    if (existsSync(databaseIn(dataDir)) && !flags.force) {
+      throw new CommandFault(
+        `${dataDir} holds a database already. Name an empty folder with --data-dir, or add --force to put that one aside.`,
+      )
+    }
+    tools.store.makeFolder(dataDir)
+    const ownership = tools.store.own(dataDir)
+    try {
+      return {
+        kept: replaceDatabase(file, dataDir, stamp, tools),
+        key: settleKey({ file, dataDir, secretKey, fingerprint, stamp }, tools),
+      }
+    } finally {
+      ownership.release()
+    }
+  })
+  if (flags.json) {
+    terminal.printJson({ folder: dataDir, kept, key })
+    return
+  }
+  terminal.print(`${databaseIn(dataDir)} is ${file} now.`)
+  if (kept !== null) terminal.print(`What was there is kept as ${kept}.`)
+  terminal.print(keySentence(key, file, dataDir))
+}
+
+/** Reads the backup through; gives the fingerprint of the key that sealed its secrets, null where there are none. */
+function checkBackup(file: string, { store, look }: FolderTools): string | null {
+  const facts = looked(() => look.lookAt(file))
+  if (facts === null || facts.version === 0) {
+    throw new CommandFault(`${file} is no backup of Waybill: it is no database, or one of something else.`)
+  }
+  store.checkVersion(file, facts.version)
+  const faults = look.faultsIn(file)
+  if (faults.length > 0) throw new CommandFault([`${file} is damaged, so nothing was changed:`, ...faults])
+  return facts.sealFingerprint
+}
+
+/** Null where the file cannot be read as what it should be. */
+function looked<T>(look: () => T): T | null {
+  try {
+    return look()
+  } catch (error) {
+    // SQLite's own errors: not a database, or one without our tables.
+    if (error instanceof Error && "errcode" in error) return null
+    throw error
+  }
+}
+
+/** Gives the name under which the old database is kept, null where there was none. */
+function replaceDatabase(file: string, dataDir: string, stamp: string, { upkeep }: FolderTools): string | null {
+  const path = databaseIn(dataDir)
+  const next = `${path}.restoring`
+  rmSync(next, { force: true })
+  try {
+    copyFileSync(file, next, constants.COPYFILE_FICLONE)
+    settleFile(next)
+    const kept = existsSync(path) ? `${path}.replaced-${stamp}` : null
+    if (kept !== null) putAside(path, kept, upkeep)
+    renameSync(next, path)
+    settleFile(path)
+    return kept
+  } catch (error) {
+    rmSync(next, { force: true })
+    throw error
+  }
+}
+
+/** Keeps a database under another name; its own stays, where the disk has links, until the next one takes it. */
+function putAside(path: string, kept: string, upkeep: FolderTools["upkeep"]): void {
+  // Its log belongs to it and must never meet the next one. A damaged database keeps its log as it is.
+  looked(() => upkeep.foldLog(path))
+  for (const end of ["-wal", "-shm"]) if (existsSync(path + end)) renameSync(path + end, kept + end)
+  try {
+    linkSync(path, kept)
+  } catch {
+    // A file system without links.
+    renameSync(path, kept)
+  }
+}
+
+interface KeySearch {
+  readonly file: string
+  readonly dataDir: string
+  readonly secretKey: string | null
+  readonly fingerprint: string | null
+  readonly stamp: string
+}
+
+/** Finds the key that fits, and puts the one beside the backup into the folder where the folder's own does not. */
+function settleKey({ file, dataDir, secretKey, fingerprint, stamp }: KeySearch, { seal }: FolderTools): KeyState {
+  if (fingerprint === null) return "not_needed"
+  const fits = (text: string): boolean => {
+    const key = decodeKey(text.trim())
+    return key !== undefined && new seal.Seal(key).fingerprint === fingerprint
+  }
+  // Where it is set, it is the one that a start uses.
+  if (secretKey !== null) return fits(secretKey) ? "fits" : "missing"
+  const own = keyFileIn(dataDir)
+  if (existsSync(own) && fits(readFileSync(own, "utf8"))) return "fits"
+  const beside = keyBeside(file)
+  if (!existsSync(beside) || !fits(readFileSync(beside, "utf8"))) return "missing"
+  if (existsSync(own)) renameSync(own, `${own}.replaced-${stamp}`)
+  copyFileSync(beside, own)
+  settleFile(own)
+  return "copied"
+}
+
+function keySentence(state: KeyState, file: string, dataDir: string): string {
+  switch (state) {
+    case "fits":
+      return "The key that is there opens its secrets. Waybill can be started."
+    case "copied":
+      return `The key came from ${keyBeside(file)} and is ${keyFileIn(dataDir)} now. Waybill can be started.`
+    case "missing":
+      return `Its secrets need another key: put the key file of the time of the backup at ${keyFileIn(dataDir)}, or set WAYBILL_SECRET_KEY to that key. Waybill does not start without it.`
+    case "not_needed":
+      return "Waybill can be started."
+  }
+}
