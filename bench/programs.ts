@@ -1,6 +1,7 @@
 /** The two programs under test, started as their users would start them, each in a process of its own. */
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
+import { nodeOptions } from "../scripts/runtime.mjs"
 import { type Child, freePort, startChild, waitFor } from "./children.ts"
 
 export interface Program {
@@ -41,7 +42,7 @@ export async function startWaybill(folder: string): Promise<Waybill> {
   const startedAt = performance.now()
   const child: Child = startChild({
     command: process.execPath,
-    args: [join(import.meta.dirname, "../src/cli.ts"), "serve"],
+    args: [...nodeOptions, join(import.meta.dirname, "../src/cli.ts"), "serve"],
     environment: {
       HOST: "127.0.0.1",
       PORT: String(port),

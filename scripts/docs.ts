@@ -4,6 +4,8 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { makeProgram } from "../src/commands/program.ts"
+import { Terminal } from "../src/commands/terminal.ts"
 import { apiPage, openapiDocument, openapiText } from "./reference/api.ts"
 import { cliPage } from "./reference/cli.ts"
 import { connectorsPage } from "./reference/connectors.ts"
@@ -15,12 +17,6 @@ import { settingsPage } from "./reference/settings.ts"
 /** Every generated file by its path from the root of the tree, with its text. */
 export async function referenceFiles(): Promise<ReadonlyMap<string, string>> {
   const document = await openapiDocument()
-  const { Command } = await import("commander")
-  const { Terminal } = await import("../src/commands/terminal.ts")
-  const program = new Command("waybill")
-  const cli = (await import("node:fs")).readFileSync(join(import.meta.dirname, "../src/cli.ts"), "utf8")
-  for (const [, n, f] of cli.matchAll(/import { (add\w+) } from ".\/(commands\/\w[\w-]*.ts)"/g))
-    (await import(`../src/${f}`))[n as string](program, new Terminal(() => 0))
   return new Map([
     ["docs/reference/settings.md", settingsPage()],
     ["docs/reference/reasons.md", reasonsPage()],
@@ -29,7 +25,7 @@ export async function referenceFiles(): Promise<ReadonlyMap<string, string>> {
     ["docs/reference/problems.md", problemsPage()],
     ["docs/reference/api.md", apiPage(document)],
     ["docs/reference/openapi.json", openapiText(document)],
-    ["docs/reference/cli.md", cliPage(program)],
+    ["docs/reference/cli.md", cliPage(makeProgram(new Terminal(() => 0)))],
   ])
 }
 

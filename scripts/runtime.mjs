@@ -12,6 +12,12 @@ import { join } from "node:path"
 /** The first major version that runs TypeScript unbuilt without a warning and has what Waybill uses of `node:sqlite`. */
 const OLDEST = 26
 
+/**
+ * What the program runs with. Left alone, V8 lets its heap grow by multiples before it collects: with 150,000 events
+ * coming in by batches the process peaked at 381 MB, with these at 249 MB, at the same pace.
+ */
+export const nodeOptions = ["--heap-growing-percent=40", "--max-semi-space-size=16"]
+
 const INSTALL = `install Node ${OLDEST} from https://nodejs.org and try again`
 
 /** Looked at once at the start: it may be gone by the time an installation is done. */
@@ -31,7 +37,7 @@ export function runOnNode(folder, args, options = {}) {
     console.error(found.missing)
     process.exit(1)
   }
-  handOver(found.path, args, options)
+  handOver(found.path, [...nodeOptions, ...args], options)
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Context } from "./api/context.ts"
 import { Cursors } from "./api/cursor.ts"
 import { buildServer } from "./api/server.ts"
 import { type Config, decodeKey, isLoopbackHost, proxyVariables, version } from "./config.ts"
+import { timeOfId } from "./domain/id.ts"
 import { Changes } from "./engine/changes.ts"
 import { makeDeliver } from "./engine/deliver.ts"
 import { Directory } from "./engine/directory.ts"
@@ -106,7 +107,9 @@ async function run(config: Config, ground: Ground): Promise<Running> {
   })
   const deliver = makeDeliver({ directory, transport, now, process: processName, userAgent, metrics })
   const { ledger, fence } = store
-  const engine = new Engine({ ledger, directory, deliver, feed, fence, now, log, maxInFlight: MAX_IN_FLIGHT })
+  // Ids carry their time, and no start gave one before the greatest of the last.
+  const seenUpTo = timeOfId(store.ids.last)
+  const engine = new Engine({ ledger, directory, deliver, feed, fence, now, log, maxInFlight: MAX_IN_FLIGHT, seenUpTo })
   const intake = new Intake({ ledger, directory, engine, feed })
   const verifier = new Verifier({ store, directory, engine, transport, changes, userAgent })
   const keeper = new Keeper({ store, metrics, now, log })

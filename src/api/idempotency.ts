@@ -6,15 +6,16 @@ export function readIdempotencyKey(header: string | readonly string[] | undefine
   if (header === undefined) return null
   if (typeof header !== "string") throw wrong("was sent more than once")
   const text = header.trim()
-  const key = text.startsWith('"') && text.endsWith('"') && text.length >= 2 ? unquote(text) : text
+  const key = text.startsWith('"') ? unquote(text) : text
   if (key.length === 0 || key.length > 255) throw wrong("must have 1 to 255 characters")
   if (!/^[\x20-\x7e]+$/.test(key)) throw wrong("must be printable ASCII")
   return key
 }
 
+/** A string of RFC 9651: quotes and backslashes in it are escaped, and nothing else is. */
 function unquote(text: string): string {
-  const inner = text.slice(1, -1)
-  if (/(^|[^\\])(\\\\)*"/.test(inner) || /(^|[^\\])(\\\\)*\\$/.test(inner)) throw wrong("is not a quoted string")
+  const [, inner] = /^"((?:[^"\\]|\\["\\])*)"$/.exec(text) ?? []
+  if (inner === undefined) throw wrong("begins with a quotation mark but is no quoted string")
   return inner.replace(/\\(["\\])/g, "$1")
 }
 

@@ -96,7 +96,7 @@ function check(
 
   under("/events", schemaFaults(EventRulesSchema, draft.events))
   const events = withDefaults(draft.events)
-  if (errors.length === 0) under("/events", checkEventRules(events))
+  if (errors.length === 0) under("/events", checkEventRules(events).map(asSentence("/events")))
 
   const policyFaults = schemaFaults(PolicyIn, draft.policy)
   under("/policy", policyFaults)
@@ -119,7 +119,7 @@ function check(
       urlFaults(settings, around.egress).filter(f => !wrong.some(({ pointer }) => pointer === f.pointer)),
     )
   }
-  under("/filter", filterFaults(draft.filter))
+  under("/filter", filterFaults(draft.filter).map(asSentence("/filter")))
 
   const apps = draft.apps.map((name, i) => {
     const id = around.appId(name)
@@ -174,7 +174,15 @@ function urlFaults(settings: Settings, egress: EgressRules): ProblemError[] {
 function filterFaults(filter: string | null): readonly ProblemError[] {
   if (filter === null) return []
   const parsed = parseExact(filter)
-  return parsed === undefined ? [{ pointer: "", message: "The filter is not JSON." }] : checkFilter(parsed)
+  return parsed === undefined ? [{ pointer: "", message: "this is not JSON" }] : checkFilter(parsed)
+}
+
+/** Rules and filters say what is wrong in half a sentence; the place is the other half. */
+function asSentence(parent: string): (fault: ProblemError) => ProblemError {
+  return ({ pointer, message }) => {
+    const place = `${parent}${pointer}`.slice(1).replaceAll("/", ".")
+    return { pointer, message: `\`${place}\`: ${message}.` }
+  }
 }
 
 /** The filter's own text: `JSON.parse` would round a number of twenty digits. */

@@ -1,11 +1,11 @@
 /** The messages of the stream: what happened, as server-sent events. Each one's id is the position after it. */
 import type { Payload } from "../domain/event.ts"
 import { formatDeliveryId, formatId } from "../domain/id.ts"
-import { type EventItem, formatPosition, type StreamItem } from "../store/stream-reads.ts"
+import { type AttemptItem, type EventItem, formatPosition, type StreamItem } from "../store/stream-reads.ts"
 import { viewOfAttempt } from "./attempt-view.ts"
 import { nameOfIntegration } from "./delivery-view.ts"
 import { textOfEvent } from "./event-view.ts"
-import { Reasons, type ReasonsContext } from "./reasons.ts"
+import type { Reasons, ReasonsContext } from "./reasons.ts"
 import { timeText } from "./schemas.ts"
 
 /** What the messages are called. */
@@ -18,21 +18,30 @@ export function message(name: MessageName, data: string, position?: string): str
   return `${position === undefined ? "" : `id: ${position}\n`}event: ${name}\n${lines.join("")}\n`
 }
 
-/** The message for something that happened; `payload` is that of an event, undefined where it has expired. */
+/**
+ * The message of something that happened; `payload` is that of an event, undefined where it has expired. `reasons` may
+ * serve several messages that are written at a time.
+ */
 export async function messageOf(
   context: ReasonsContext,
+  reasons: Reasons,
   item: StreamItem,
   payload: Payload | undefined,
 ): Promise<string> {
-  return message(item.kind, await dataOf(context, item, payload), formatPosition(item))
+  return message(item.kind, await dataOf(context, reasons, item, payload), formatPosition(item))
 }
 
-async function dataOf(context: ReasonsContext, item: StreamItem, payload: Payload | undefined): Promise<string> {
+async function dataOf(
+  context: ReasonsContext,
+  reasons: Reasons,
+  item: StreamItem,
+  payload: Payload | undefined,
+): Promise<string> {
   switch (item.kind) {
     case "event":
       return textOfEvent(item.event, payload, context.now(), membersOfEvent(item))
     case "attempt":
-      return JSON.stringify(await viewOfAttemptItem(context, item))
+      return JSON.stringify(await viewOfAttemptItem(context, reasons, item))
     case "change": {
       const { id, at, kind, subject, by, facts } = item.change
       return JSON.stringify({ id: formatId("chg", id), at: timeText(at), kind, subject, by, facts })
@@ -50,16 +59,12 @@ function membersOfEvent({ targets, withheld }: EventItem) {
 }
 
 async function viewOfAttemptItem(
-  context: ReasonsContext,
-  { attempt, event, delivery }: StreamItem & { kind: "attempt" },
+  { directory }: ReasonsContext,
+  reasons: Reasons,
+  { attempt, event, delivery }: AttemptItem,
 ) {
   const { environment, type, app, profileId, deviceId, test } = event
-  const reason = await new Reasons(context).ofAttempt(
-    attempt,
-    { ...delivery, environment, type },
-    delivery.isLast,
-    undefined,
-  )
+  const reason = await reasons.ofAttempt(attempt, { ...delivery, environment, type }, delivery.isLast, undefined)
   return {
     ...viewOfAttempt(attempt, reason),
     delivery: {
@@ -67,12 +72,12 @@ async function viewOfAttemptItem(
       status: delivery.status,
       next_attempt_at: timeText(delivery.nextAt),
     },
-    integration: nameOfIntegration(context.directory, attempt.delivery.integration),
+    integration: nameOfIntegration(directory, attempt.delivery.integration),
     event: {
       id: formatId("evt", attempt.delivery.event),
       type,
       environment,
-      app: app === null ? null : (context.directory.appName(app) ?? null),
+      app: app === null ? null : (directory.appName(app) ?? null),
       profile_id: profileId,
       device_id: deviceId,
       test,

@@ -24,7 +24,7 @@ import {
 } from "../store/stream-reads.ts"
 import { type Context, keyOf } from "./context.ts"
 import { Problem } from "./problem.ts"
-import type { ReasonsContext } from "./reasons.ts"
+import { Reasons, type ReasonsContext } from "./reasons.ts"
 import { ProblemSchema, responses } from "./schemas.ts"
 import { eventFields, readApp, readIntegrationId } from "./search-query.ts"
 import { message, messageOf } from "./stream-messages.ts"
@@ -37,6 +37,8 @@ export interface StreamLimits {
   readonly unsentBytes: number
   /** A listener that takes nothing for so long is let go. */
   readonly stalledMs: number
+  /** How long a connection has to take its `bye`. */
+  readonly goodbyeMs: number
   readonly keepAliveMs: number
   /** How soon a revoked key ends its streams (API-5). */
   readonly checkKeyMs: number
@@ -50,6 +52,7 @@ const defaults: StreamLimits = {
   unsentMessages: 1_000,
   unsentBytes: 1_048_576,
   stalledMs: 30_000,
+  goodbyeMs: 30_000,
   keepAliveMs: 15_000,
   checkKeyMs: 4_000,
 }
@@ -62,8 +65,8 @@ const MESSAGE_BYTES = 600
 /** Rows that are read from the store at a time: few where all of them are shown, more where a filter leaves most out. */
 const FEWEST_ROWS = 500
 const MOST_ROWS = 5_000
-/** How long a connection has to take its `bye`. */
-const GOODBYE_MS = 5_000
+/** How long a connection has to take its `bye` when the server stops. */
+const STOP_MS = 1_000
 
 const StreamQuery = Type.Object(
   {
@@ -161,15 +164,18 @@ class Hub {
         isAdmitted: async () => (await keyring.find(token)) !== undefined,
       })
       this.#streams.add(stream)
+      reply.raw.once("close", () => this.#streams.delete(stream))
+      for (const [name, value] of Object.entries(reply.getHeaders()))
+        if (value !== undefined) reply.raw.setHeader(name, value)
       reply.raw.writeHead(200, {
-        ...reply.getHeaders(),
         "content-type": "text/event-stream; charset=utf-8",
+        // Nothing comes after a stream: the end of one is the end of its connection.
+        connection: "close",
         // Proxies that gather answers would keep a message back until there are many.
         "x-accel-buffering": "no",
-      } as Record<string, string>)
-      if (this.#isStopped) stream.bye(...stopping)
+      })
+      if (this.#isStopped) stream.stop()
       await stream.run(resumption)
-      this.#streams.delete(stream)
     } finally {
       this.#leave(project, tail)
     }
@@ -177,7 +183,7 @@ class Hub {
 
   stop(): void {
     this.#isStopped = true
-    for (const stream of this.#streams) stream.bye(...stopping)
+    for (const stream of this.#streams) stream.stop()
   }
 
   async #enter(project: ProjectId): Promise<Tail> {
@@ -207,8 +213,6 @@ class Hub {
     tail.stop()
   }
 }
-
-const stopping = ["stopping", "Waybill is stopping. Connect again with the id of the last message to go on."] as const
 
 interface StreamParts {
   readonly response: ServerResponse
@@ -241,6 +245,8 @@ class Stream implements Follower {
     this.#limits = limits
     this.#parts = parts
     parts.response.once("close", () => this.#end())
+    // The listener may have hung up while the stream was being opened.
+    if (parts.response.destroyed) this.#end()
   }
 
   /** Sends until one of both sides ends it. */
@@ -272,8 +278,13 @@ class Stream implements Follower {
     this.#end()
     const { response } = this.#parts
     response.end(message("bye", JSON.stringify({ reason, detail })))
-    const limit = setTimeout(() => response.destroy(), GOODBYE_MS)
-    response.once("close", () => clearTimeout(limit))
+    this.#destroyIn(this.#limits.goodbyeMs)
+  }
+
+  /** Ends it with the server, which waits for every connection: one that takes nothing is cut off soon. */
+  stop(): void {
+    this.bye("stopping", "Waybill is stopping. Connect again with the id of the last message to go on.")
+    this.#destroyIn(STOP_MS)
   }
 
   take(items: readonly StreamItem[], reached: number): void {
@@ -334,8 +345,9 @@ class Stream implements Follower {
     const slice = this.#queue.slice(0, sliceLength(this.#queue))
     const unknown = slice.flatMap(item => (item.kind === "event" && !texts.has(item) ? [item.event] : []))
     const payloads = await readPayloads(store.reads, unknown, now())
+    const reasons = new Reasons(this.#context)
     for (const item of slice) {
-      if (!texts.has(item)) texts.set(item, await messageOf(this.#context, item, payloads.get(item.id)))
+      if (!texts.has(item)) texts.set(item, await messageOf(this.#context, reasons, item, payloads.get(item.id)))
     }
     if (this.#isOver) return
     this.#queue.splice(0, slice.length)
@@ -354,7 +366,12 @@ class Stream implements Follower {
   }
 
   async #checkKey(): Promise<void> {
-    if (await this.#parts.isAdmitted()) return
+    try {
+      if (await this.#parts.isAdmitted()) return
+    } catch (error) {
+      this.#context.log.warn({ err: error }, "the API key of a stream could not be looked up; looking again")
+      return
+    }
     this.bye("unauthorized", "The API key of this stream was revoked or has expired.")
   }
 
@@ -382,6 +399,13 @@ class Stream implements Follower {
       this.#wake = resolve
     })
     this.#wake = undefined
+  }
+
+  #destroyIn(ms: number): void {
+    const { response } = this.#parts
+    if (response.destroyed) return
+    const limit = setTimeout(() => response.destroy(), ms)
+    response.once("close", () => clearTimeout(limit))
   }
 
   #letGo(): void {

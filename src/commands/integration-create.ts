@@ -1,6 +1,7 @@
 /** `waybill integrations create`: sets up a webhook from a few options, or any integration from a file. */
 import { readFileSync } from "node:fs"
 import type { Command } from "commander"
+import { commandName } from "../config.ts"
 import { jsonFault, MAX_DEPTH } from "../domain/json-spans.ts"
 import { clientOf, ENDPOINT_LIMIT_MS, type ServerFlags, withServer } from "./client.ts"
 import { CommandFault, codeOf, misuse } from "./fault.ts"
@@ -60,6 +61,10 @@ async function create(flags: CreateFlags, terminal: Terminal): Promise<void> {
   }
   printIntegration(value, terminal)
   terminal.print()
+  if (Object.values(value.verification).some(({ state }) => state === "failed")) {
+    const command = `${commandName()} integrations verify ${value.id}`
+    terminal.note(`An endpoint did not pass verification, so it gets no events until it does: ${command}`)
+  }
   // Whoever brought a secret has it already.
   if (flags.secret === undefined) {
     terminal.note("The signing secret is shown this once, give it to the receiver:")

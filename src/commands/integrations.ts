@@ -1,5 +1,6 @@
 /** `waybill integrations`: where events go: the list, one of them in full, and the commands that change it. */
 import type { Command } from "commander"
+import { nearest } from "../domain/nearest.ts"
 import { clientOf, type ServerFlags, withServer } from "./client.ts"
 import { misuse } from "./fault.ts"
 import { addIntegrationActions } from "./integration-actions.ts"
@@ -25,8 +26,10 @@ Examples:
       if (id === undefined) return listIntegrations(flags, terminal)
       // A subcommand that was mistyped comes here, too.
       if (id.startsWith("int_")) return showOne(id, flags, terminal)
-      const known = command.commands.map(other => other.name()).join(", ")
-      throw misuse(`${oneLine(id)} is neither the id of an integration (int_…) nor one of ${known}.`)
+      const known = command.commands.map(other => other.name())
+      const meant = nearest(id, known)
+      const hint = meant === null ? `nor one of ${known.join(", ")}` : `nor a command. Did you mean ${meant}?`
+      throw misuse(`${oneLine(id)} is neither the id of an integration (int_…) ${hint}`)
     })
   addIntegrationCreate(command, terminal)
   addIntegrationActions(command, terminal)

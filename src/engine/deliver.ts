@@ -11,12 +11,6 @@ import type { Transport } from "../transport/http.ts"
 import { type Builder, type Directory, type LiveIntegration, signingKeysAt } from "./directory.ts"
 import type { Metrics } from "./metrics.ts"
 
-/**
- * Connections to one origin, of all integrations together: a bound on sockets only. Each lane keeps to the concurrency of
- * its own integration; one that is slow must not take the connections of another at the same host.
- */
-export const MAX_CONNECTIONS = 2_000
-
 /** Carries out claims. */
 export interface Deliver {
   (claim: Claim): Promise<Settlement>
@@ -123,7 +117,7 @@ async function attempt(options: DeliverOptions, work: Work): Promise<Settlement>
   const exchange = await transport.send(request, {
     deadlineMs: policy.timeoutMs,
     keepBytes: policy.keepResponseBytes,
-    connections: MAX_CONNECTIONS,
+    connections: policy.maxConcurrent,
   })
   metrics.inFlight.dec()
   const endedAt = now()

@@ -6,7 +6,7 @@ import type { Reason } from "../domain/delivery.ts"
 import type { IntegrationId } from "../domain/id.ts"
 import type { Log } from "../log.ts"
 import { StoreUnavailable } from "../store/database.ts"
-import type { Claim, Ledger, Settlement } from "../store/ledger.ts"
+import type { Claim, Ledger, Settlement, WaitingPlace } from "../store/ledger.ts"
 import type { Deliver } from "./deliver.ts"
 import type { Directory } from "./directory.ts"
 import type { Feed } from "./feed.ts"
@@ -22,14 +22,18 @@ export interface EngineOptions {
   readonly log: Log
   /** Requests under way at a time, over all lanes. */
   readonly maxInFlight: number
+  /** The latest time that a start before this one is known to have seen: the clock may have been put back since. */
+  readonly seenUpTo?: number
 }
 
 /** How long to wait before asking again a store that could not be written. */
 const STORE_RETRY_MS = 1_000
 /** The longest sleep of the timer: work that appears without our knowing is found by then. */
 const LONGEST_SLEEP_MS = 30_000
-/** How many waiting deliveries of a switched-off integration end in one commit. */
-const END_PIECE = 500
+/** How many waiting deliveries of a switched-off integration end in one commit, or are brought forward in one. */
+const PIECE = 500
+/** A clock that was put back by less only makes what waits wait so much longer. */
+const CLOCK_STEP_MS = 1_000
 
 export class Engine {
   readonly #options: EngineOptions
@@ -42,9 +46,12 @@ export class Engine {
   #timerAt = Number.POSITIVE_INFINITY
   #state: "stopped" | "running" | "stopping" = "stopped"
   #whenIdle: (() => void) | undefined
+  /** What the clock showed last. */
+  #lastSeen: number
 
   constructor(options: EngineOptions) {
     this.#options = options
+    this.#lastSeen = options.seenUpTo ?? 0
   }
 
   /** Frees what an earlier start left under way, opens the lanes and begins to send. */
@@ -149,7 +156,7 @@ export class Engine {
       held: live === undefined || !open || live.integration.paused,
     })
     if (open) {
-      lane.expect(this.#options.now())
+      lane.expect(this.#time())
       this.#pump(lane)
     } else {
       const reason: Reason =
@@ -187,14 +194,14 @@ export class Engine {
   /** Claims what is due and has room, else sees to it that the timer comes back. */
   #claim(lane: Lane): void {
     if (this.#state !== "running") return
-    const { ledger, fence, now, log } = this.#options
-    const room = lane.beginClaim(now(), this.#options.maxInFlight - this.#inFlight)
+    const { ledger, fence, log } = this.#options
+    const room = lane.beginClaim(this.#time(), this.#options.maxInFlight - this.#inFlight)
     if (room === 0) {
       this.#wakeFor(lane)
       return
     }
     this.#inFlight += room
-    ledger.claim(lane.id, fence, room, now()).then(
+    ledger.claim(lane.id, fence, room, this.#time()).then(
       ({ claims, nextAt }) => {
         this.#inFlight -= room - claims.length
         lane.claimed(room, claims.length, nextAt)
@@ -204,7 +211,7 @@ export class Engine {
       },
       (error: unknown) => {
         this.#inFlight -= room
-        lane.claimFailed(room, now() + STORE_RETRY_MS)
+        lane.claimFailed(room, this.#time() + STORE_RETRY_MS)
         log.warn({ err: error }, "claim failed; trying again in a second")
         this.#wakeFor(lane)
         this.#checkIdle()
@@ -265,7 +272,7 @@ export class Engine {
   }
 
   #wakeFor(lane: Lane): void {
-    const now = this.#options.now()
+    const now = this.#time()
     const at = lane.wakeAt(now)
     if (at !== null && at < this.#timerAt) this.#setTimer(at, now)
   }
@@ -283,8 +290,38 @@ export class Engine {
     if (this.#state !== "running") return
     this.#timerAt = Number.POSITIVE_INFINITY
     for (const lane of this.#lanes.values()) this.#claim(lane)
-    const now = this.#options.now()
+    const now = this.#time()
     if (this.#timerAt === Number.POSITIVE_INFINITY) this.#setTimer(now + LONGEST_SLEEP_MS, now)
+  }
+
+  /** The time now. Where the clock was put back, what waits by the old time is brought forward. */
+  #time(): number {
+    const now = this.#options.now()
+    const isPutBack = now < this.#lastSeen - CLOCK_STEP_MS
+    this.#lastSeen = now
+    if (isPutBack) void this.#bringForward()
+    return now
+  }
+
+  async #bringForward(): Promise<void> {
+    const { ledger, log } = this.#options
+    log.warn("the clock was put back; deliveries that wait by the time that it showed before are brought forward")
+    // Lanes that are opened meanwhile, as at a start, take their turn too.
+    for (const lane of this.#lanes.values()) {
+      let from: WaitingPlace | null = null
+      let isDone = false
+      while (!isDone && this.#state === "running") {
+        try {
+          from = await ledger.bringForward(lane.id, from, PIECE)
+          isDone = from === null
+        } catch (error) {
+          log.warn({ err: error }, "what waits by the old time could not be brought forward; trying again in a second")
+          await new Promise(resolve => setTimeout(resolve, STORE_RETRY_MS).unref())
+        }
+      }
+      lane.expect(this.#time())
+      this.#pump(lane)
+    }
   }
 
   /** Ends what waits for an integration that is off or gone, piece by piece, so that nothing else has to wait. */
@@ -296,10 +333,10 @@ export class Engine {
     const { ledger, directory, log } = this.#options
     const isOff = () => this.#state === "running" && directory.integration(id)?.integration.enabled !== true
     try {
-      let ended = END_PIECE
-      while (isOff() && (ended === END_PIECE || this.#ending.get(id) === true)) {
+      let ended = PIECE
+      while (isOff() && (ended === PIECE || this.#ending.get(id) === true)) {
         this.#ending.set(id, false)
-        ended = await ledger.endWaiting(id, reason, END_PIECE)
+        ended = await ledger.endWaiting(id, reason, PIECE)
       }
     } catch (error) {
       log.warn({ err: error, integration: id }, "waiting deliveries could not be ended; the next start goes on with it")

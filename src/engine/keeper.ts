@@ -39,7 +39,7 @@ export interface KeeperReport {
 const JOB_KEY = "retention"
 /** From the end of a run to the beginning of the next. */
 const RUN_EVERY_MS = 60_000
-const CHECK_DISK_EVERY_MS = 5_000
+const CHECK_DISK_EVERY_MS = 2_000
 /** A rest is as long as the piece before it: the keeper takes at most half of the writer's time. */
 const REST_PER_PIECE = 1
 /** A clock that is ahead by less needs no word: every restart looks like that. */
@@ -54,7 +54,7 @@ export class Keeper {
   #last: KeeperReport | undefined
   #runTimer: NodeJS.Timeout | undefined
   #diskTimer: NodeJS.Timeout | undefined
-  #wasFull = false
+  #knowsFull = false
   #isStopping = false
 
   constructor(options: KeeperOptions) {
@@ -133,6 +133,7 @@ export class Keeper {
     if (!this.#isStopping) this.#last = report
     await this.#remember({ state: "due", dueAt: now() + RUN_EVERY_MS, at, sheet })
     await this.#measureLag()
+    this.#takeInAgain()
     if (sheet.removed.size > 0) log.info({ ...report }, "what was kept long enough has gone")
     return report
   }
@@ -210,19 +211,23 @@ export class Keeper {
     }
   }
 
-  /** While the disk is full: frees what it can at once, and takes in again as soon as the ballast could be made again. */
+  /** When the disk has become full: frees what it can, at once. */
   #checkDisk(): void {
     const { store, log } = this.#options
-    if (!store.ballast.isSpent) return
-    if (!this.#wasFull) {
-      this.#wasFull = true
+    if (store.ballast.isSpent && !this.#knowsFull) {
+      this.#knowsFull = true
       log.error("the disk is full: nothing new is taken in until there is room again")
       void this.#runUnasked()
     }
-    if (store.ballast.restore()) {
-      this.#wasFull = false
-      log.info("the disk has room again: events are taken in")
-    }
+    this.#takeInAgain()
+  }
+
+  /** Events are taken in again as soon as the ballast could be made again. */
+  #takeInAgain(): void {
+    const { store, log } = this.#options
+    if (!store.ballast.isSpent || !store.ballast.restore()) return
+    this.#knowsFull = false
+    log.info("the disk has room again: events are taken in")
   }
 }
 

@@ -66,7 +66,7 @@ export class Metrics {
   })
   readonly queueDepth = new Gauge({
     name: "waybill_queue_depth",
-    help: "Deliveries that wait (due) or are scheduled (later).",
+    help: "Integrations with a delivery that waits (waiting_lanes), or is due already (due_lanes).",
     labelNames: ["state"],
     registers: this.#on,
   })
@@ -91,11 +91,6 @@ export class Metrics {
     name: "waybill_egress_blocked_total",
     help: "Requests that the guard against private addresses held back.",
     labelNames: ["reason"],
-    registers: this.#on,
-  })
-  readonly leaseLost = new Counter({
-    name: "waybill_lease_expired_total",
-    help: "Attempts whose delivery was no longer theirs when they ended.",
     registers: this.#on,
   })
   readonly eventLoopLag = new Gauge({

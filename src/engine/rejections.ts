@@ -1,6 +1,6 @@
 /** Requests that ingest refused, remembered in small batches: a sender that is wrong all the time costs a commit now and then. */
 import type { Log } from "../log.ts"
-import { insertRejections, type NewRejection } from "../store/rejections.ts"
+import { insertRejections, type NewRejection, REJECTED_BODY_BYTES } from "../store/rejections.ts"
 import type { Store } from "../store/store.ts"
 
 const FLUSH_MS = 250
@@ -19,8 +19,13 @@ export class Rejections {
   }
 
   /** Remembers one; it can be read within a quarter of a second. */
-  note(rejection: NewRejection): void {
-    if (this.#waiting.length < MOST) this.#waiting.push(rejection)
+  note(rejection: Omit<NewRejection, "bodyBytes">): void {
+    if (this.#waiting.length < MOST) {
+      const { body } = rejection
+      // A copy of what is kept: the bodies themselves, a thousand of them, would not be bounded by anything.
+      const start = Uint8Array.from(body.subarray(0, REJECTED_BODY_BYTES))
+      this.#waiting.push({ ...rejection, body: start, bodyBytes: body.length })
+    }
     this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS).unref()
   }
 

@@ -9,7 +9,6 @@ import { type IntegrationRecord, saveVerdict, saveVerification, type Verificatio
 import type { Store } from "../store/store.ts"
 import type { Transport } from "../transport/http.ts"
 import type { Changes } from "./changes.ts"
-import { MAX_CONNECTIONS } from "./deliver.ts"
 import { type Directory, goLive, type LiveIntegration, signingKeysAt } from "./directory.ts"
 import type { Engine } from "./engine.ts"
 
@@ -115,7 +114,7 @@ export class Verifier {
     const exchange = await transport.send(request, {
       deadlineMs: policy.timeoutMs,
       keepBytes: policy.keepResponseBytes,
-      connections: MAX_CONNECTIONS,
+      connections: policy.maxConcurrent,
     })
     const verdict = verification.verdict(rule, exchange)
     return {

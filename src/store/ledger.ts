@@ -82,6 +82,12 @@ export interface Claimed {
   readonly nextAt: number | null
 }
 
+/** Where a walk through the waiting deliveries of a lane stands: from the latest that is due to the earliest. */
+export interface WaitingPlace {
+  readonly nextAt: number
+  readonly event: EventId
+}
+
 export interface Ledger {
   /** Stores events with their deliveries; resolves after the commit that holds them is on disk. */
   accept(arrivals: readonly Arrival[]): Promise<readonly Accepted[]>
@@ -93,6 +99,11 @@ export interface Ledger {
   endWaiting(lane: IntegrationId, reason: Reason, limit: number): Promise<number>
   /** Makes a delivery due now, its schedule anew, whatever its state; undefined while it is being sent or is not there. */
   retry(delivery: DeliveryId, project: ProjectId): Promise<"due" | "sending" | "absent" | "payload_expired">
+  /**
+   * After the clock was put back: deliveries that wait for a time which it showed before wait from now on as long as they
+   * were to wait then. Looks at up to `limit` of a lane, beginning below `from`; gives where to go on, null at the end.
+   */
+  bringForward(lane: IntegrationId, from: WaitingPlace | null, limit: number): Promise<WaitingPlace | null>
   /** Claims of earlier starts: deliveries whose attempt was under way when the process ended. */
   lost(limit: number): Promise<readonly Claim[]>
 }

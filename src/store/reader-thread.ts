@@ -7,7 +7,7 @@ import { Statements } from "./sqlite.ts"
 
 const { path } = workerData as { path: string }
 const connection = new DatabaseSync(path, { readOnly: true, timeout: 5_000 })
-connection.exec("pragma cache_size = -16384")
+connection.exec("pragma cache_size = -8192")
 const statements = new Statements(connection)
 
 parentPort?.on("message", (request: ReadRequest) => {

@@ -21,8 +21,10 @@ export interface NewRejection {
   }
   /** Method and path, without the query. */
   readonly request: string
-  /** All of it, or as much as came in. */
+  /** Its first KiB is kept. */
   readonly body: Uint8Array
+  /** How long it was in all, where `body` is only its beginning. */
+  readonly bodyBytes?: number
 }
 
 export interface Rejection {
@@ -44,16 +46,16 @@ export interface Rejection {
 export async function insertRejections(db: Database, ids: Ids, rejections: readonly NewRejection[]): Promise<void> {
   await db.transaction(async tx => {
     for (const rejection of rejections) {
-      const { project, key, at, problem, request, body } = rejection
+      const { project, key, at, problem, request, body, bodyBytes = body.length } = rejection
       const { status, code, detail, errors = [] } = problem
       const start = body.subarray(0, REJECTED_BODY_BYTES)
       await tx.query(sql`
         insert into rejection (id, project_id, key_id, at, status, code, detail, errors, request, body, body_bytes)
         values (${ids.next()}, ${project}, ${key}, ${at}, ${status}, ${code}, ${detail}, ${JSON.stringify(errors)},
-          ${request}, ${start}, ${body.length})`)
+          ${request}, ${start}, ${bodyBytes})`)
       await tx.query(sql`
         insert into ingest_tally (project_id, hour, source, key_id, app_id, type, events, bytes, refused)
-        values (${project}, ${hourOf(at)}, '', ${key ?? 0}, 0, '', 0, ${body.length}, 1)
+        values (${project}, ${hourOf(at)}, '', ${key ?? 0}, 0, '', 0, ${bodyBytes}, 1)
         on conflict do update set bytes = bytes + excluded.bytes, refused = refused + 1`)
     }
     for (const project of new Set(rejections.map(rejection => rejection.project))) {

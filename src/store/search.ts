@@ -42,7 +42,9 @@ export class SearchIndex {
 
   /** Whether a batch waits that is full or old enough. */
   isDue(now: number): boolean {
-    return this.#entries.length >= BATCH_ENTRIES || (this.#entries.length > 0 && now - this.#oldestAt >= BATCH_AGE_MS)
+    if (this.#entries.length >= BATCH_ENTRIES) return true
+    // Either way: a clock that was put back must not keep a batch waiting until it shows the old time again.
+    return this.#entries.length > 0 && Math.abs(now - this.#oldestAt) >= BATCH_AGE_MS
   }
 
   get waiting(): number {

@@ -6,12 +6,13 @@ import type { Reason } from "../domain/delivery.ts"
 import type { DeliveryId, Ids, IntegrationId, ProjectId } from "../domain/id.ts"
 import type { Ballast } from "./ballast.ts"
 import { StoreUnavailable } from "./database.ts"
-import type { Accepted, Arrival, Claim, Claimed, Ledger, Settled, Settlement } from "./ledger.ts"
+import type { Accepted, Arrival, Claim, Claimed, Ledger, Settled, Settlement, WaitingPlace } from "./ledger.ts"
 import { type PartLimits, Parts } from "./parts.ts"
 import type { SearchIndex } from "./search.ts"
 import type { SqliteDatabase } from "./sqlite.ts"
 import { acceptOne } from "./sqlite-accept.ts"
 import { claimDue, lostClaims } from "./sqlite-claim.ts"
+import { bringForward } from "./sqlite-clock.ts"
 import { endWaiting, retryOne } from "./sqlite-move.ts"
 import { settleOne } from "./sqlite-settle.ts"
 import { TallySheet } from "./tallies.ts"
@@ -94,6 +95,10 @@ export class SqliteLedger implements Ledger {
 
   retry(delivery: DeliveryId, project: ProjectId): Promise<"due" | "sending" | "absent" | "payload_expired"> {
     return this.inNextCommit(commit => retryOne(commit, delivery, project))
+  }
+
+  bringForward(lane: IntegrationId, from: WaitingPlace | null, limit: number): Promise<WaitingPlace | null> {
+    return this.inNextCommit(commit => bringForward(commit, lane, from, limit))
   }
 
   lost(limit: number): Promise<readonly Claim[]> {

@@ -1,16 +1,22 @@
 /** What a stream does as time goes by, and how many there may be: on its own server, with limits that a test can wait for. */
 import assert from "node:assert/strict"
-import type { AddressInfo } from "node:net"
+import { once } from "node:events"
+import type { ServerResponse } from "node:http"
+import { type AddressInfo, connect, type Socket } from "node:net"
 import { type TestContext, test } from "node:test"
 import Fastify, { type FastifyInstance } from "fastify"
 import { asProblem, sendProblem } from "../../src/api/server.ts"
 import { type StreamLimits, streamRoutes } from "../../src/api/stream.ts"
+import { compileForRoute } from "../../src/api/validation.ts"
+import { formatId } from "../../src/domain/id.ts"
 import { Directory } from "../../src/engine/directory.ts"
 import { Feed } from "../../src/engine/feed.ts"
 import { Keyring } from "../../src/engine/keyring.ts"
 import { openLog } from "../../src/log.ts"
+import { sql } from "../../src/store/database.ts"
 import { insertKey, revokeKey } from "../../src/store/keys.ts"
 import { type FilledStore, openFilledStore } from "../help/filled-store.ts"
+import { assertWithin } from "../help/punctual.ts"
 import { StreamListener } from "../help/stream-listener.ts"
 import type { Reachable } from "../help/waybill.ts"
 
@@ -18,6 +24,7 @@ const secret = "wb_test_111111111111111111111111"
 
 interface Streams extends Reachable {
   readonly filled: FilledStore
+  readonly feed: Feed
   readonly server: FastifyInstance
   readonly keyring: Keyring
   readonly keyId: number
@@ -35,17 +42,20 @@ async function openStreams(t: TestContext, limits: Partial<StreamLimits>): Promi
   const key = { id: keyId, project: filled.project, name: "key", secret, scopes: ["admin"], at: filled.now }
   await insertKey(store.db, { ...key, expiresAt: null, createdBy: null })
   const server = Fastify()
+  server.setValidatorCompiler(({ schema }) => compileForRoute({ schema, httpPart: "querystring" }))
   server.decorateRequest("apiKey", null)
   server.addHook("onRequest", async request => {
     request.apiKey = (await keyring.find(secret)) ?? null
   })
   server.setErrorHandler((error, request, reply) => sendProblem(reply, request, asProblem(error)))
-  const context = { store, directory, engine: { lanes: () => [] }, feed: new Feed(), keyring, log, now }
+  const feed = new Feed()
+  const context = { store, directory, engine: { lanes: () => [] }, feed, keyring, log, now }
   streamRoutes(server, context, {
     perProject: 3,
     unsentMessages: 1_000,
     unsentBytes: 1_048_576,
-    stalledMs: 10_000,
+    stalledMs: 30_000,
+    goodbyeMs: 30_000,
     keepAliveMs: 60_000,
     checkKeyMs: 60_000,
     ...limits,
@@ -53,7 +63,16 @@ async function openStreams(t: TestContext, limits: Partial<StreamLimits>): Promi
   await server.listen({ host: "127.0.0.1", port: 0 })
   t.after(() => server.close())
   const { port } = server.server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, key: secret, filled, server, keyring, keyId }
+  return { url: `http://127.0.0.1:${port}`, key: secret, filled, feed, server, keyring, keyId }
+}
+
+/** Asks until there is room for one more stream. */
+async function untilAdmitted({ url }: Streams): Promise<void> {
+  for (;;) {
+    const answer = await fetch(`${url}/v1/stream`)
+    await answer.body?.cancel()
+    if (answer.status === 200) return
+  }
 }
 
 test("a quiet stream is kept alive, and its position moves on with what its filter leaves out", async t => {
@@ -69,7 +88,7 @@ test("a quiet stream is kept alive, and its position moves on with what its filt
 test("a project has no more streams than it may have: 429 that says when to come back, until one ends", async t => {
   const streams = await openStreams(t, { perProject: 2 })
   const first = await StreamListener.open(streams)
-  using second = await StreamListener.open(streams)
+  using _second = await StreamListener.open(streams)
   const refused = await fetch(`${streams.url}/v1/stream`)
   assert.equal(refused.status, 429)
   assert.ok(Number(refused.headers.get("retry-after")) > 0)
@@ -78,12 +97,7 @@ test("a project has no more streams than it may have: 429 that says when to come
   assert.match(problem.detail, /2 streams/)
   first.close()
   await first.ended
-  for (;;) {
-    const again = await fetch(`${streams.url}/v1/stream`)
-    await again.body?.cancel()
-    if (again.status === 200) break
-  }
-  second.close()
+  await untilAdmitted(streams)
 })
 
 test("a stream whose key is revoked ends, and says why", async t => {
@@ -110,6 +124,98 @@ test("more at a time than a stream may hold back is told all the same where the 
     listener.messages,
     listener.messages.toSorted((a, b) => ((a.id ?? "") < (b.id ?? "") ? -1 : 1)),
   )
+})
+
+/** A listener that takes nothing after its first bytes, until it is told to. */
+class StuckListener {
+  #text = ""
+  readonly #socket: Socket
+  readonly #closed: Promise<unknown>
+
+  static async open(at: Streams, lastEventId = ""): Promise<StuckListener> {
+    const socket = connect(Number(new URL(at.url).port), "127.0.0.1")
+    socket.write(`GET /v1/stream HTTP/1.1\r\nhost: localhost\r\nlast-event-id: ${lastEventId}\r\n\r\n`)
+    const [first] = await once(socket, "data")
+    socket.pause()
+    return new StuckListener(socket, String(first))
+  }
+
+  private constructor(socket: Socket, first: string) {
+    this.#socket = socket
+    this.#text = first
+    this.#closed = once(socket, "close")
+  }
+
+  /** Takes everything up to the end of the connection. */
+  async readOn(): Promise<string> {
+    this.#socket.on("data", chunk => {
+      this.#text += chunk
+    })
+    this.#socket.resume()
+    await this.#closed
+    return this.#text
+  }
+}
+
+const large = () => ({ payload: { kind: "json", text: `"${"x".repeat(1_000_000)}"` } }) as const
+
+test("a listener that lets more than a MiB pile up is let go with a last message, and goes on where it stopped", async t => {
+  const streams = await openStreams(t, {})
+  using watcher = await StreamListener.open(streams)
+  const stuck = await StuckListener.open(streams)
+  // One after another, so that it is the listener that keeps up or does not; more than any system buffers.
+  for (let i = 1; i <= 20; i++) {
+    const event = await streams.filled.accept(large())
+    streams.feed.accepted(event, [], {})
+    await watcher.until(() => watcher.messages.length >= i)
+  }
+  const text = await stuck.readOn()
+  assert.match(text, /event: bye\ndata: \{"reason":"slow_reader","detail":"[^"]+"\}/)
+  const last = [...text.matchAll(/^id: (\S+)$/gm)].at(-1)?.[1] ?? ""
+  using again = await StreamListener.open(streams, { lastEventId: last })
+  const missed = watcher.messages.slice(watcher.messages.findIndex(message => message.id === last) + 1)
+  assert.ok(missed.length > 0)
+  await again.until(() => again.messages.length >= missed.length)
+  assert.deepEqual(
+    again.messages.map(message => message.id),
+    missed.map(message => message.id),
+  )
+})
+
+test("a listener that comes back for old messages and takes none of them is let go after a while", async t => {
+  const streams = await openStreams(t, { perProject: 1, stalledMs: 100 })
+  const first = await streams.filled.accept()
+  for (let i = 0; i < 20; i++) await streams.filled.accept(large())
+  const stuck = await StuckListener.open(streams, formatId("evt", first.id))
+  await untilAdmitted(streams)
+  assert.match(await stuck.readOn(), /event: bye\ndata: \{"reason":"slow_reader"/)
+})
+
+test("a listener that takes nothing does not hold up the end of the server", async t => {
+  const streams = await openStreams(t, {})
+  const first = await streams.filled.accept()
+  for (let i = 0; i < 20; i++) await streams.filled.accept(large())
+  await StuckListener.open(streams, formatId("evt", first.id))
+  const startedAt = performance.now()
+  await streams.server.close()
+  assertWithin(performance.now() - startedAt, 2_000)
+})
+
+test("a listener that hangs up while its stream is being opened leaves nothing behind", async t => {
+  const streams = await openStreams(t, { perProject: 1 })
+  // The store has something else to do, so that opening waits for it.
+  const busy = streams.filled.store.reads.query(sql`
+    with recursive n (i) as (select 1 union all select i + 1 from n where i < 2000000) select count(*) as n from n`)
+  const socket = connect(Number(new URL(streams.url).port), "127.0.0.1")
+  const [request] = await Promise.all([
+    once(streams.server.server, "request"),
+    new Promise(resolve => socket.write("GET /v1/stream HTTP/1.1\r\nhost: localhost\r\n\r\n", resolve)),
+  ])
+  const [, response] = request as [unknown, ServerResponse]
+  socket.destroy()
+  await once(response, "close")
+  await busy
+  await untilAdmitted(streams)
 })
 
 test("closing the server ends every stream with a last message", async t => {

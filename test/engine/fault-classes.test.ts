@@ -325,6 +325,8 @@ describe("what the other side does, and what it comes to", { concurrency: rows.l
         },
       )
       if (row.code !== undefined) assert.equal(attempt?.code, row.code)
+      const took = attempt?.total_ms ?? 0
+      assert.ok(took < 2 * TIMEOUT_MS && (row.code !== "DEADLINE" || took > TIMEOUT_MS - 10), `it took ${took} ms`)
       // A person reads which host it was; a tenant is told nothing of where a blocked name leads.
       if (row.class !== undefined && row.class !== "SENDER_FAULT")
         assert.match(attempt?.message ?? "", /127\.0\.0\.1|\.example/)

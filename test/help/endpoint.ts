@@ -2,6 +2,7 @@
 import { once } from "node:events"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import { setTimeout } from "node:timers/promises"
 
 /** What a request is answered with. Without any of these: 200 with `{}`. */
 export interface Reply {
@@ -10,7 +11,12 @@ export interface Reply {
   readonly body?: string | Buffer
   /** The answer waits for this. */
   readonly after?: Promise<unknown>
+  /** The answer takes so long, as that of a slow endpoint does. */
+  readonly delayMs?: number
 }
+
+/** The answer to a request, by what stands in it. */
+export type Answering = (request: Received) => Reply
 
 /** A request as it came over the wire. */
 export interface Received {
@@ -33,8 +39,7 @@ export class Endpoint implements AsyncDisposable {
   /** Every request so far, as they came. */
   readonly requests: Received[] = []
   readonly #server: Server
-  #script: readonly Reply[] = [{}]
-  #played = 0
+  #answering: Answering = () => ({})
   #underWay = 0
   #mostAtOnce = 0
   readonly #waiting = new Set<() => void>()
@@ -65,8 +70,13 @@ export class Endpoint implements AsyncDisposable {
 
   /** Answers from now on with these replies in turn; the last one stays. */
   play(...script: readonly Reply[]): void {
-    this.#script = script.length === 0 ? [{}] : script
-    this.#played = 0
+    let played = 0
+    this.#answering = () => script[Math.min(played++, script.length - 1)] ?? {}
+  }
+
+  /** Answers from now on as a function of the request says. */
+  answer(answering: Answering): void {
+    this.#answering = answering
   }
 
   /** The greatest number of requests that were under way at one time. */
@@ -105,23 +115,32 @@ export class Endpoint implements AsyncDisposable {
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#underWay++
     this.#mostAtOnce = Math.max(this.#mostAtOnce, this.#underWay)
-    response.once("close", () => this.#underWay--)
+    let isUnderWay = true
+    const over = (): void => {
+      if (isUnderWay) this.#underWay--
+      isUnderWay = false
+    }
+    response.once("close", over)
     const chunks: Buffer[] = []
     request.on("error", () => {})
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const { method = "", url = "", headers, rawHeaders } = request
-    const reply = this.#script[Math.min(this.#played++, this.#script.length - 1)] ?? {}
-    this.requests.push({
+    const received = {
       at: performance.now(),
       method,
       path: url,
       headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value?.toString()])),
       rawHeaders,
       body: Buffer.concat(chunks),
-    })
+    }
+    this.requests.push(received)
+    const reply = this.#answering(received)
     this.#tell()
     await reply.after
+    if (reply.delayMs !== undefined) await setTimeout(reply.delayMs)
     response.writeHead(reply.status ?? 200, { "content-type": "application/json", ...reply.headers } as never)
+    // Before the other side can know of it, or its next request would seem to be one too many.
+    over()
     response.end(reply.body ?? "{}")
   }
 

@@ -52,7 +52,7 @@ export interface Account {
   readonly unexplained: readonly string[]
   /** Attempts recorded as interrupted. */
   readonly interrupted: number
-  /** Events whose answer never came, and which were stored. */
+  /** Events whose answer never came, and which were stored: their repeat was told so, or there was none. */
   readonly recovered: number
   /** The longest from a kill to the first request of the next start, in ms. */
   readonly maxRecoveryMs: number
@@ -93,7 +93,9 @@ export function settleAccounts(ledgers: Ledgers): Account {
     refusedButStored: [...sent.values()]
       .filter(letter => letter.isRefused && stored.has(letter.id))
       .map(letter => `${letter.id} was refused and is stored`),
-    recovered: [...sent.values()].filter(letter => letter.wasUnknown && stored.has(letter.id)).length,
+    recovered: [...sent.values()].filter(
+      letter => letter.wasUnknown && stored.has(letter.id) && letter.wasNewWhenAnswered !== true,
+    ).length,
     byDestination: countByDestination(ledgers, found.statuses),
   }
 }
@@ -136,6 +138,8 @@ interface Letter {
   /** The id that a 202 gave. */
   readonly event: string | undefined
   readonly wasUnknown: boolean
+  /** The first 202 said that it was no duplicate; undefined where there was none. */
+  readonly wasNewWhenAnswered: boolean | undefined
   /** Every request with it was refused. */
   readonly isRefused: boolean
 }
@@ -149,6 +153,7 @@ function readProducer(entries: readonly ProducerEntry[]): Map<string, Letter> {
         id: entry.id,
         event: undefined,
         wasUnknown: false,
+        wasNewWhenAnswered: undefined,
         isRefused: true,
         ...before,
         data: entry.data,
@@ -160,6 +165,7 @@ function readProducer(entries: readonly ProducerEntry[]): Map<string, Letter> {
       ...before,
       event: before.event ?? entry.event,
       wasUnknown: before.wasUnknown || entry.kind === "unknown",
+      wasNewWhenAnswered: before.wasNewWhenAnswered ?? (entry.duplicate === undefined ? undefined : !entry.duplicate),
       isRefused: before.isRefused && entry.kind === "fail",
     })
   }

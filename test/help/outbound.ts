@@ -3,6 +3,7 @@ import type { Exchange, OutboundRequest } from "../../src/domain/exchange.ts"
 import { Transport, type TransportOptions } from "../../src/transport/http.ts"
 import type { Resolution, Resolver } from "../../src/transport/resolve.ts"
 import type { SendLimits } from "../../src/transport/sending.ts"
+import { type Behaviour, receiver } from "./misbehaving.ts"
 
 /** A transport that may reach loopback, and ends with the block that it was made in. */
 export function freshTransport(options: Partial<TransportOptions> = {}): Transport & AsyncDisposable {
@@ -14,6 +15,16 @@ export function freshTransport(options: Partial<TransportOptions> = {}): Transpo
 export function post(url: string, changes: Partial<OutboundRequest> = {}): OutboundRequest {
   const headers = [{ name: "content-type", value: "application/json" }]
   return { kind: "http", method: "POST", url, headers, body: "{}", signature: null, ...changes }
+}
+
+/** One POST to a receiver that behaves like this, and what comes of it. */
+export async function meet(
+  transport: Transport,
+  behaviour: Behaviour,
+  changes: Partial<SendLimits> = {},
+): Promise<Exchange> {
+  await using there = await receiver(behaviour)
+  return await transport.send(post(there.url), limits(changes))
 }
 
 /** Limits that no test reaches unless it lowers them. */

@@ -96,6 +96,7 @@ interface Reply {
   readonly status: number | null
   readonly event?: string
   readonly duplicate?: boolean
+  readonly error?: string
 }
 
 async function ask(body: string): Promise<Reply> {
@@ -111,7 +112,7 @@ async function ask(body: string): Promise<Reply> {
   } catch (error) {
     // Only where there was no connection is it certain that nothing was sent.
     const isRefused = error instanceof Error && "code" in error && error.code === "ECONNREFUSED"
-    return { kind: isRefused ? "fail" : "unknown", status }
+    return { kind: isRefused ? "fail" : "unknown", status, error: String(error) }
   }
 }
 

@@ -36,6 +36,8 @@ export type ProducerEntry =
       /** `evt_…`, from a 202. */
       readonly event?: string
       readonly duplicate?: boolean
+      /** Why there was no answer. */
+      readonly error?: string
     }
 
 export interface ProducerOptions {
@@ -107,20 +109,25 @@ export async function startProducer(t: TestContext, options: ProducerOptions): P
 }
 
 /** Sends one event from this process and notes it as the producer does; resolves when it was answered with 202. */
-export async function sendNoted(
-  at: Reachable,
-  entries: ProducerEntry[],
-  id: string,
-  type = "order.paid",
-): Promise<void> {
-  const data = { id }
-  const hash = createHash("sha256").update(JSON.stringify(data)).digest("base64url")
-  const attempt = entries.filter(entry => entry.kind === "invoke" && entry.id === id).length + 1
-  entries.push({ kind: "invoke", at: Date.now(), id, try: attempt, data: hash })
-  const answer = await call(at, "POST", "/v1/events", { type, id, data }).catch((error: unknown) => {
-    entries.push({ kind: "unknown", at: Date.now(), id, try: attempt, status: null })
-    throw error
-  })
-  const { id: event, duplicate } = answer as { id: string; duplicate: boolean }
-  entries.push({ kind: "ok", at: Date.now(), id, try: attempt, status: 202, event, duplicate })
+export async function sendNoted(at: Reachable, entries: ProducerEntry[], id: string): Promise<void> {
+  const { body, invocation } = compose(entries, id)
+  entries.push(invocation)
+  const answer = (await call(at, "POST", "/v1/events", body)) as { id: string; duplicate: boolean }
+  const { id: event, duplicate } = answer
+  entries.push({ kind: "ok", at: Date.now(), id, try: invocation.try, status: 202, event, duplicate })
+}
+
+/** Notes an event of unknown fate and gives the body with which to send it. */
+export function noteUnknown(entries: ProducerEntry[], id: string): string {
+  const { body, invocation } = compose(entries, id)
+  entries.push(invocation, { kind: "unknown", at: Date.now(), id, try: invocation.try, status: null })
+  return body
+}
+
+function compose(entries: readonly ProducerEntry[], id: string) {
+  const data = JSON.stringify({ id })
+  const tries = entries.filter(entry => entry.kind === "invoke" && entry.id === id).length
+  const hash = createHash("sha256").update(data).digest("base64url")
+  const invocation = { kind: "invoke", at: Date.now(), id, try: tries + 1, data: hash } as const
+  return { body: `{"type":"order.paid","id":"${id}","data":${data}}`, invocation }
 }

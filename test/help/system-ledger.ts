@@ -44,7 +44,11 @@ export function openDatabase(dataDir: string): DatabaseSync {
 export function queryDatabase<Row>(dataDir: string, text: string, ...values: readonly (string | number)[]): Row[] {
   const connection = openDatabase(dataDir)
   try {
-    return connection.prepare(text).all(...values) as Row[]
+    // Spread, because SQLite's rows have no prototype and equal nothing that a test can write down.
+    return connection
+      .prepare(text)
+      .all(...values)
+      .map(row => ({ ...row })) as Row[]
   } finally {
     connection.close()
   }

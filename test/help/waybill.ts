@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes, randomInt } from "node:crypto"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer, type Socket } from "node:net"
+import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { TestContext } from "node:test"
@@ -52,9 +52,12 @@ export interface StartOptions {
 
 /**
  * Starts `waybill serve`; resolves when it listens and throws, with what it said, where it ends before that. It
- * does not outlive the test's process.
+ * is killed with the test, if it has not ended before.
  */
-export async function startWaybill({ dataDir, port, env, through = [] }: StartOptions): Promise<Waybill> {
+export async function startWaybill(
+  t: TestContext,
+  { dataDir, port, env, through = [] }: StartOptions,
+): Promise<Waybill> {
   const [command = "", ...args] = [...through, process.execPath, cli, "serve"]
   const startedAt = performance.now()
   const child = spawn(command, args, {
@@ -69,6 +72,7 @@ export async function startWaybill({ dataDir, port, env, through = [] }: StartOp
     },
   })
   running.add(child)
+  t.after(() => child.kill("SIGKILL"))
   const stopped = once(child, "exit").then(([code, signal]) => {
     running.delete(child)
     return { code, signal } as Awaited<Waybill["stopped"]>
@@ -88,9 +92,6 @@ export async function startWaybill({ dataDir, port, env, through = [] }: StartOp
   })
   watchContract(url)
   const startMs = performance.now() - startedAt
-  // A test that fails must not wait for its server to end: it is killed when the test's process ends.
-  child.unref()
-  for (const stream of [child.stdout, child.stderr]) if ("unref" in stream) (stream as Socket).unref()
   return {
     url,
     key: testKey,
@@ -98,10 +99,7 @@ export async function startWaybill({ dataDir, port, env, through = [] }: StartOp
     dataDir,
     startMs,
     kill: signal => void child.kill(signal),
-    get stopped() {
-      child.ref()
-      return stopped
-    },
+    stopped,
     output: () => output,
   }
 }

@@ -19,7 +19,7 @@ test("a delivery whose 2xx was not noted before a kill goes out once more, with 
   const dataDir = `${folder}/data`
   const secret = newSecret()
   const receiver = await startReceiver(t, { folder, name: "one", secret, seed: 1, manners: {} })
-  let waybill = await startWaybill({ dataDir })
+  let waybill = await startWaybill(t, { dataDir })
   const id = await createWebhook(waybill, { name: "one", url: receiver.url("/one"), secret })
   const entries: ProducerEntry[] = []
   const kills: number[] = []
@@ -30,7 +30,7 @@ test("a delivery whose 2xx was not noted before a kill goes out once more, with 
     assert.equal((await waybill.stopped).signal, "SIGKILL")
     kills.push(Date.now())
     hits += countClaims(dataDir)
-    waybill = await startWaybill({ dataDir })
+    waybill = await startWaybill(t, { dataDir })
     await drained(dataDir, 10_000)
   }
   waybill.kill("SIGTERM")

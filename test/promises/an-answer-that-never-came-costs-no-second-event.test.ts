@@ -4,15 +4,14 @@
  * file: most of their answers are never written. The sender sends all of them again.
  */
 import assert from "node:assert/strict"
-import { once } from "node:events"
-import { connect, type Socket } from "node:net"
 import test from "node:test"
 import { formatId } from "../../src/domain/id.ts"
+import { isAnswered, openSocket, writePost } from "../help/raw-post.ts"
 import { openDatabase, queryDatabase } from "../help/system-ledger.ts"
-import { call, stablePort, startWaybill, temporaryFolder, testKey } from "../help/waybill.ts"
+import { call, stablePort, startWaybill, temporaryFolder } from "../help/waybill.ts"
 
-const ROUNDS = 4
-const AT_ONCE = 200
+const ROUNDS = 3
+const AT_ONCE = 150
 
 /** An event that its sender can send again: under an id of its own, or under an idempotency key. */
 interface Letter {
@@ -29,16 +28,16 @@ test("an event that was stored when a kill kept back its answer is known again b
   let silenced = 0
   for (let round = 1; round <= ROUNDS; round++) {
     const letters = Array.from({ length: AT_ONCE }, (_, i) => newLetter(`r${round}-${i}`, i % 2 === 0))
-    const waybill = await startWaybill({ dataDir, port })
-    const sockets = await Promise.all(letters.map(() => open(port)))
+    const waybill = await startWaybill(t, { dataDir, port })
+    const sockets = await Promise.all(letters.map(() => openSocket(port)))
     const answers = sockets.map(isAnswered)
-    await Promise.all(letters.map((letter, i) => write(sockets[i], requestOf(letter))))
+    await Promise.all(sockets.map((socket, i) => writePost(socket, letters[i]?.body ?? "", letters[i]?.headers)))
     killAtFirstEvent(dataDir, waybill.pid, (round - 1) * AT_ONCE)
     assert.equal((await waybill.stopped).signal, "SIGKILL")
     const answered = await Promise.all(answers)
 
     const stored = storedEvents(dataDir)
-    const next = await startWaybill({ dataDir, port })
+    const next = await startWaybill(t, { dataDir, port })
     for (const [i, letter] of letters.entries()) {
       const id = stored.get(letter.name)
       const again = (await call(next, "POST", "/v1/events", letter.body, letter.headers)) as Answer
@@ -70,31 +69,6 @@ function newLetter(name: string, hasOwnId: boolean): Letter {
   return hasOwnId
     ? { name, body: JSON.stringify({ ...event, id: name }), headers: {} }
     : { name, body: JSON.stringify(event), headers: { "idempotency-key": name } }
-}
-
-function requestOf({ body, headers }: Letter): string {
-  const further = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  return `POST /v1/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${testKey}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n${further.join("")}\r\n${body}`
-}
-
-async function open(port: number): Promise<Socket> {
-  const socket = connect(port, "127.0.0.1")
-  await once(socket, "connect")
-  return socket
-}
-
-/** Whether anything comes back before the connection ends. */
-function isAnswered(socket: Socket): Promise<boolean> {
-  return new Promise(resolve => {
-    socket.on("data", () => resolve(true))
-    socket.on("error", () => {})
-    socket.on("close", () => resolve(false))
-  })
-}
-
-/** Resolves when the request is in the system's hands. */
-function write(socket: Socket | undefined, request: string): Promise<void> {
-  return new Promise(resolve => socket?.write(request, () => resolve()))
 }
 
 /** Looks without a pause, so that only microseconds lie between the commit and the kill. */

@@ -67,7 +67,7 @@ test("an event answered with 202 survives kill -9 under load and reaches everyon
   const dataDir = `${folder}/data`
   const secret = newSecret()
   const port = await stablePort()
-  let waybill = await startWaybill({ dataDir, port })
+  let waybill = await startWaybill(t, { dataDir, port })
   const destinations = await Promise.all(
     Object.entries(places).map(async ([name, { manner, policy, events = {} }], i) => {
       const manners = { [`/${name}`]: manner }
@@ -93,7 +93,7 @@ test("an event answered with 202 survives kill -9 under load and reaches everyon
     const at = Date.now()
     await waybill.stopped
     kills.push({ at, ingest, deliveries: countClaims(dataDir) })
-    waybill = await startWaybill({ dataDir, port })
+    waybill = await startWaybill(t, { dataDir, port })
   }
   for (let i = 1; i <= KILLS; i++) {
     await producer.acknowledged((i * EVENTS) / (KILLS + 1))

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict"
 import { after, before, describe, test } from "node:test"
-import { gzipSync } from "node:zlib"
-import type { Exchange } from "../../src/domain/exchange.ts"
 import { Transport } from "../../src/transport/http.ts"
 import type { Resolution } from "../../src/transport/resolve.ts"
 import {
@@ -14,13 +12,12 @@ import {
   infiniteBody,
   ok,
   receiver,
-  receiverInItsOwnProcess,
   resets,
   silent,
   unanswering,
 } from "../help/misbehaving.ts"
-import { freshTransport, limits, post, saying, summary } from "../help/outbound.ts"
-import { assertAround, assertWithin } from "../help/punctual.ts"
+import { freshTransport, limits, meet, post, summary } from "../help/outbound.ts"
+import { assertAround } from "../help/punctual.ts"
 
 const HEAD = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
 const DEADLINE_MS = 300
@@ -32,16 +29,12 @@ before(() => {
 })
 after(() => transport.close(0))
 
-/** One request to a receiver that behaves like this, with a short deadline. */
-async function meet(behaviour: Behaviour, changes: Partial<ReturnType<typeof limits>> = {}): Promise<Exchange> {
-  await using there = await receiver(behaviour)
-  return await transport.send(post(there.url), limits({ deadlineMs: DEADLINE_MS, ...changes }))
-}
-
 interface Row {
   readonly what: string
   readonly behaviour: Behaviour
   readonly comesTo: string
+  /** It ends with the deadline, which is a short one here. */
+  readonly waits?: true
   readonly code?: string
   /** The answer's body and its marks. */
   readonly body?: string
@@ -52,30 +45,41 @@ describe("what the other side does, and what it comes to", { concurrency: 8 }, (
   const rows: Row[] = [
     {
       what: "a connection that is never answered",
+      waits: true,
       behaviour: silent,
       comesTo: "broken ESOCKETTIMEDOUT in headers",
       code: "DEADLINE",
     },
     {
       what: "a head that drips",
+      waits: true,
       behaviour: drips("HTTP/1.1 2", "00 OK\r\nx: y"),
       comesTo: "broken ETIMEDOUT in headers",
       code: "DEADLINE",
     },
     {
       what: "a head that drips from its first byte",
+      waits: true,
       behaviour: drips("", "HTTP/1.1 200 OK\r\nx: y"),
       comesTo: "broken ETIMEDOUT in headers",
     },
-    { what: "early hints for ever", behaviour: hintsForEver, comesTo: "broken ETIMEDOUT in headers", code: "DEADLINE" },
+    {
+      what: "early hints for ever",
+      waits: true,
+      behaviour: hintsForEver,
+      comesTo: "broken ETIMEDOUT in headers",
+      code: "DEADLINE",
+    },
     {
       what: "a body that drips",
+      waits: true,
       behaviour: drips(`${HEAD}content-length: 100000\r\n\r\nabc`, "."),
       comesTo: "answered 200",
       marks: "incomplete",
     },
     {
       what: "a body that stalls",
+      waits: true,
       behaviour: answers(`${HEAD}content-length: 10\r\n\r\nabc`),
       comesTo: "answered 200",
       body: "abc",
@@ -83,6 +87,7 @@ describe("what the other side does, and what it comes to", { concurrency: 8 }, (
     },
     {
       what: "a 500 whose body stalls",
+      waits: true,
       behaviour: answers("HTTP/1.1 500 No\r\ncontent-length: 10\r\n\r\nabc"),
       comesTo: "answered 500",
       body: "abc",
@@ -279,7 +284,7 @@ describe("what the other side does, and what it comes to", { concurrency: 8 }, (
   ]
   for (const row of rows) {
     test(`${row.what}: ${row.comesTo}`, async () => {
-      const exchange = await meet(row.behaviour)
+      const exchange = await meet(transport, row.behaviour, row.waits ? { deadlineMs: DEADLINE_MS } : {})
       assert.ok(row.comesTo.split("|").includes(summary(exchange)), summary(exchange))
       if (row.code !== undefined) assert.equal(exchange.kind === "broken" && exchange.code, row.code)
       if (exchange.kind === "broken") assert.match(exchange.message, /127\.0\.0\.1:\d+/, "a person learns which host")
@@ -333,132 +338,5 @@ describe("what the other side does, and what it comes to", { concurrency: 8 }, (
     late.resolve({ kind: "found", addresses: ["127.0.0.1"], ttlMs: 0 })
     await transport.send(post(there.url), limits())
     assert.equal(there.accepted(), 1, "what came too late is not dialled")
-  })
-})
-
-describe("the deadline", { concurrency: 4 }, () => {
-  const slow: [what: string, behaviour: Behaviour][] = [
-    ["no answer", silent],
-    ["a head that drips", drips("H", "TTP/1.1 200 OK\r\nx: y")],
-    ["early hints", hintsForEver],
-    ["a body that drips", drips(`${HEAD}\r\n`, ".")],
-  ]
-  for (const [what, behaviour] of slow) {
-    test(`is kept within 50 ms with ${what}, though other timers would never fire`, async () => {
-      const deadlines = [100, 400, 1_100]
-      const exchanges = await Promise.all(deadlines.map(deadlineMs => meet(behaviour, { deadlineMs })))
-      exchanges.forEach((exchange, i) => {
-        assertAround(exchange.timings.totalMs, deadlines[i] ?? 0)
-      })
-    })
-  }
-})
-
-describe("the answer's body", () => {
-  test("is kept to the byte, up to what was asked for", async () => {
-    for (const [size, keepBytes] of [
-      [0, 0],
-      [1, 0],
-      [10, 10],
-      [11, 10],
-      [131_072, 131_072],
-      [200_000, 131_072],
-    ] as const) {
-      const body = Buffer.alloc(size, "abcdefghij")
-      const exchange = await meet(ok(body.toString()), { keepBytes, deadlineMs: 5_000 })
-      assert.ok(exchange.kind === "answered")
-      assert.deepEqual(Buffer.from(exchange.answer.body), body.subarray(0, keepBytes))
-      assert.equal(exchange.answer.truncated, size > keepBytes)
-      assert.equal(exchange.answer.incomplete, false)
-    }
-  })
-
-  test("is kept whole when it comes in many small chunks", async () => {
-    const chunks = Array.from({ length: 5_000 }, (_, i) => `1\r\n${i % 10}\r\n`).join("")
-    const exchange = await meet(answers(`${HEAD}transfer-encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`))
-    assert.ok(exchange.kind === "answered")
-    assert.equal(Buffer.from(exchange.answer.body).toString(), "0123456789".repeat(500))
-  })
-
-  test("is never decompressed, and nothing asks for compression", async () => {
-    const bomb = gzipSync(Buffer.alloc(50_000_000))
-    const head = `HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ${bomb.length}\r\n\r\n`
-    await using there = await receiver(answers(Buffer.concat([Buffer.from(head), bomb])))
-    const before = process.memoryUsage().rss
-    const exchange = await transport.send(post(there.url), limits({ keepBytes: 131_072 }))
-    assert.ok(process.memoryUsage().rss - before < 20_000_000)
-    assert.ok(exchange.kind === "answered")
-    assert.deepEqual(Buffer.from(exchange.answer.body), bomb)
-    assert.doesNotMatch(there.received().toString(), /accept-encoding/i)
-  })
-
-  test("costs no memory beyond what is kept, however much is poured", async () => {
-    await using there = await receiver(infiniteBody())
-    const before = process.memoryUsage().arrayBuffers
-    const sent = Array.from({ length: 50 }, () =>
-      transport.send(post(there.url), limits({ keepBytes: 1_024, connections: 50 })),
-    )
-    for (const exchange of await Promise.all(sent)) assert.equal(summary(exchange), "answered 200")
-    assert.ok(process.memoryUsage().arrayBuffers - before < 20_000_000)
-  })
-
-  test("that is a little too long does not cost the connection, one that is much too long does", async () => {
-    for (const [size, connections] of [
-      [30_000, 1],
-      [300_000, 3],
-    ] as const) {
-      await using there = await receiver(ok("x".repeat(size)))
-      for (let i = 0; i < 3; i++) {
-        const exchange = await transport.send(post(there.url), limits({ keepBytes: 100, connections: 1 }))
-        assert.equal(summary(exchange), "answered 200")
-      }
-      assert.equal(there.accepted(), connections)
-    }
-  })
-})
-
-describe("where requests lead", () => {
-  test("no redirect is followed", async () => {
-    await using canary = await receiver(ok())
-    for (const status of [301, 302, 303, 307, 308]) {
-      const exchange = await meet(
-        answers(`HTTP/1.1 ${status} Moved\r\nlocation: ${canary.url}\r\ncontent-length: 0\r\n\r\n`),
-      )
-      assert.equal(summary(exchange), `answered ${status}`)
-      assert.ok(exchange.kind === "answered")
-      assert.deepEqual(exchange.answer.headers, [
-        ["location", canary.url],
-        ["content-length", "0"],
-      ])
-    }
-    assert.equal(canary.accepted(), 0)
-  })
-
-  test("slow names do not delay others", async () => {
-    await using there = await receiver(ok())
-    const resolver = saying(() => ["127.0.0.1"])
-    const ask = resolver.resolve
-    resolver.resolve = (name, source) => (name.startsWith("slow") ? new Promise(() => {}) : ask(name, source))
-    await using sender = freshTransport({ resolver })
-    const slow = Array.from({ length: 10 }, (_, i) =>
-      sender.send(post(`http://slow${i}.example:${there.port}/`), limits({ deadlineMs: 400 })),
-    )
-    const quick = await sender.send(post(`http://quick.example:${there.port}/`), limits())
-    assert.equal(summary(quick), "answered 200")
-    assertWithin(quick.timings.totalMs, 300)
-    for (const exchange of await Promise.all(slow)) assert.equal(summary(exchange), "broken DNS_TEMPORARY in dns")
-  })
-})
-
-describe("a process that is busy", () => {
-  test("does not call an answer late that came in time while this process was busy", async () => {
-    await using there = await receiverInItsOwnProcess()
-    await transport.send(post(there.url), limits())
-    const sent = transport.send(post(there.url), limits({ deadlineMs: 100 }))
-    // Two turns of the loop: an idle connection is looked at once more before it is written to.
-    for (let turn = 0; turn < 3; turn++) await new Promise(resolve => setImmediate(resolve))
-    const busyUntil = performance.now() + 250
-    while (performance.now() < busyUntil) {}
-    assert.equal(summary(await sent), "answered 200")
   })
 })

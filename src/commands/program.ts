@@ -1,0 +1,43 @@
+/** The commands of the command line, each in a file of its own, in the order in which the help lists them. */
+import { Command } from "commander"
+import { version } from "../config.ts"
+import { addBackup } from "./backup.ts"
+import { addDeliveries } from "./deliveries.ts"
+import { addDoctor } from "./doctor.ts"
+import { addEvents } from "./events.ts"
+import { addIntegrations } from "./integrations.ts"
+import { addKeys } from "./keys.ts"
+import { addListen } from "./listen.ts"
+import { addMigrate } from "./migrate.ts"
+import { addRestore } from "./restore.ts"
+import { addSend } from "./send.ts"
+import { addServe } from "./serve.ts"
+import { addTail } from "./tail.ts"
+import type { Terminal } from "./terminal.ts"
+
+/** The command line, ready to parse what was typed. It throws instead of ending the process. */
+export function makeProgram(terminal: Terminal): Command {
+  const program = new Command("waybill")
+    .version(version)
+    .description("A hub for integration events: every accepted event is accounted for, every failure explains itself.")
+    .showHelpAfterError("(add --help to see what can be typed)")
+    .exitOverride()
+
+  program.commandsGroup("The server and its data folder:")
+  addServe(program, terminal)
+  addMigrate(program, terminal)
+  addBackup(program, terminal)
+  addRestore(program, terminal)
+  addDoctor(program, terminal)
+
+  program.commandsGroup("On a running Waybill (WAYBILL_URL, WAYBILL_API_KEY):")
+  addListen(program, terminal)
+  addSend(program, terminal)
+  addTail(program, terminal)
+  addEvents(program, terminal)
+  addDeliveries(program, terminal)
+  addIntegrations(program, terminal)
+  addKeys(program, terminal)
+
+  return program
+}

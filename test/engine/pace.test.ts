@@ -1,0 +1,149 @@
+/** How much goes out at a time: by integration, by second, in all; and that nobody's trouble is anybody else's. */
+import assert from "node:assert/strict"
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import { describe, test } from "node:test"
+import { makeDeliver } from "../../src/engine/deliver.ts"
+import { Directory } from "../../src/engine/directory.ts"
+import { Engine } from "../../src/engine/engine.ts"
+import { Feed } from "../../src/engine/feed.ts"
+import { Intake } from "../../src/engine/intake.ts"
+import { Metrics } from "../../src/engine/metrics.ts"
+import { openLog } from "../../src/log.ts"
+import { readNative } from "../../src/sources/waybill.ts"
+import { openStore } from "../../src/store/store.ts"
+import { Endpoint } from "../help/endpoint.ts"
+import { freshTransport } from "../help/outbound.ts"
+import { Program } from "../help/program.ts"
+import { draftOf, readLimits } from "../help/readings.ts"
+
+function sendAll(program: Program, count: number, type = "a"): Promise<unknown> {
+  return program.call("POST", "/v1/events/batch", { events: Array.from({ length: count }, () => ({ type })) })
+}
+
+/** Goes out under this type alone. */
+function ofType(type: string): object {
+  return { default: "off", types: { [type]: { enabled: true } } }
+}
+
+describe("requests to one integration", () => {
+  test("are never more at a time than max_concurrent, also after a change and a restart", async () => {
+    await using program = await Program.open({ now: Date.now })
+    await using there = await Endpoint.open({ delayMs: 3 })
+    const integration = await program.integrate(there.url(), { policy: { max_concurrent: 4 } })
+    await sendAll(program, 100)
+    await there.received(100)
+    assert.equal(there.mostAtOnce, 4)
+    await program.call("PATCH", `/v1/integrations/${integration}`, { policy: { max_concurrent: 7 } })
+    await sendAll(program, 100)
+    await there.received(150)
+    assert.equal(there.mostAtOnce, 7)
+    await program.restart()
+    await there.received(200)
+    assert.equal(there.mostAtOnce, 7)
+    await program.until("all are delivered", () => program.deliveries().every(({ status }) => status === "delivered"))
+  })
+
+  test("are as many a second as max_per_second says", async () => {
+    const lag = monitorEventLoopDelay({ resolution: 5 })
+    await using program = await Program.open({ now: Date.now })
+    const rates = [20, 150]
+    const SECONDS = 3
+    const endpoints = await Promise.all(rates.map(() => Endpoint.open()))
+    for (const [i, rate] of rates.entries()) {
+      await program.integrate(endpoints[i]?.url() ?? "", {
+        policy: { max_per_second: rate },
+        events: ofType(`r${rate}`),
+      })
+    }
+    lag.enable()
+    // The burst of the beginning aside.
+    await Promise.all(rates.map(rate => sendAll(program, rate * SECONDS + burstOf(rate), `r${rate}`)))
+    for (const [i, rate] of rates.entries()) {
+      const requests = (await endpoints[i]?.received(rate * SECONDS + burstOf(rate))) ?? []
+      const tookMs = (requests.at(-1)?.at ?? 0) - (requests[0]?.at ?? 0)
+      const expectedMs = SECONDS * 1_000
+      const lateMs = lag.max / 1e6
+      const what = `${rate} a second: ${tookMs} ms for ${expectedMs} ms' worth, late by ${lateMs} ms`
+      assert.ok(tookMs >= expectedMs * 0.95, what)
+      assert.ok(tookMs <= expectedMs * 1.05 + lateMs, what)
+    }
+    for (const endpoint of endpoints) await endpoint.close()
+  })
+
+  test("wait for nobody else's, at the same host neither", async () => {
+    let answer = (): void => {}
+    const held = new Promise<void>(resolve => {
+      answer = resolve
+    })
+    await using program = await Program.open()
+    await using shared = await Endpoint.open()
+    shared.answer(({ path }) => (path === "/slow" ? { after: held } : {}))
+    await using other = await Endpoint.open()
+    const slow = await program.integrate(shared.url("/slow"), { policy: { timeout_ms: 120_000 } })
+    await sendAll(program, 50)
+    await shared.received(10)
+    const neighbour = await program.integrate(shared.url("/quick"))
+    const elsewhere = await program.integrate(other.url())
+    await sendAll(program, 200)
+    await other.received(200)
+    await shared.received(210)
+    assert.equal(
+      shared.requests.filter(({ path }) => path === "/slow").length,
+      10,
+      "the slow one has its ten and no more",
+    )
+    for (const id of [neighbour, elsewhere]) {
+      await program.until("all are delivered", () => program.deliveries(id).every(row => row.status === "delivered"))
+    }
+    assert.equal(program.attempts(slow).length, 0)
+    answer()
+    await program.until("the slow one's follow", () =>
+      program.deliveries(slow).every(row => row.status === "delivered"),
+    )
+  })
+})
+
+describe("requests to all integrations together", () => {
+  test("are no more than the process may have under way, and whoever had to wait goes on", async t => {
+    await using program = await Program.open()
+    await using one = await Endpoint.open({ delayMs: 2 })
+    await using two = await Endpoint.open({ delayMs: 2 })
+    for (const endpoint of [one, two]) await program.integrate(endpoint.url())
+    await program.stop()
+
+    // The same folder once more, with the parts put together by hand, since main.ts has a limit that no test can reach.
+    const now = Date.now
+    const log = openLog("silent")
+    const store = openStore({ dataDir: program.dataDir, sealingKey: undefined, now })
+    t.after(() => store.close())
+    const directory = new Directory(store)
+    await directory.load()
+    await using transport = freshTransport()
+    const metrics = new Metrics("0", process.version)
+    const deliver = makeDeliver({ directory, transport, now, process: "a test", userAgent: "Waybill/0", metrics })
+    const feed = new Feed()
+    const { ledger, fence } = store
+    const engine = new Engine({ ledger, directory, deliver, feed, fence, now, log, maxInFlight: 3 })
+    await engine.start()
+    const intake = new Intake({ ledger, directory, engine, feed })
+    const [project] = directory.projects()
+    const reading = readNative('{"type":"a"}', readLimits)
+    let most = 0
+    feed.listen(() => {
+      most = Math.max(most, engine.inFlight)
+    })
+    for (let i = 0; i < 40; i++) {
+      const once = { key: null, fingerprint: null, idempotencyKey: null }
+      await intake.accept({ ...once, project: project?.id ?? 0, draft: draftOf(reading), receivedAt: now() })
+    }
+    await Promise.all([one.received(40), two.received(40)])
+    await engine.stop(5_000)
+    assert.equal(most, 3)
+    assert.ok(one.mostAtOnce <= 3 && two.mostAtOnce <= 3)
+  })
+})
+
+/** What a lane lets out at once: a tenth of a second's worth. */
+function burstOf(rate: number): number {
+  return Math.max(1, Math.floor(rate / 10))
+}
