@@ -47,6 +47,17 @@ test("every setting, connector and problem has its row, and every row is that of
   assert.deepEqual(codesIn("docs/reference/problems.md", /^\| \d{3} \| `(\w+)`/gm).sort(), Object.keys(problems).sort())
 })
 
+test("every problem that the page explains is given somewhere", () => {
+  const elsewhere = sources()
+    .filter(path => path !== "src/api/problem.ts")
+    .map(read)
+    .join("\n")
+  assert.deepEqual(
+    Object.keys(problems).filter(code => !elsewhere.includes(`"${code}"`)),
+    [],
+  )
+})
+
 test("every link within the documents leads somewhere", () => {
   const faults = documents().flatMap(path =>
     linksIn(read(path)).flatMap(link => {

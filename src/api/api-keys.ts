@@ -120,7 +120,7 @@ export function apiKeyRoutes(server: FastifyInstance, { store, keyring, changes,
         summary: "Revokes an API key, at once",
         tags: ["API keys"],
         params: KeyPath,
-        response: responses({ 200: KeyView }, 401, 404, 409, 422, 503),
+        response: responses({ 200: KeyView }, 400, 401, 404, 409, 413, 415, 422, 503),
       },
     },
     async request => {

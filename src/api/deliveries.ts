@@ -127,7 +127,7 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
           "In any state but `sending`. Its schedule starts anew, with today's configuration of the integration.",
         tags: ["deliveries"],
         params: DeliveryPath,
-        response: responses({ 202: DeliveryView }, 401, 404, 409, 422, 503),
+        response: responses({ 202: DeliveryView }, 400, 401, 404, 409, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {

@@ -121,7 +121,7 @@ export function eventTypeRoutes(server: FastifyInstance, { directory, changes, n
         summary: "Takes an event type out of the catalogue; events of that type stay",
         tags: ["event types"],
         params: NamePath,
-        response: responses({ 204: Type.Null() }, 401, 404, 422, 503),
+        response: responses({ 204: Type.Null() }, 400, 401, 404, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {

@@ -54,7 +54,9 @@ export const payloadFields = {
 }
 
 /** The records that destinations gave for an event. */
-export const DestinationRecords = Type.Array(Type.Object({ integration: Type.String(), record: Type.String() }))
+export const DestinationRecords = Type.Array(Type.Object({ integration: Type.String(), record: Type.String() }), {
+  description: "Of the first 20 integrations that it went to; the event itself shows all.",
+})
 
 export function viewOfSummary(event: EventSummary, now: number): EventSummaryView {
   const { counts } = event

@@ -61,7 +61,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
           summary,
           tags: ["integrations"],
           params: IntegrationPath,
-          response: responses({ 200: IntegrationView }, 401, 404, 422, 503),
+          response: responses({ 200: IntegrationView }, 400, 401, 404, 413, 415, 422, 503),
         },
       },
       async (request, reply) => {
@@ -92,7 +92,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
         summary: "Verifies the endpoints now",
         tags: ["integrations"],
         params: IntegrationPath,
-        response: responses({ 200: IntegrationView }, 401, 404, 422, 503),
+        response: responses({ 200: IntegrationView }, 400, 401, 404, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {

@@ -198,7 +198,7 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
         description: "Deliveries that wait end with `integration_removed`; its history stays.",
         tags: ["integrations"],
         params: IntegrationPath,
-        response: responses({ 204: Type.Null() }, 401, 404, 422, 503),
+        response: responses({ 204: Type.Null() }, 400, 401, 404, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {

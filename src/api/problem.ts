@@ -21,16 +21,11 @@ export const problems = {
     title: "An API key is needed",
     advice: "Send `Authorization: Bearer wb_…` with a key that has neither expired nor been revoked.",
   },
-  forbidden: { status: 403, title: "The API key may not do this", advice: "Use a key that may." },
   not_found: {
     status: 404,
     title: "There is no such thing",
-    advice: "Compare the address and the id in it. What belongs to another project reads the same.",
-  },
-  method_not_allowed: {
-    status: 405,
-    title: "This address does not take that method",
-    advice: "See [the API](api.md) for the methods of each address.",
+    advice:
+      "Compare the method, the address and the id in it with [the API](api.md). What belongs to another project reads the same.",
   },
   conflict: {
     status: 409,
@@ -42,7 +37,6 @@ export const problems = {
     title: "The payload is no longer kept",
     advice: "Nothing is left to send. Have the source send the event again.",
   },
-  gone: { status: 410, title: "It is no longer kept", advice: "Ask for something newer." },
   too_large: {
     status: 413,
     title: "The body is too large",

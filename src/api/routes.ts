@@ -14,7 +14,7 @@ import { integrationRoutes } from "./integrations.ts"
 import { openapiRoutes } from "./openapi.ts"
 import { projectRoutes } from "./projects.ts"
 import { rejectionRoutes } from "./rejections.ts"
-import { streamRoutes } from "./stream.ts"
+import { streamRoutes } from "./stream-routes.ts"
 
 /** Registers every route of the API. */
 export function routes(server: FastifyInstance, context: Context): void {

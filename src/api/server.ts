@@ -37,6 +37,8 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 200 },
     clientErrorHandler: answerBrokenRequest,
+    // What goes wrong before a route is found, such as a path that is no path.
+    frameworkErrors: (error, request, reply) => answerError(context, error, request, reply),
   })
   server.decorateRequest("apiKey", null)
   server.decorateRequest("bodyText", null)

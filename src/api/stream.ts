@@ -1,6 +1,6 @@
 /**
- * `GET /v1/stream`: what happens, as server-sent events. A stream reads the store from the position at which its listener
- * stopped; once it has caught up it follows the tail of the project, which is read once for all streams.
+ * One listener's stream. It reads the store from the position at which the listener stopped; once it has caught up it
+ * follows the tail of the project, which is read once for all streams.
  *
  *     opened at a position → behind, reads the store → caught up, follows the tail
  *                                   ↑                        │ more came than could be rendered
@@ -8,13 +8,10 @@
  *     in any state: the listener takes nothing, its key is revoked, or the server stops → `bye`, the connection ends
  */
 import type { ServerResponse } from "node:http"
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
-import { type Static, Type } from "typebox"
 import type { ProjectId } from "../domain/id.ts"
-import { type Follower, Tail } from "../engine/tail.ts"
+import type { Follower, Tail } from "../engine/tail.ts"
 import { readPayloads } from "../store/event-reads.ts"
 import {
-  findPosition,
   formatPosition,
   matches,
   type Resumption,
@@ -22,11 +19,8 @@ import {
   type StreamFilter,
   type StreamItem,
 } from "../store/stream-reads.ts"
-import { type Context, keyOf } from "./context.ts"
-import { Problem } from "./problem.ts"
+import type { Context } from "./context.ts"
 import { Reasons, type ReasonsContext } from "./reasons.ts"
-import { ProblemSchema, responses } from "./schemas.ts"
-import { eventFields, readApp, readIntegrationId } from "./search-query.ts"
 import { message, messageOf } from "./stream-messages.ts"
 
 /** What a stream may take and how long it waits. */
@@ -47,7 +41,8 @@ export interface StreamLimits {
 /** What streams work with. */
 export type StreamContext = ReasonsContext & Pick<Context, "feed" | "keyring" | "log">
 
-const defaults: StreamLimits = {
+/** The limits of every stream, but in tests. */
+export const streamLimits: StreamLimits = {
   perProject: 100,
   unsentMessages: 1_000,
   unsentBytes: 1_048_576,
@@ -68,153 +63,8 @@ const MOST_ROWS = 5_000
 /** How long a connection has to take its `bye` when the server stops. */
 const STOP_MS = 1_000
 
-const StreamQuery = Type.Object(
-  {
-    ...eventFields,
-    last_event_id: Type.Optional(
-      Type.String({ maxLength: 64, description: "Where to go on, for clients that cannot send Last-Event-ID." }),
-    ),
-  },
-  { additionalProperties: false },
-)
-type StreamQuery = Static<typeof StreamQuery>
-
-const description = `Server-sent events of what is on disk: \`event\` (accepted, with its payload), \`attempt\` and \`change\`, in one order, each at least once. The \`id\` of a message is the position after it: send the last one as \`Last-Event-ID\` to go on without a gap. \`reset\` says that the position is no longer known, so that something may have been missed; \`bye\` says why the connection ends. Filters are about events and their attempts: with any but \`integration\`, changes are left out.`
-
-export function streamRoutes(server: FastifyInstance, context: StreamContext, limits: StreamLimits = defaults): void {
-  const hub = new Hub(context, limits)
-  server.addHook("preClose", async () => hub.stop())
-
-  server.get<{ Querystring: StreamQuery }>(
-    "/v1/stream",
-    {
-      schema: {
-        operationId: "stream",
-        summary: "Streams events, attempts and changes as they happen",
-        description,
-        tags: ["events"],
-        querystring: StreamQuery,
-        response: {
-          ...responses({}, 401, 422),
-          200: {
-            description: "A stream that goes on until one of both sides ends it",
-            content: { "text/event-stream": { schema: Type.String() } },
-          },
-          429: {
-            description: "The project has as many streams as it may have",
-            headers: { "retry-after": { schema: Type.Integer() } },
-            content: { "application/problem+json": { schema: ProblemSchema } },
-          },
-        },
-      },
-    },
-    async (request, reply) => {
-      const { project } = keyOf(request)
-      await hub.open(request, reply, project, readFilter(context, project, request.query))
-    },
-  )
-}
-
-function readFilter({ directory }: StreamContext, project: ProjectId, query: StreamQuery): StreamFilter {
-  return {
-    type: query.type,
-    app: readApp(directory, project, query.app),
-    environment: query.environment,
-    profileId: query.profile_id,
-    deviceId: query.device_id,
-    integration: readIntegrationId(query.integration),
-  }
-}
-
-/** The streams of all projects, and one tail for each project that has any. */
-class Hub {
-  readonly #context: StreamContext
-  readonly #limits: StreamLimits
-  readonly #projects = new Map<ProjectId, { readonly tail: Promise<Tail>; count: number }>()
-  readonly #streams = new Set<Stream>()
-  /** Texts of items that more than one stream may show. */
-  readonly #texts = new WeakMap<StreamItem, string>()
-  #isStopped = false
-
-  constructor(context: StreamContext, limits: StreamLimits) {
-    this.#context = context
-    this.#limits = limits
-  }
-
-  async open(
-    request: FastifyRequest<{ Querystring: StreamQuery }>,
-    reply: FastifyReply,
-    project: ProjectId,
-    filter: StreamFilter,
-  ): Promise<void> {
-    const { store, keyring, now } = this.#context
-    const tail = await this.#enter(project)
-    try {
-      const header = request.headers["last-event-id"]
-      const asked = typeof header === "string" ? header : request.query.last_event_id
-      const resumption = asked === undefined ? undefined : await findPosition(store.reads, project, asked, now())
-      const token = request.headers.authorization?.split(" ")[1] ?? ""
-      reply.hijack()
-      const stream = new Stream(this.#context, this.#limits, {
-        response: reply.raw,
-        project,
-        filter,
-        tail,
-        texts: this.#texts,
-        isAdmitted: async () => (await keyring.find(token)) !== undefined,
-      })
-      this.#streams.add(stream)
-      reply.raw.once("close", () => this.#streams.delete(stream))
-      for (const [name, value] of Object.entries(reply.getHeaders()))
-        if (value !== undefined) reply.raw.setHeader(name, value)
-      reply.raw.writeHead(200, {
-        "content-type": "text/event-stream; charset=utf-8",
-        // Nothing comes after a stream: the end of one is the end of its connection.
-        connection: "close",
-        // Proxies that gather answers would keep a message back until there are many.
-        "x-accel-buffering": "no",
-      })
-      if (this.#isStopped) stream.stop()
-      await stream.run(resumption)
-    } finally {
-      this.#leave(project, tail)
-    }
-  }
-
-  stop(): void {
-    this.#isStopped = true
-    for (const stream of this.#streams) stream.stop()
-  }
-
-  async #enter(project: ProjectId): Promise<Tail> {
-    const { store, feed, log } = this.#context
-    let entry = this.#projects.get(project)
-    if (entry === undefined) {
-      entry = { tail: Tail.open({ reads: store.reads, feed, project, log }), count: 0 }
-      this.#projects.set(project, entry)
-    }
-    if (entry.count >= this.#limits.perProject) {
-      const detail = `The project has ${entry.count} streams open already, which is as many as it may have. Close one, or share one between its readers.`
-      throw new Problem("too_many_requests", detail, { retryAfterSeconds: 10 })
-    }
-    entry.count++
-    try {
-      return await entry.tail
-    } catch (error) {
-      this.#projects.delete(project)
-      throw error
-    }
-  }
-
-  #leave(project: ProjectId, tail: Tail): void {
-    const entry = this.#projects.get(project)
-    if (entry === undefined || --entry.count > 0) return
-    this.#projects.delete(project)
-    tail.stop()
-  }
-}
-
-interface StreamParts {
+/** What belongs to one stream. */
+export interface StreamParts {
   readonly response: ServerResponse
   readonly project: ProjectId
   readonly filter: StreamFilter
@@ -225,7 +75,7 @@ interface StreamParts {
 }
 
 /** One listener's connection. Everything up to `#position` has been sent or stands in the queue. */
-class Stream implements Follower {
+export class Stream implements Follower {
   readonly #context: StreamContext
   readonly #limits: StreamLimits
   readonly #parts: StreamParts

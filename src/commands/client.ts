@@ -182,6 +182,8 @@ function unreachable(url: string, error: unknown): Unreachable {
       return new Unreachable(`${url} did not answer in time. Check that Waybill runs there, ${elsewhere}.`, code)
     default: {
       const why = cause instanceof Error ? cause.message : String(cause)
+      // The Fetch standard lists ports of other services that it does not call.
+      if (why === "bad port") return new Unreachable(`The port of ${url} belongs to another service: use another.`, why)
       return new Unreachable(`${url} cannot be reached: ${why}. Try again, ${elsewhere}.`, code)
     }
   }

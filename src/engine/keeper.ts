@@ -75,7 +75,7 @@ export class Keeper {
     this.#isStopping = true
     clearInterval(this.#diskTimer)
     clearTimeout(this.#runTimer)
-    await this.#run?.catch(() => undefined)
+    while (this.#run !== undefined) await this.#run.catch(() => undefined)
   }
 
   /** Lets go everything that is due now, after the run that is under way if there is one. Rejects where nothing can be read. */

@@ -18,11 +18,12 @@ export interface RemovedEvents {
   readonly more: boolean
 }
 
-/** What is due: everything of a project that was received up to `receivedUpTo`, in pieces of about `rows`. */
+/** What is due: what a project received up to `receivedUpTo`, and everything up to the event `first`; about `rows` of it. */
 export interface DueEvents {
   readonly project: ProjectId
   /** All integrations of the project, removed ones too. */
   readonly integrations: readonly IntegrationId[]
+  readonly first: EventId
   readonly receivedUpTo: number
   readonly rows: number
 }
@@ -52,14 +53,13 @@ export function removeOldEvents(commit: Commit, due: DueEvents): RemovedEvents {
  * until its own time has come: late, and never early. An event that is being sent at this moment stays, since whoever
  * sends it has yet to settle it.
  */
-function lastDue({ db }: Commit, { project, receivedUpTo, rows }: DueEvents): EventId | null {
+function lastDue({ db }: Commit, { project, first, receivedUpTo, rows }: DueEvents): EventId | null {
   const oldest = db.statements.text(selectOldest).all(project, rows) as unknown as OldestRow[]
-  if (oldest[0] === undefined || oldest[0].received_at > receivedUpTo) return null
   const sending = db.statements.text(selectSending).get()?.event_id
   const before = typeof sending === "number" ? sending : Number.POSITIVE_INFINITY
   let last: EventId | null = null
   for (const { id, received_at } of oldest) {
-    if (received_at > receivedUpTo || id >= before) break
+    if ((id > first && received_at > receivedUpTo) || id >= before) break
     last = id
   }
   return last

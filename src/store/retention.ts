@@ -3,27 +3,34 @@
  * pieces; whoever runs it decides how long to rest between two of them. What is found on the reader costs the writer
  * nothing, and each piece joins the next commit, so that nobody waits longer for it than for a large batch.
  */
-import { firstIdAt, type IntegrationId, type ProjectId } from "../domain/id.ts"
+import { firstIdAt } from "../domain/id.ts"
 import { type Database, sql } from "./database.ts"
+import {
+  IDEMPOTENCY_MS,
+  integrationsOf,
+  integrationsWithOldRevisions,
+  integrationsWithOldTallies,
+  LONG_MS,
+  oldestDueAt,
+  oldSegments,
+  projectsWithOldEvents,
+  projectsWithOldTallies,
+} from "./due.ts"
 import { carryOver, expiredParts, lookAtExchanges, lookAtPayloads, removeFromPart } from "./expired-parts.ts"
 import { METADATA_MS, REJECTIONS_MS } from "./kept.ts"
 import { removeOldEvents } from "./old-events.ts"
 import { Pace, type PaceLimits } from "./pace.ts"
 import { expiredOf, pausedIntegrations } from "./paused-waiting.ts"
 import type { Reader } from "./reader.ts"
+import type { SqliteDatabase } from "./sqlite.ts"
 import type { Commit, SqliteLedger } from "./sqlite-ledger.ts"
 import { endExpired } from "./sqlite-move.ts"
 
 const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
 
-/** API-51: a repeat of a request is recognised for so long. */
-export const IDEMPOTENCY_MS = 48 * HOUR_MS
-/** Counts, changes of the configuration, and revisions that a newer one has taken the place of. */
-export const LONG_MS = 400 * DAY_MS
-
-/** What went, by table; `payload` are those that were carried over, `ended` deliveries that failed, `page` disk pages. */
+/** How many of each. */
 export type Counts = Readonly<Partial<Record<Counted, number>>>
+/** What went, by its table; payloads that were carried over, deliveries that failed, pages that the disk got back. */
 export type Counted =
   | "part"
   | "payload"
@@ -84,6 +91,11 @@ export class Retention {
     this.#reads = reads
   }
 
+  /** When the oldest thing that is still stored should have gone; null where nothing is stored. */
+  oldestDueAt(): Promise<number | null> {
+    return oldestDueAt(this.#reads)
+  }
+
   /** Everything that is due at `at`, in the order in which it goes. `keepFree`: free pages are kept, not given back. */
   steps(at: number, keepFree: boolean): readonly Step[] {
     return [
@@ -92,7 +104,7 @@ export class Retention {
       // Before the parts, which would carry their payloads over.
       { name: "deliveries of paused integrations", pieces: () => this.#pausedDeliveries(at) },
       { name: "parts", pieces: () => this.#expiredParts(at) },
-      { name: "events", pieces: () => this.#oldEvents(at - METADATA_MS) },
+      { name: "events", pieces: () => this.#oldEvents(at) },
       // Those of deliveries went with them; what is left was recorded by someone who no longer held the claim.
       { name: "attempts", pieces: () => this.#sweepById("attempt", deleteAttempts, at - METADATA_MS) },
       { name: "search segments", pieces: () => this.#oldSegments() },
@@ -101,20 +113,6 @@ export class Retention {
       { name: "revisions", pieces: () => this.#oldRevisions(at - LONG_MS) },
       { name: "free pages", pieces: () => this.#freePages(keepFree) },
     ]
-  }
-
-  /** When the oldest thing that is still stored should have gone; null where nothing is stored. */
-  async oldestDueAt(): Promise<number | null> {
-    const [row] = await this.#reads.query<{ due_at: number | null }>(sql`
-      select min(due_at) as due_at from (
-        select min(expires_at) as due_at from part
-        union all
-        select min(created_at) + ${IDEMPOTENCY_MS} from idempotency
-        union all
-        select (select received_at from event e where e.project_id = p.id order by e.id limit 1) + ${METADATA_MS}
-        from project p
-      )`)
-    return row?.due_at ?? null
   }
 
   async *#pausedDeliveries(at: number): AsyncGenerator<Piece> {
@@ -169,8 +167,10 @@ export class Retention {
     for await (const piece of this.#lookThrough(look)) {
       yield piece
       for (let rest: readonly number[] = found.splice(0); rest.length > 0; ) {
+        const some = rest
         yield await this.#piece(commit => {
-          const carried = carryOver(commit, part, rest)
+          // From `some` each time: a commit that fails for another's sake is run again.
+          const carried = carryOver(commit, part, some)
           rest = carried.rest
           return { payload_carried: carried.payloads }
         })
@@ -188,13 +188,14 @@ export class Retention {
     }
   }
 
-  async *#oldEvents(receivedUpTo: number): AsyncGenerator<Piece> {
+  async *#oldEvents(at: number): AsyncGenerator<Piece> {
     const pace = new Pace(pieceLimits)
-    for (const project of await projectsWithOldEvents(this.#reads, receivedUpTo)) {
+    const receivedUpTo = at - METADATA_MS
+    for (const { project, first } of await projectsWithOldEvents(this.#reads, at, receivedUpTo)) {
       const integrations = await integrationsOf(this.#reads, project)
       for (let more = true; more; ) {
         const piece = await this.#piece(commit => {
-          const removed = removeOldEvents(commit, { project, integrations, receivedUpTo, rows: pace.size })
+          const removed = removeOldEvents(commit, { project, integrations, first, receivedUpTo, rows: pace.size })
           more = removed.more
           const { event, delivery, attempt, ended } = removed
           return { event, delivery, attempt, delivery_ended: ended }
@@ -207,14 +208,7 @@ export class Retention {
 
   /** A segment goes when all events that it can name have gone; never the one that is written to. */
   async *#oldSegments(): AsyncGenerator<Piece> {
-    const segments = await this.#reads.query<{ id: number }>(sql`
-      select id from search_segment
-      where id < (select max(id) from search_segment) and indexed_up_to < coalesce((
-        select min(first) from (
-          select (select e.id from event e where e.project_id = p.id order by e.id limit 1) as first from project p
-        )
-      ), ${Number.MAX_SAFE_INTEGER})`)
-    for (const { id } of segments) {
+    for (const id of await oldSegments(this.#reads)) {
       yield* this.#sweep("search_entry", deleteEntries, [id], partLimits)
       yield await this.#piece(({ db }) => {
         db.statements.text("delete from search_segment where id = ?").run(id)
@@ -226,7 +220,7 @@ export class Retention {
   /** An hour of a project's ingest, or of an integration, at a time: some dozens of rows. */
   async *#oldTallies(upTo: number): AsyncGenerator<Piece> {
     const hour = upTo - HOUR_MS
-    for (const { project } of await projectsWithOldTallies(this.#reads, hour)) {
+    for (const project of await projectsWithOldTallies(this.#reads, hour)) {
       yield* this.#repeat("ingest_tally", deleteIngestHour, [project, project, hour])
     }
     for (const { project, id } of await integrationsWithOldTallies(this.#reads, hour)) {
@@ -248,16 +242,16 @@ export class Retention {
   async *#freePages(keepFree: boolean): AsyncGenerator<Piece> {
     const pace = new Pace({ first: 50, most: 200, pieceMs: 10 })
     for (let leftMs = keepFree ? RETURNING_MS : Number.POSITIVE_INFINITY; leftMs > 0; ) {
-      const [sizes] = await this.#db.query<{ free: number; pages: number }>(sql`
-        select freelist_count as free, page_count as pages from pragma_freelist_count, pragma_page_count`)
-      const { free, pages } = sizes ?? { free: 0, pages: 0 }
-      const kept = keepFree ? Math.max(FREE_PAGES_KEPT, Math.floor((pages - free) / 4)) : 0
-      if (free <= kept) break
-      const count = Math.min(pace.size, free - kept)
+      let returned = 0
       const piece = await this.#piece(({ db }) => {
-        db.connection.exec(`pragma incremental_vacuum(${count})`)
-        return { page_returned: count }
+        const { free, pages } = pagesOf(db)
+        const kept = keepFree ? Math.max(FREE_PAGES_KEPT, Math.floor((pages - free) / 4)) : 0
+        if (free > kept) db.connection.exec(`pragma incremental_vacuum(${Math.min(pace.size, free - kept)})`)
+        returned = free - pagesOf(db).free
+        return { page_returned: returned }
       })
+      // A database that was made without `auto_vacuum` keeps its pages.
+      if (returned === 0) break
       pace.took(piece.ms)
       leftMs -= piece.ms
       yield piece
@@ -311,6 +305,12 @@ export class Retention {
   }
 }
 
+function pagesOf({ statements }: SqliteDatabase): { readonly free: number; readonly pages: number } {
+  const free = statements.text("pragma freelist_count").get()?.freelist_count
+  const pages = statements.text("pragma page_count").get()?.page_count
+  return { free: Number(free), pages: Number(pages) }
+}
+
 const onlyRead: Piece = { counts: {}, ms: 0 }
 
 // Indexes: idempotency_by_age; the primary keys of the others, whose ids follow the time.
@@ -341,43 +341,3 @@ const deleteRevision = `
   where integration_id = ?
     and revision = (select min(revision) from integration_revision where integration_id = ?)
     and (select at from integration_revision where integration_id = ? order by revision limit 1 offset 1) <= ?`
-
-// What is due at all, so that nothing is written for those who have nothing to let go.
-
-async function projectsWithOldEvents(db: Reader, receivedUpTo: number): Promise<ProjectId[]> {
-  const rows = await db.query<{ id: number }>(sql`
-    select id from project p
-    where (select received_at from event e where e.project_id = p.id order by e.id limit 1) <= ${receivedUpTo}`)
-  return rows.map(row => row.id)
-}
-
-/** All integrations that a project ever had. */
-async function integrationsOf(db: Reader, project: ProjectId): Promise<IntegrationId[]> {
-  const rows = await db.query<{ id: number }>(sql`select id from integration where project_id = ${project}`)
-  return rows.map(row => row.id)
-}
-
-async function projectsWithOldTallies(db: Reader, hour: number): Promise<{ readonly project: ProjectId }[]> {
-  return db.query(sql`
-    select id as project from project p
-    where exists (select 1 from ingest_tally t where t.project_id = p.id and t.hour <= ${hour})`)
-}
-
-async function integrationsWithOldTallies(
-  db: Reader,
-  hour: number,
-): Promise<{ readonly project: ProjectId; readonly id: IntegrationId }[]> {
-  return db.query(sql`
-    select i.project_id as project, i.id from integration i
-    where exists (
-      select 1 from delivery_tally t where t.project_id = i.project_id and t.integration_id = i.id and t.hour <= ${hour})`)
-}
-
-async function integrationsWithOldRevisions(db: Reader, upTo: number): Promise<IntegrationId[]> {
-  const rows = await db.query<{ id: number }>(sql`
-    select id from integration i
-    where (
-      select r.at from integration_revision r where r.integration_id = i.id order by r.revision limit 1 offset 1
-    ) <= ${upTo}`)
-  return rows.map(row => row.id)
-}

@@ -2,13 +2,10 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { formatDeliveryId, formatId } from "../../src/domain/id.ts"
 import { Endpoint } from "../help/endpoint.ts"
-import { type Json, MORNING, numberOf, Program } from "../help/program.ts"
+import { items } from "../help/items.ts"
+import { MORNING, numberOf, Program } from "../help/program.ts"
 
 const DAY_MS = 86_400_000
-
-function items(list: Json | undefined): Json[] {
-  return Array.isArray(list) ? (list as Json[]) : []
-}
 
 function idOf(event: number, integration: string): string {
   return formatDeliveryId({ event, integration: numberOf("int", integration) })

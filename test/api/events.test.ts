@@ -2,14 +2,10 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { formatDeliveryId, formatId } from "../../src/domain/id.ts"
 import { Endpoint } from "../help/endpoint.ts"
-import { type Json, numberOf, Program } from "../help/program.ts"
+import { items } from "../help/items.ts"
+import { numberOf, Program } from "../help/program.ts"
 
 const DAY_MS = 86_400_000
-
-/** The members of a JSON list. */
-function items(list: Json | undefined): Json[] {
-  return Array.isArray(list) ? (list as Json[]) : []
-}
 
 async function find(program: Program, query: Record<string, string>): Promise<unknown[]> {
   const page = await program.call("GET", `/v1/events?${new URLSearchParams(query)}`)

@@ -2,13 +2,10 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { formatId } from "../../src/domain/id.ts"
 import { Endpoint } from "../help/endpoint.ts"
-import { type Json, MORNING, Program } from "../help/program.ts"
+import { items } from "../help/items.ts"
+import { MORNING, Program } from "../help/program.ts"
 
 const DAY_MS = 86_400_000
-
-function items(list: Json | undefined): Json[] {
-  return Array.isArray(list) ? (list as Json[]) : []
-}
 
 test("the history counts attempts in the UTC day in which they happened, over 30 days, and tests not at all", async () => {
   await using program = await Program.open()

@@ -1,12 +1,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { type Json, Program } from "../help/program.ts"
+import { items } from "../help/items.ts"
+import { Program } from "../help/program.ts"
 
 const DAY_MS = 86_400_000
-
-function items(list: Json | undefined): Json[] {
-  return Array.isArray(list) ? (list as Json[]) : []
-}
 
 test("a request that ingest refused is listed with its problem, its key and the beginning of its body, for 7 days", async () => {
   await using program = await Program.open()

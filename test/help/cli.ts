@@ -13,7 +13,8 @@ import { type Reachable, testKey } from "./waybill.ts"
 
 const cli = join(import.meta.dirname, "../../src/cli.ts")
 const running = new Set<ChildProcess>()
-process.on("exit", () => {
+// What a test that failed has left running must not keep the others waiting.
+after(() => {
   for (const child of running) child.kill("SIGKILL")
 })
 

@@ -10,6 +10,8 @@ import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import type { TestContext } from "node:test"
 
+const NO_MOUNT = 77
+
 /**
  * Runs a file of this folder in a process of its own, with a disk of so many MiB as its first argument, and gives what it
  * printed as JSON.
@@ -22,7 +24,7 @@ export async function onSmallDisk(
 ): Promise<unknown> {
   const folder = mkdtempSync(join(tmpdir(), "waybill-disk-"))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const mount = `mount -t tmpfs -o size=${mebibytes}m none "$0" || exit 77; exec "$@"`
+  const mount = `mount -t tmpfs -o size=${mebibytes}m none "$0" || exit ${NO_MOUNT}; exec "$@"`
   // Without root a user namespace gives the right to mount, where the system allows those.
   const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"]
   const program = [process.execPath, join(import.meta.dirname, file), folder, ...rest]
@@ -30,12 +32,14 @@ export async function onSmallDisk(
     stdio: ["ignore", "pipe", "pipe"],
     signal: t.signal,
   })
-  const ended = once(child, "close")
-  const output = Promise.all([text(child.stdout), text(child.stderr)])
-  const [code] = await ended.catch((error: unknown) => [String(error)])
-  const [out, complaint] = code === 0 || typeof code === "number" ? await output : ["", ""]
+  const ended = once(child, "close").then(
+    ([code]) => Number(code),
+    (error: unknown) => String(error),
+  )
+  const [out, complaint, code] = await Promise.all([text(child.stdout), text(child.stderr), ended])
   if (code === 0) return JSON.parse(out)
-  if (code === 1 && complaint.includes("    at ")) throw new Error(`${file} failed:\n${complaint}`)
+  const hadNoDisk = typeof code === "string" || code === NO_MOUNT || complaint.startsWith("unshare:")
+  if (!hadNoDisk) throw new Error(`${file} failed:\n${complaint}`)
   throw new Error(
     `This test fills a small disk that it makes with \`unshare --mount\` and a tmpfs, which is not possible here ` +
       `(${code}: ${complaint.trim()}). It needs Linux, and root or user namespaces.`,

@@ -195,6 +195,21 @@ test("events of a time when the clock was ahead go late rather than early, and h
   assert.equal((await letGo(filled))["event"], 2)
 })
 
+test("events that a wrong clock dated years ahead go with those that came after them", async t => {
+  const filled = openFilledStore(t)
+  const rightTime = filled.now
+  filled.now += 1_400 * DAY_MS
+  for (let i = 0; i < 700; i++) await filled.accept()
+  filled.now = rightTime
+  await filled.accept()
+  filled.now += DAY_MS
+  await filled.accept()
+  filled.now = rightTime + 30 * DAY_MS - 1
+  assert.equal((await letGo(filled))["event"], undefined)
+  filled.now++
+  assert.equal((await letGo(filled))["event"], 701)
+})
+
 test("idempotency keys are known for 48 hours, refused requests are kept for seven days", async t => {
   const filled = openFilledStore(t)
   const { store, project } = filled
@@ -359,6 +374,28 @@ test("a run that ends after any of its pieces leaves everything sound, and the n
   assert.deepEqual([total["event"], total["delivery"], total["delivery_ended"]], [300, 400, 50])
   assert.ok((total["payload_carried"] ?? 0) >= 50)
   for (const table of ["event", "delivery", "attempt", "own_id"]) assert.equal(countOf(filled, table), 0)
+})
+
+test("a bug elsewhere that spoils a commit spoils nothing of what went with it", async t => {
+  const filled = openFilledStore(t)
+  makeIntegrations(filled)
+  const [integration] = filled.integrations
+  const payload = json(JSON.stringify("x".repeat(50_000)))
+  // More than is carried over in one piece.
+  for (let i = 0; i < 50; i++) await filled.accept({ targets: [integration], payload })
+  filled.now += 8 * DAY_MS
+  let isOver = false
+  const gone = letGo(filled).finally(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    const bug = filled.store.ledger.inNextCommit(() => {
+      throw new Error("a bug")
+    })
+    await assert.rejects(bug, /a bug/)
+  }
+  assert.deepEqual(await gone, { payload_carried: 50, payload: 50, part: 1 })
+  assertSound(filled)
 })
 
 test("no piece takes more than about 500 rows of what is scattered", async t => {
