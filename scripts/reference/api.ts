@@ -102,6 +102,7 @@ export function openapiText(document: Document): string {
   return `${laidOut(document, 0)}\n`
 }
 
+/** The page as Markdown; the anchor of an operation is its `operationId`. */
 export function apiPage(document: Document): string {
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),

@@ -6,6 +6,7 @@ const intro = `In the sources a command is typed as \`npm run waybill -- <comman
 \`npm run waybill -- tail\`. Results go to standard output, everything else to standard error; \`--json\` prints lines of JSON
 for programs. The exit code is 0 when it worked, 1 when it did not, 2 when it was asked for in a way that never works.`
 
+/** The page as Markdown; the anchor of a command is its name with hyphens. */
 export function cliPage(program: Command): string {
   const commands = commandsOf(program)
   const index = table(

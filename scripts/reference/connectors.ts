@@ -6,6 +6,7 @@ import { fieldTable, plainSchema } from "./schema.ts"
 const intro = `A connector is the code for one kind of destination. Its settings are the \`config\` of an integration. Fields marked *secret*
 are stored apart, sealed, and read as \`{"set": true}\`; sending that back leaves the value as it is.`
 
+/** The page as Markdown. */
 export function connectorsPage(): string {
   const sections = connectors.map(({ name, title, settings }) => {
     const schema = plainSchema(settings)

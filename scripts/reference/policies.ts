@@ -28,6 +28,7 @@ becomes of its body. Every network error and every time-out is retried; redirect
 obeyed on every answer that is retried, up to 24 h, and never makes a delay shorter. A 410 under \`on_gone: disable\` also
 switches the integration off.`
 
+/** The page as Markdown. */
 export function policiesPage(): string {
   return [
     pageHead("Policies", "src/domain/policy.ts", intro),

@@ -20,13 +20,14 @@ const intro = `Every error of the API is a problem document ([RFC 9457](https://
 \`\`\`
 
 Programs go by \`code\`, which stays the same; people read \`detail\`. \`errors\` is there where single fields are wrong:
-\`pointer\` is a JSON pointer into the body, or begins with \`header/\`, \`querystring/\`, \`query/\` or \`params/\`. \`instance\` is the
+\`pointer\` is a JSON pointer into the body, or begins with \`header/\`, \`query/\` or \`params/\`. \`instance\` is the
 request's id, which also comes in the header \`x-request-id\` and stands in the log. What was refused at ingest can be read
 for 7 days at \`GET /v1/rejections\`.
 
 Send the same request again, unchanged, after a 429 or a 503, once \`Retry-After\` has passed; after any other 4xx it would be
 refused again.`
 
+/** The page as Markdown, by status. */
 export function problemsPage(): string {
   const rows = Object.entries(problems)
     .sort(([, a], [, b]) => a.status - b.status)

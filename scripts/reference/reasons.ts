@@ -40,6 +40,7 @@ const triedAgain: Readonly<Record<TriedAgain, string>> = {
   on_replay: "when a person retries it",
 }
 
+/** The page as Markdown; the anchor of a section is the reason's code. */
 export function reasonsPage(): string {
   const index = table(
     ["reason", "title", "colour", "tried again by itself"],

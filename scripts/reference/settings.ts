@@ -9,6 +9,7 @@ sentence that says so; nothing is changed on disk then.
 The commands that talk to a running server read two variables: \`WAYBILL_URL\` (default \`http://127.0.0.1:8080\`) and
 \`WAYBILL_API_KEY\`.`
 
+/** The page as Markdown. */
 export function settingsPage(): string {
   const rows = Object.values(settings).map(({ variable, flag, value, fallback, sentence }: Setting) => [
     code(variable),

@@ -4,6 +4,7 @@ import formats from "ajv-formats"
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { isReservedType } from "../domain/event-names.ts"
+import { pointerTo } from "../domain/json-pointer.ts"
 import type { EventType } from "../store/projects.ts"
 import { removeEventType, saveEventType } from "../store/projects.ts"
 import { actorOf, type Context, keyOf } from "./context.ts"
@@ -17,7 +18,7 @@ const Name = Type.String({
 })
 const Schema = Type.Unsafe<object | boolean>({
   type: ["object", "boolean"],
-  description: "JSON Schema (2020-12) that `data` must meet where the project is strict.",
+  description: "JSON Schema (2020-12) that `data` must meet where the project is strict; without regular expressions.",
 })
 
 const EventTypeView = Type.Object({
@@ -149,6 +150,11 @@ function viewOf(type: EventType): Static<typeof EventTypeView> {
 
 /** A schema that cannot be compiled is refused when it is saved, not when an event meets it. Nothing is fetched for it. */
 function checkSchema(schema: object | boolean): void {
+  const pattern = patternIn(schema, "/schema")
+  if (pattern !== null) {
+    const message = `${pattern} holds a regular expression: one can be written that takes hours over a short text, so none are taken (API-23). Use enum, minLength, maxLength or format.`
+    throw new Problem("invalid", message, { errors: [{ pointer: pattern, message }] })
+  }
   try {
     const ajv = new Ajv2020({ strict: false })
     formats.default(ajv)
@@ -157,4 +163,30 @@ function checkSchema(schema: object | boolean): void {
     const message = `The schema cannot be used: ${error instanceof Error ? error.message : "invalid"}.`
     throw new Problem("invalid", message, { errors: [{ pointer: "/schema", message }] })
   }
+}
+
+/** Keywords whose members are schemas by a name that is the user's own. */
+const byName = ["properties", "$defs", "definitions", "dependentSchemas"]
+/** Keywords that hold data, not schemas. */
+const dataKeywords = ["enum", "const", "default", "examples"]
+
+/** Where a schema holds a regular expression, as a JSON pointer; null where it holds none. Depth is bounded by the body's. */
+function patternIn(schema: unknown, pointer: string): string | null {
+  if (Array.isArray(schema)) return firstOf(schema.entries(), ([i, item]) => patternIn(item, `${pointer}/${i}`))
+  if (typeof schema !== "object" || schema === null) return null
+  return firstOf(Object.entries(schema), ([keyword, value]) => {
+    const here = pointerTo(pointer, keyword)
+    if (keyword === "pattern" || keyword === "patternProperties") return here
+    if (dataKeywords.includes(keyword)) return null
+    if (!byName.includes(keyword) || typeof value !== "object" || value === null) return patternIn(value, here)
+    return firstOf(Object.entries(value), ([name, inner]) => patternIn(inner, pointerTo(here, name)))
+  })
+}
+
+function firstOf<T>(items: Iterable<T>, find: (item: T) => string | null): string | null {
+  for (const item of items) {
+    const found = find(item)
+    if (found !== null) return found
+  }
+  return null
 }

@@ -22,8 +22,10 @@ export class Ballast {
   constructor(path: string) {
     this.#path = path
     const disk = diskOf(path)
-    if (disk !== undefined)
-      this.#bytes = Math.min(MOST_BYTES, Math.floor((disk.totalBytes * SHARE_OF_DISK) / MIB) * MIB)
+    if (disk !== undefined) {
+      const share = Math.floor((disk.totalBytes * SHARE_OF_DISK) / MIB) * MIB
+      this.#bytes = Math.min(MOST_BYTES, Math.max(MIB, share))
+    }
     if (!this.#isThere()) this.restore()
     // Even opening the database takes a little room.
     else if (disk !== undefined && disk.freeBytes < this.#bytes / 4) this.spend()
@@ -46,7 +48,7 @@ export class Ballast {
   /** Gives its room to the database. */
   spend(): void {
     this.#isSpent = true
-    rmSync(this.#path, { force: true })
+    this.#remove()
   }
 
   /** Makes it again where there is room for it twice over, so that what is taken in next does not spend it at once. */
@@ -74,8 +76,16 @@ export class Ballast {
       }
       return true
     } catch {
-      rmSync(this.#path, { force: true })
+      this.#remove()
       return false
+    }
+  }
+
+  #remove(): void {
+    try {
+      rmSync(this.#path, { force: true })
+    } catch {
+      // Some file systems need room to remove a file: then there is none to gain, and the error that led here stands.
     }
   }
 }

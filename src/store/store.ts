@@ -48,7 +48,7 @@ export class StoreFault extends Error {}
 /** 16 MiB at a time: long enough to be fast, short enough for a progress bar. */
 const BACKUP_STEP_PAGES = 4_096
 
-/** Rows and bytes after which a part of payloads is closed: dropping one takes about 40 ms. */
+/** Rows and bytes after which a part of payloads is closed. */
 const partLimits = { rows: 100_000, bytes: 134_217_728 }
 
 /** Opens the store of a data folder, making both where they do not exist; throws StoreFault. */

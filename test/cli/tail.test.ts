@@ -4,30 +4,33 @@ import { join } from "node:path"
 import test from "node:test"
 import { jsonLines, runCli, startCli, waybillForFile } from "../help/cli.ts"
 import { Endpoint } from "../help/endpoint.ts"
-import { call, createWebhook, newSecret, stablePort, startWaybill, temporaryFolder } from "../help/waybill.ts"
+import {
+  call,
+  createWebhook,
+  newSecret,
+  type Reachable,
+  stablePort,
+  startWaybill,
+  temporaryFolder,
+} from "../help/waybill.ts"
 
 const waybill = waybillForFile()
 
 interface TailLine {
   readonly message: string
   readonly position: string
-  readonly data: { readonly id: string; readonly type?: string; readonly outcome?: string; readonly payload?: unknown }
-}
-
-/** The line with which a stream says that it is open does not show; the first change does. */
-async function makeKey(name: string): Promise<void> {
-  await call(waybill, "POST", "/v1/api-keys", { name })
+  readonly data: { readonly id: string; readonly type?: string }
 }
 
 /** Sends events until one of them shows: by then the stream is open. */
-async function untilItShows(shows: Promise<unknown>, type: string): Promise<void> {
+async function untilItShows(shows: Promise<unknown>, type: string, at: Reachable = waybill): Promise<void> {
   let isShown = false
   const shown = shows.then(() => {
     isShown = true
   })
   while (!isShown) {
-    await call(waybill, "POST", "/v1/events", { type })
-    await Promise.race([shown, call(waybill, "GET", "/v1/status")])
+    await call(at, "POST", "/v1/events", { type })
+    await Promise.race([shown, call(at, "GET", "/v1/status")])
   }
 }
 
@@ -35,7 +38,7 @@ test("events, attempts and changes are lines for people, in the order in which t
   await using endpoint = await Endpoint.open({ status: 200 }, { status: 422 })
   const tail = startCli(["tail"], { at: waybill })
   await untilItShows(tail.prints(/ {2}event {4}evt_\w+ ready → 0 integrations/), "ready")
-  await makeKey("for the tail")
+  await call(waybill, "POST", "/v1/api-keys", { name: "for the tail" })
   const id = await createWebhook(waybill, { name: "CRM", url: endpoint.url(), secret: newSecret() })
   await call(waybill, "POST", "/v1/events", { type: "order.created", app: "ios" })
   await tail.prints(/ {2}attempt {2}dlv_\w+ order\.created → CRM · 200 success in \d+ ms\n/)
@@ -74,10 +77,23 @@ test("as JSON it goes on after a position, and ends after as many messages as we
 test("when Waybill stops and starts again, it goes on where it had stopped", async t => {
   const dataDir = join(temporaryFolder(t), "data")
   const port = await stablePort()
-  const before = await startWaybill({ dataDir, port })
-  const tail = startCli(["tail", "--json"], { at: before })
-  await tail.prints(/\S/).catch(() => undefined)
-  t.after(() => tail.child.kill("SIGKILL"))
+  const first = await startWaybill(t, { dataDir, port })
+  const tail = startCli(["tail", "--json"], { at: first })
+  await untilItShows(tail.prints(/"type":"before"/), "before", first)
+  first.kill("SIGTERM")
+  await first.stopped
+  await tail.prints(/Waybill is stopping\. .*\n.*(The stream has ended|Nothing listens on)/)
+
+  const second = await startWaybill(t, { dataDir, port })
+  const { id } = (await call(second, "POST", "/v1/events", { type: "meanwhile" })) as { id: string }
+  await tail.prints(new RegExp(`"position":"${id}"`))
+  tail.child.kill("SIGTERM")
+  const { code, stdout } = await tail.ended
+  assert.equal(code, 0)
+  const shown = jsonLines<TailLine>(stdout).filter(({ data }) => data.type === "before" || data.type === "meanwhile")
+  const { data: all } = (await call(second, "GET", "/v1/events?limit=200")) as { data: readonly { id: string }[] }
+  const since = all.map(event => event.id).filter(other => other >= (shown[0]?.data.id ?? ""))
+  assert.deepEqual(new Set(shown.map(({ data }) => data.id)), new Set(since))
 })
 
 test("a filter that is wrong, a key that is wrong and nobody there end it with a sentence", async () => {

@@ -112,8 +112,8 @@ export function jsonLines<T>(text: string): T[] {
   return linesOf(text).map(line => JSON.parse(line) as T)
 }
 
-/** A Waybill in this process for all tests of a file, which calls this at its top. */
-export function waybillForFile(): Reachable & { readonly dataDir: string } {
+/** A Waybill in this process for all tests of a file, which calls this at its top. `prepare` runs once before them. */
+export function waybillForFile(prepare?: () => Promise<void>): Reachable & { readonly dataDir: string } {
   const dataDir = mkdtempSync(join(tmpdir(), "waybill-"))
   const at = { url: "", key: testKey, dataDir }
   let running: Running | undefined
@@ -122,6 +122,7 @@ export function waybillForFile(): Reachable & { readonly dataDir: string } {
     if ("faults" in reading) throw new Error(reading.faults.join("\n"))
     running = await start(reading.config)
     at.url = running.url
+    await prepare?.()
   })
   after(async () => {
     await running?.stop()

@@ -37,7 +37,7 @@ test("a million expired events go while 1,000 events a second come in, and none 
 
   const store = await open(dataDir)
   t.after(() => store.close())
-  const stopWatching = watchMachine()
+  const stopWatching = watchMachine(dataDir)
   const log = openLog("silent")
   const keeper = new Keeper({ store, metrics: new Metrics("0", "0"), now: Date.now, log })
   const load = new Load(store)
@@ -52,7 +52,7 @@ test("a million expired events go while 1,000 events a second come in, and none 
   ])
   const seconds = (performance.now() - startedAt) / 1_000
   const figures = load.figures()
-  const machineMs = await stopWatching()
+  const { turnMs, fsyncMs } = await stopWatching()
 
   tell(t, {
     "expired events gone a second": Math.round(EXPIRED / seconds),
@@ -64,7 +64,8 @@ test("a million expired events go while 1,000 events a second come in, and none 
     "accept p99, ms": round(figures.p99),
     "greatest accept, ms": round(figures.greatest),
     "greatest accept without retention, ms": round(alone.greatest),
-    "an idle thread had to wait at most, ms": round(machineMs),
+    "an idle thread waited for its turn at most, ms": round(turnMs),
+    "and for the disk at most, ms": round(fsyncMs),
   })
   const { event, delivery, attempt, payload, exchange, part, search_entry } = report.removed
   assert.deepEqual([event, delivery, attempt, payload, exchange, part], [...Array(5).fill(EXPIRED), EXPIRED / 100_000])
@@ -73,8 +74,13 @@ test("a million expired events go while 1,000 events a second come in, and none 
   const kept = store.sqlite.connection.prepare("select count(*) as n, min(received_at) as oldest from event").get()
   assert.equal(kept?.["n"], load.accepted)
   assert.ok(figures.count >= EVENTS_PER_SECOND * seconds * 0.98, `only ${figures.count} events in ${seconds} s`)
-  // A machine that keeps even an idle thread waiting keeps events waiting too.
-  assert.ok(figures.greatest <= MOST_MS + machineMs, `an accept took ${figures.greatest} ms`)
+  // A machine that keeps even an idle thread waiting keeps events waiting too: a commit that ends in a checkpoint syncs
+  // the log, the database, and the log again.
+  const machineMs = turnMs + 3 * fsyncMs
+  assert.ok(
+    figures.greatest <= MOST_MS + machineMs,
+    `an accept took ${round(figures.greatest)} ms, on a machine that keeps others waiting for ${round(machineMs)} ms`,
+  )
 })
 
 /** Events at a fixed rate, whatever has been answered; an event's time counts from when it was due. */
