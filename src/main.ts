@@ -60,6 +60,11 @@ export async function start(config: Config, now: () => number = Date.now, resolv
     dataDir: config.dataDir,
     sealingKey: config.secretKey === null ? undefined : decodeKey(config.secretKey),
     now,
+    // Only a new start can tell what is on the disk: no orderly close, which would write once more.
+    onFatal: error => {
+      log.fatal({ err: error }, "fsync has failed: what is on the disk is not known; ending, the next start recovers")
+      process.exit(1)
+    },
     watcher: {
       committed: (works, durationMs) => {
         metrics.commitBatch.observe(works)

@@ -163,7 +163,10 @@ const rules: readonly Rule[] = [
     sound: [
       { path: "src/config.ts", text: 'import { isIP } from "node:net"' },
       { path: "src/api/server.ts", text: 'import type { IncomingMessage } from "node:http"\n// fetch(url)' },
-      { path: "src/commands/listen.ts", text: 'import { createServer, type Server } from "node:http"\nawait fetch(url)' },
+      {
+        path: "src/commands/listen.ts",
+        text: 'import { createServer, type Server } from "node:http"\nawait fetch(url)',
+      },
     ],
   },
   {

@@ -1,8 +1,7 @@
 /** `waybill integrations`: where events go: the list, one of them in full, and the commands that change it. */
 import type { Command } from "commander"
-import { nearest } from "../domain/nearest.ts"
 import { clientOf, type ServerFlags, withServer } from "./client.ts"
-import { misuse } from "./fault.ts"
+import { unknownSubcommand } from "./fault.ts"
 import { addIntegrationActions } from "./integration-actions.ts"
 import { addIntegrationCreate } from "./integration-create.ts"
 import { type Integration, printIntegration, stateOf, verificationOf } from "./integration-view.ts"
@@ -22,14 +21,12 @@ Examples:
   $ waybill integrations int_01j9zq4kx2m
   $ waybill integrations test int_01j9zq4kx2m`,
     )
+    // A subcommand that was mistyped comes here, with what stands after it.
+    .allowExcessArguments()
     .action((id: string | undefined, flags: ServerFlags & PageFlags) => {
       if (id === undefined) return listIntegrations(flags, terminal)
-      // A subcommand that was mistyped comes here, too.
-      if (id.startsWith("int_")) return showOne(id, flags, terminal)
-      const known = command.commands.map(other => other.name())
-      const meant = nearest(id, known)
-      const hint = meant === null ? `nor one of ${known.join(", ")}` : `nor a command. Did you mean ${meant}?`
-      throw misuse(`${oneLine(id)} is neither the id of an integration (int_…) ${hint}`)
+      if (!id.startsWith("int_")) throw unknownSubcommand(command, id)
+      return showOne(id, flags, terminal)
     })
   addIntegrationCreate(command, terminal)
   addIntegrationActions(command, terminal)

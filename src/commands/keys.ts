@@ -1,6 +1,7 @@
 /** `waybill keys`: the API keys of a project: who uses which, a new one, one less. */
 import type { Command } from "commander"
 import { clientOf, type ServerFlags, withServer } from "./client.ts"
+import { unknownSubcommand } from "./fault.ts"
 import { type Page, type PageFlags, pageQuery, tellEnd, withPage } from "./lists.ts"
 import { oneLine, type Terminal } from "./terminal.ts"
 
@@ -20,7 +21,13 @@ export function addKeys(program: Command, terminal: Terminal): void {
   const keys = withServer(withPage(program.command("keys").summary("list, create and revoke API keys")))
     .description("Lists the project's API keys, newest first, with when each was last used.")
     .addHelpText("after", "\nExample:\n  $ waybill keys")
-    .action((flags: ServerFlags & PageFlags) => listKeys(flags, terminal))
+    // A subcommand that was mistyped comes here, with what stands after it.
+    .allowExcessArguments()
+    .action((flags: ServerFlags & PageFlags, command: Command) => {
+      const [word] = command.args
+      if (word !== undefined) throw unknownSubcommand(command, word)
+      return listKeys(flags, terminal)
+    })
 
   withServer(keys.command("create").summary("make a key; it is shown this once"))
     .description("Makes an API key. It is shown this once.")

@@ -21,6 +21,8 @@ export function makeProbe(store: Store, log: Log): () => Promise<boolean> {
 }
 
 async function isWritable(store: Store, log: Log): Promise<boolean> {
+  // A small row may still fit while events are refused, because the disk is full but for what was kept free.
+  if (store.ballast.isSpent) return false
   let timer: NodeJS.Timeout | undefined
   try {
     const late = new Promise<never>((_resolve, reject) => {

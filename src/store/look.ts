@@ -8,6 +8,8 @@ import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { versionOf } from "./migrate.ts"
 
+const SQLITE_CORRUPT = 11
+
 /** What a database file says of itself. */
 export interface FileFacts {
   /** The schema version; 0 where nothing is in it yet. */
@@ -59,12 +61,16 @@ export function lookAt(path: string): FileFacts {
   }
 }
 
-/** What `pragma integrity_check` finds wrong in a file, at most 10 sentences; none when all is well. */
+/** What is found wrong in a file when all of it is read, at most 10 sentences; none when all is well. */
 export function faultsIn(path: string): readonly string[] {
   const connection = openUntouched(path)
   try {
     const rows = connection.prepare("pragma integrity_check(10)").all()
     return rows.map(row => String(row.integrity_check)).filter(sentence => sentence !== "ok")
+  } catch (error) {
+    // Where even the tables cannot be listed, the check itself fails.
+    if (error instanceof Error && "errcode" in error && error.errcode === SQLITE_CORRUPT) return [error.message]
+    throw error
   } finally {
     connection.close()
   }

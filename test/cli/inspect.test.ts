@@ -194,9 +194,10 @@ test("keys are listed, made and revoked", async () => {
 })
 
 test("a subcommand that was mistyped is answered with the one that was meant", async () => {
-  const { code, stderr } = await run("integrations", "pasue", "int_x")
-  assert.equal(code, 2)
-  assert.match(stderr, /Did you mean pause\?/)
+  const pause = await run("integrations", "pasue", "int_x")
+  assert.deepEqual([pause.code, pause.stderr], [2, '`integrations` knows no "pasue". Did you mean pause?\n'])
+  const revoke = await run("keys", "drop", "key_x")
+  assert.deepEqual([revoke.code, revoke.stderr], [2, '`keys` knows no "drop". Known are create, revoke.\n'])
 })
 
 test("no colour is printed off a terminal, and none where NO_COLOR asks for none", async () => {

@@ -13,9 +13,12 @@ import { type Reachable, testKey } from "./waybill.ts"
 
 const cli = join(import.meta.dirname, "../../src/cli.ts")
 const running = new Set<ChildProcess>()
-// What a test that failed has left running must not keep the others waiting.
+/** What Node has compiled once it need not compile for every command anew, which would be most of what they do. */
+const compiled = mkdtempSync(join(tmpdir(), "waybill-compiled-"))
 after(() => {
+  // What a test that failed has left running must not keep the others waiting.
   for (const child of running) child.kill("SIGKILL")
+  rmSync(compiled, { recursive: true, force: true, maxRetries: 5 })
 })
 
 export interface RunOptions {
@@ -55,6 +58,7 @@ export function startCli(args: readonly string[], options: RunOptions = {}): Sta
     env: {
       PATH: process.env["PATH"],
       TZ: "UTC",
+      NODE_COMPILE_CACHE: compiled,
       ...(at === undefined ? {} : { WAYBILL_URL: at.url, WAYBILL_API_KEY: at.key }),
       ...env,
     },

@@ -10,6 +10,8 @@ const MIB = 1_048_576
 export interface FillableDisk {
   /** What it is, for the test's output. */
   readonly kind: string
+  /** Whether Waybill's own reserve is of use on it: files that may not grow cannot be helped by making room. */
+  readonly hasReserve: boolean
   /** What Waybill is started through: see `startWaybill`. */
   readonly through: readonly string[]
   /** Copies the database, as it is at a moment, into a folder that can be read with SQLite. */
@@ -35,6 +37,7 @@ function mounted(folder: string): FillableDisk | undefined {
   const place = (pid: number) => `/proc/${pid}/root${folder}`
   return {
     kind: "a tmpfs of 64 MiB",
+    hasReserve: true,
     through,
     copyOut: (pid, to) => copyOut(pid, place(pid), to),
     fill: pid => writeFileSync(`${place(pid)}/other`, Buffer.alloc(40 * MIB, 1)),
@@ -48,6 +51,7 @@ function limited(folder: string): FillableDisk | undefined {
   if (!limit(process.pid, "unlimited")) return undefined
   return {
     kind: "a limit of 6 MiB a file, because no tmpfs could be mounted",
+    hasReserve: false,
     through: ["env"],
     copyOut: (pid, to) => copyOut(pid, folder, to),
     fill: pid => void limit(pid, 6 * MIB),
