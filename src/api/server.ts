@@ -14,6 +14,8 @@ import { compileForRoute, describeFaults } from "./validation.ts"
 
 /** The most that a request of configuration may bring. */
 const BODY_LIMIT = 1_048_576
+/** Of the path with its query (API-13). */
+const MAX_URL_CHARACTERS = 8_192
 
 export interface ServerOptions {
   readonly trustProxy: readonly string[]
@@ -35,7 +37,8 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
     genReqId: requestId,
     trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
     exposeHeadRoutes: false,
-    routerOptions: { maxParamLength: 200 },
+    // An event type of 128 characters, each of them percent-encoded.
+    routerOptions: { maxParamLength: 384 },
     clientErrorHandler: answerBrokenRequest,
     // What goes wrong before a route is found, such as a path that is no path.
     frameworkErrors: (error, request, reply) => answerError(context, error, request, reply),
@@ -56,7 +59,8 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
     reply.header("x-request-id", request.id)
     reply.header("x-content-type-options", "nosniff")
     reply.header("cache-control", "no-store")
-    authenticate(context, request, done)
+    if (request.url.length > MAX_URL_CHARACTERS) done(new Problem("uri_too_long", "The address is longer than 8 KiB."))
+    else authenticate(context, request, done)
   })
   server.setErrorHandler((error, request, reply) => answerError(context, error, request, reply))
   server.setNotFoundHandler((request, reply) => {

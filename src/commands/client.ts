@@ -107,8 +107,12 @@ export class Client {
     } catch (error) {
       throw unreachable(this.url, error)
     }
-    // The parts of an answer that commands use are those of the schemas which the server validates with.
-    return { text, value: (text === "" ? undefined : JSON.parse(text)) as T }
+    try {
+      // The parts of an answer that commands use are those of the schemas which the server validates with.
+      return { text, value: (text === "" ? undefined : JSON.parse(text)) as T }
+    } catch {
+      throw new CommandFault(strangerSentence(this.url, response))
+    }
   }
 
   /** Begins a request and gives the answer as it comes; throws as `call` does. */

@@ -45,6 +45,13 @@ export function firstSteps({ url, key, secret, port, command, platform }: FirstS
   ]
 }
 
+/** What to say before the lines: in which terminal they go, and how the receiver ends. */
+export function firstStepsTitle(platform: NodeJS.Platform): string {
+  return platform === "win32"
+    ? "To see a first event arrive, type these three lines, the first in a second terminal, the others in a third:"
+    : "To see a first event arrive, type these three lines in a second terminal (`fg` and Ctrl-C end the receiver):"
+}
+
 /** The usual port, or another one that is free where somebody listens there already. */
 export async function freePort(): Promise<number> {
   return (await portIfFree(USUAL_PORT)) ?? (await portIfFree(0)) ?? USUAL_PORT

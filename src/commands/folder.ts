@@ -49,13 +49,13 @@ export async function onFolder<T>(dataDir: string, work: (tools: FolderTools) =>
 /** Makes a file its user's alone and puts it on the disk for good, its name too. */
 export function settleFile(path: string): void {
   chmodSync(path, 0o600)
-  flush(path)
+  flush(path, "r+")
   // Windows opens no folders; it keeps names by itself.
-  if (process.platform !== "win32") flush(dirname(path))
+  if (process.platform !== "win32") flush(dirname(path), "r")
 }
 
-function flush(path: string): void {
-  const file = openSync(path, "r")
+function flush(path: string, flags: "r" | "r+"): void {
+  const file = openSync(path, flags)
   try {
     fsyncSync(file)
   } finally {

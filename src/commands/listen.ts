@@ -1,6 +1,7 @@
 /** `waybill listen`: a receiver on this machine for trying things out, which can set itself up as an integration. */
 import { hostname } from "node:os"
 import type { Command } from "commander"
+import { commandName } from "../config.ts"
 import { generateSecret } from "../transport/sign.ts"
 import { type Client, clientOf, type ServerFlags, withServer } from "./client.ts"
 import { CommandFault, codeOf, misuse } from "./fault.ts"
@@ -82,7 +83,7 @@ async function listen(flags: ListenFlags, terminal: Terminal): Promise<void> {
     if (registered !== undefined) terminal.note(`Registered as ${registered} (${client?.url}).`)
     await session.ended
     // Removed first: whatever is sent meanwhile still finds somebody.
-    if (registered !== undefined && !flags.keep) await client?.call("DELETE", `/v1/integrations/${registered}`)
+    if (client !== undefined && registered !== undefined && !flags.keep) await unregister(client, registered)
   } finally {
     await receiver.close()
   }
@@ -159,6 +160,19 @@ async function register(client: Client, flags: ListenFlags, ownUrl: string, secr
     ...(flags.types === undefined ? {} : { events: { default: "off", types } }),
   })
   return value.id
+}
+
+async function unregister(client: Client, id: string): Promise<void> {
+  try {
+    await client.call("DELETE", `/v1/integrations/${id}`)
+  } catch (error) {
+    if (!(error instanceof CommandFault)) throw error
+    const command = `${commandName()} integrations remove ${id}`
+    throw new CommandFault([
+      ...error.message.split("\n"),
+      `The integration is still there. Remove it later: ${command}`,
+    ])
+  }
 }
 
 function urlOf(host: string, port: number): string {

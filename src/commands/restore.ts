@@ -5,11 +5,14 @@
 import { constants, copyFileSync, existsSync, linkSync, readFileSync, renameSync, rmSync } from "node:fs"
 import type { Command } from "commander"
 import { decodeKey } from "../config.ts"
+import type { FileFacts } from "../store/look.ts"
 import { keyBeside } from "./backup.ts"
 import { CommandFault } from "./fault.ts"
 import { databaseIn, type FolderTools, keyFileIn, onFolder, settleFile } from "./folder.ts"
 import { configOf, type SettingFlags, withSettings } from "./settings.ts"
 import type { Terminal } from "./terminal.ts"
+
+const SQLITE_CORRUPT = 11
 
 interface RestoreFlags extends SettingFlags {
   readonly force?: true
@@ -64,25 +67,32 @@ async function restore(file: string, flags: RestoreFlags, terminal: Terminal): P
 
 /** Reads the backup through; gives the fingerprint of the key that sealed its secrets, null where there are none. */
 function checkBackup(file: string, { store, look }: FolderTools): string | null {
-  const facts = looked(() => look.lookAt(file))
-  if (facts === null || facts.version === 0) {
-    throw new CommandFault(`${file} is no backup of Waybill: it is no database, or one of something else.`)
-  }
+  const facts = factsOf(file, look)
   store.checkVersion(file, facts.version)
   const faults = look.faultsIn(file)
-  if (faults.length > 0) throw new CommandFault([`${file} is damaged, so nothing was changed:`, ...faults])
+  if (faults.length > 0) throw damaged(file, faults)
   return facts.sealFingerprint
 }
 
-/** Null where the file cannot be read as what it should be. */
-function looked<T>(look: () => T): T | null {
+function factsOf(file: string, look: FolderTools["look"]): FileFacts {
   try {
-    return look()
+    const facts = look.lookAt(file)
+    if (facts.version > 0) return facts
   } catch (error) {
-    // SQLite's own errors: not a database, or one without our tables.
-    if (error instanceof Error && "errcode" in error) return null
-    throw error
+    const code = sqliteCode(error)
+    if (code === undefined) throw error
+    if (code === SQLITE_CORRUPT) throw damaged(file, ["SQLite cannot read it."])
   }
+  throw new CommandFault(`${file} is no backup of Waybill: it is no database, or one of something else.`)
+}
+
+function damaged(file: string, faults: readonly string[]): CommandFault {
+  return new CommandFault([`${file} is damaged, so nothing was changed:`, ...faults])
+}
+
+/** SQLite's code of an error; undefined for errors that are not SQLite's. */
+function sqliteCode(error: unknown): unknown {
+  return error instanceof Error && "errcode" in error ? error.errcode : undefined
 }
 
 /** Gives the name under which the old database is kept, null where there was none. */
@@ -106,8 +116,13 @@ function replaceDatabase(file: string, dataDir: string, stamp: string, { upkeep 
 
 /** Keeps a database under another name; its own stays, where the disk has links, until the next one takes it. */
 function putAside(path: string, kept: string, upkeep: FolderTools["upkeep"]): void {
-  // Its log belongs to it and must never meet the next one. A damaged database keeps its log as it is.
-  looked(() => upkeep.foldLog(path))
+  // Its log belongs to it and must never meet the next one.
+  try {
+    upkeep.foldLog(path)
+  } catch (error) {
+    // A damaged database keeps its log as it is.
+    if (sqliteCode(error) === undefined) throw error
+  }
   for (const end of ["-wal", "-shm"]) if (existsSync(path + end)) renameSync(path + end, kept + end)
   try {
     linkSync(path, kept)

@@ -5,7 +5,7 @@ import type { Running } from "../main.ts"
 import { judgeUrl, parseEgressAllow } from "../transport/guard.ts"
 import { generateSecret } from "../transport/sign.ts"
 import { CommandFault, codeOf } from "./fault.ts"
-import { firstSteps, freePort } from "./first-steps.ts"
+import { firstSteps, firstStepsTitle, freePort } from "./first-steps.ts"
 import { configOf, type SettingFlags, withSettings } from "./settings.ts"
 import type { Terminal } from "./terminal.ts"
 
@@ -90,7 +90,7 @@ async function greet(config: Config, running: Running, terminal: Terminal): Prom
     terminal.print("First API key: the one in WAYBILL_API_KEY.")
   }
   terminal.print()
-  terminal.print("To see a first event arrive, type these three lines in a second terminal:")
+  terminal.print(firstStepsTitle(process.platform))
   if (!reachable) {
     terminal.print(
       "(Integrations may not reach 127.0.0.1 here: start with WAYBILL_EGRESS_ALLOW=127.0.0.1 to try them.)",

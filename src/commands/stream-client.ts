@@ -31,6 +31,7 @@ export async function follow(client: Client, { query, after, hear, note, signal 
   let position = after
   let pauseMs = USUAL_PAUSE_MS
   let isOpened = false
+  let isBroken = false
   const parser = createParser({
     onId: id => {
       position = id
@@ -44,17 +45,19 @@ export async function follow(client: Client, { query, after, hear, note, signal 
     try {
       for await (const text of connection(client, query, position, signal)) {
         isOpened = true
+        isBroken = false
         parser.feed(text)
       }
-      if (!signal.aborted) note("The stream has ended; it is opened again.")
     } catch (error) {
       if (signal.aborted) return
       // What refuses a key or a filter will refuse it again; what is busy or gone may be there in a moment.
       const mayPass = error instanceof Unreachable || (error instanceof Refusal && [429, 503].includes(error.status))
       if (!isOpened || !mayPass) throw error
-      note(`${error.message.split("\n")[0]} It is tried again.`)
       if (error instanceof Refusal) pauseMs = Math.max(pauseMs, error.retryAfterMs ?? 0)
     }
+    if (signal.aborted) return
+    if (!isBroken) note(`The connection to ${client.url} is lost. It is tried again until it is back.`)
+    isBroken = true
     parser.reset()
     await wait(pauseMs, undefined, { signal }).catch(() => undefined)
   }
@@ -81,7 +84,7 @@ async function* connection(
     }
   } catch (error) {
     if (error instanceof CommandFault) throw error
-    throw new Unreachable(`The connection to ${client.url} broke off.`, "ECONNRESET")
+    throw new Unreachable(`The connection to ${client.url} is lost.`, "ECONNRESET")
   } finally {
     clearTimeout(timer)
   }

@@ -153,13 +153,13 @@ test("no restore, no migration takes a folder from a running Waybill, and a back
 })
 
 test("what is no backup, or a damaged one, changes nothing", async t => {
-  const dataDir = await usedFolder(t, 200)
+  const dataDir = await usedFolder(t, 20)
   const folder = join(dataDir, "..")
   const file = join(folder, "copy.db")
   await runCli(["backup", file, "--data-dir", dataDir])
   const damaged = join(folder, "damaged.db")
   const bytes = readFileSync(file)
-  bytes.fill(0xff, Math.floor(bytes.length / 2), Math.floor(bytes.length / 2) + 8_192)
+  bytes.fill(0xff, bytes.length / 4, bytes.length / 2)
   writeFileSync(damaged, bytes)
   writeFileSync(join(folder, "text.db"), "no database")
   const foreign = new DatabaseSync(join(folder, "foreign.db"))

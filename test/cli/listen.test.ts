@@ -1,9 +1,10 @@
 /** `waybill listen`: a receiver that shows what comes, checks it, answers as told and sets itself up where it is asked to. */
 import assert from "node:assert/strict"
 import { createHmac } from "node:crypto"
+import { join } from "node:path"
 import test from "node:test"
 import { jsonLines, linesOf, runCli, type Started, startCli, waybillForFile } from "../help/cli.ts"
-import { call, newSecret } from "../help/waybill.ts"
+import { call, newSecret, startWaybill, temporaryFolder } from "../help/waybill.ts"
 
 const waybill = waybillForFile()
 
@@ -63,6 +64,21 @@ test("registered, it gets an event, verifies it with its own secret, and takes t
   assert.doesNotMatch(stdout, /"type": "other"/)
   assert.match(stderr, /1 request, 1 verified\.\n$/)
   assert.deepEqual(await integrations(), [])
+})
+
+test("an integration that cannot be taken away is named, with what to type later", async t => {
+  const gone = await startWaybill(t, { dataDir: join(temporaryFolder(t), "data") })
+  const listener = startCli(["listen", "--port", "0", "--register"], { at: gone })
+  const [, id = ""] = await listener.prints(/Registered as (int_\w+)/)
+  gone.kill("SIGKILL")
+  await gone.stopped
+  listener.child.kill("SIGINT")
+  const { code, stderr } = await listener.ended
+  assert.equal(code, 1)
+  assert.match(
+    stderr,
+    new RegExp(`^The integration is still there. Remove it later: .* integrations remove ${id}$`, "m"),
+  )
 })
 
 test("with --keep the integration stays", async () => {

@@ -196,6 +196,8 @@ test("a wrong address, a wrong key, no key and something else than Waybill are t
     response.writeHead(302, { location: "https://hub.example/" }).end()
   })
   t.after(() => stranger.close())
+  const page = await listen(async (_request, response) => void response.end("<h1>Welcome</h1>"))
+  t.after(() => page.close())
   const { url } = waybill
   const nobody = `http://127.0.0.1:${await stablePort()}`
   const cases: readonly [{ url: string; key: string }, RegExp, number][] = [

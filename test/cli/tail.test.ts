@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { join } from "node:path"
 import test from "node:test"
-import { jsonLines, runCli, startCli, waybillForFile } from "../help/cli.ts"
+import { jsonLines, linesOf, runCli, startCli, waybillForFile } from "../help/cli.ts"
 import { Endpoint } from "../help/endpoint.ts"
 import {
   call,
@@ -82,14 +82,15 @@ test("when Waybill stops and starts again, it goes on where it had stopped", asy
   await untilItShows(tail.prints(/"type":"before"/), "before", first)
   first.kill("SIGTERM")
   await first.stopped
-  await tail.prints(/Waybill is stopping\. .*\n.*(The stream has ended|Nothing listens on)/)
+  await tail.prints(/Waybill is stopping\. .*\n.*The connection to \S+ is lost\. It is tried again/)
 
   const second = await startWaybill(t, { dataDir, port })
   const { id } = (await call(second, "POST", "/v1/events", { type: "meanwhile" })) as { id: string }
   await tail.prints(new RegExp(`"position":"${id}"`))
   tail.child.kill("SIGTERM")
-  const { code, stdout } = await tail.ended
+  const { code, stdout, stderr } = await tail.ended
   assert.equal(code, 0)
+  assert.equal(linesOf(stderr).length, 2, "a break is told once, however long it lasts")
   const shown = jsonLines<TailLine>(stdout).filter(({ data }) => data.type === "before" || data.type === "meanwhile")
   const { data: all } = (await call(second, "GET", "/v1/events?limit=200")) as { data: readonly { id: string }[] }
   const since = all.map(event => event.id).filter(other => other >= (shown[0]?.data.id ?? ""))

@@ -1,0 +1,430 @@
+/** Integrations as they are made, changed, looked at and removed. */
+import assert from "node:assert/strict"
+import { after, before, beforeEach, describe, test } from "node:test"
+import { Endpoint } from "../help/endpoint.ts"
+import { type Answer, type Json, MORNING, Program } from "../help/program.ts"
+
+let program: Program
+let there: Endpoint
+before(async () => {
+  program = await Program.open()
+  there = await Endpoint.open()
+})
+after(async () => {
+  await program[Symbol.asyncDispose]()
+  await there.close()
+})
+
+function create(more: object): Promise<Answer> {
+  const config = { production: { url: there.url() }, verification: "none" }
+  return program.ask("POST", "/v1/integrations", { name: "x", config, ...more })
+}
+
+/** A config that is good but for what is in it of this. */
+function withConfig(config: object): object {
+  return { config: { production: { url: "https://crm.example/" }, verification: "none", ...config } }
+}
+
+describe("a new integration", () => {
+  test("shows all that it was made with and all that follows from it, secrets masked", async () => {
+    const answer = await create({
+      name: "CRM",
+      connector: "webhook",
+      enabled: true,
+      apps: ["ios", "android"],
+      config: {
+        production: { url: there.url(), authorization: "Token abc", headers: { "x-team": "growth" } },
+        verification: "json",
+        destination_record: { pointer: "/id" },
+      },
+      events: { default: "on", types: { trial_started: { name: "TrialBegan" }, paused: { enabled: false } } },
+      filter: { and: [{ eq: ["data.plan", "pro"] }, { gte: ["data.amount", 10] }] },
+      policy: { preset: "subscription", max_per_second: 50 },
+    })
+    assert.equal(answer.status, 201)
+    const { id, secret, verification, signing_keys, created_at, updated_at, policy, ...rest } = answer.body
+    assert.match(String(id), /^int_[0-9a-z]+$/)
+    assert.match(String(secret), /^whsec_/)
+    assert.deepEqual([created_at, updated_at], Array(2).fill(new Date(MORNING).toISOString()))
+    assert.deepEqual(Object.keys(verification ?? {}), ["production"])
+    assert.deepEqual(signing_keys?.[0]?.scheme, "v1")
+    assert.deepEqual(
+      [policy?.preset, policy?.stop, policy?.max_per_second, policy?.timeout_ms],
+      ["subscription", "400-404", 50, 10_000],
+    )
+    assert.deepEqual(rest, {
+      name: "CRM",
+      connector: "webhook",
+      revision: 1,
+      enabled: true,
+      paused: false,
+      disabled: null,
+      apps: ["ios", "android"],
+      config: {
+        production: { url: there.url(), authorization: { set: true }, headers: { "x-team": { set: true } } },
+        verification: "json",
+        destination_record: { pointer: "/id" },
+      },
+      events: { default: "on", types: { trial_started: { name: "TrialBegan" }, paused: { enabled: false } } },
+      filter: { and: [{ eq: ["data.plan", "pro"] }, { gte: ["data.amount", 10] }] },
+      options: {},
+    })
+    const { secret: _, ...shownLater } = answer.body
+    assert.deepEqual(await program.call("GET", `/v1/integrations/${id}`), shownLater)
+  })
+
+  const wrong: [what: string, body: object, pointer: string, says: RegExp][] = [
+    ["an unknown connector", { connector: "webhok" }, "/connector", /Did you mean webhook/],
+    ["an unknown field", { colour: "red" }, "/colour", /not a field here/],
+    ["no endpoint", { config: {} }, "/config", /Give an endpoint/],
+    [
+      "a URL with credentials",
+      withConfig({ production: { url: "https://a:b@crm.example/" } }),
+      "/config/production/url",
+      /Authorization/,
+    ],
+    [
+      "a URL of another scheme",
+      withConfig({ production: { url: "ftp://crm.example/" } }),
+      "/config/production/url",
+      /https/,
+    ],
+    [
+      "a URL with a line break",
+      withConfig({ production: { url: "https://crm.example/\na" } }),
+      "/config/production/url",
+      /control character/,
+    ],
+    [
+      "a header with a line break",
+      withConfig({ sandbox: { url: "https://a.example/", headers: { "x-a": "1\r\nx-b: 2" } } }),
+      "/config/sandbox/headers/x-a",
+      /line break/,
+    ],
+    [
+      "a header of the connection's",
+      withConfig({ production: { url: "https://a.example/", headers: { Host: "x" } } }),
+      "/config/production/headers/Host",
+      /belongs to the connection/,
+    ],
+    [
+      "a header of Waybill's",
+      withConfig({ production: { url: "https://a.example/", headers: { "webhook-id": "x" } } }),
+      "/config/production/headers/webhook-id",
+      /Waybill's own/,
+    ],
+    [
+      "an Authorization with a space at its end",
+      withConfig({ production: { url: "https://a.example/", authorization: "Token a " } }),
+      "/config/production/authorization",
+      /ends with a space/,
+    ],
+    [
+      "an Authorization beyond ASCII",
+      withConfig({ production: { url: "https://a.example/", authorization: "Tökén" } }),
+      "/config/production/authorization",
+      /beyond ASCII/,
+    ],
+    [
+      "a blank name for a type that is on",
+      { events: { types: { trial: { enabled: true, name: " " } } } },
+      "/events/types/trial",
+      /"trial" is on but its name is blank/,
+    ],
+    ["a star in the middle", { events: { types: { "a*b": {} } } }, "/events/types/a*b", /star/],
+    ["a filter of an unknown operator", { filter: { equals: ["data.a", 1] } }, "/filter/equals", /filter/],
+    [
+      "a policy of an unknown preset",
+      { policy: { preset: "standart" } },
+      "/policy/preset",
+      /standard, subscription, revenuecat, device/,
+    ],
+    ["a time limit beyond two minutes", { policy: { timeout_ms: 120_001 } }, "/policy/timeout_ms", /120/],
+    ["a status that is success and stop", { policy: { success: "200-410" } }, "/policy/success", /410/],
+    [
+      "a schedule longer than payloads are kept",
+      { policy: { retry_delays_ms: [8 * 86_400_000], jitter: 0 } },
+      "/policy/retry_delays_ms",
+      /outlast/,
+    ],
+    ["a secret that is none", { secret: "whsec_short" }, "/secret", /24/],
+    [
+      "a secret of another scheme",
+      { secret: `whsec_${"A".repeat(32)}`, ...withConfig({ signature: { scheme: "v1a" } }) },
+      "/secret",
+      /v1a/,
+    ],
+    ["an app that cannot be one", { apps: ["a/b"] }, "/apps/0", /1 to 64/],
+    // What is not built yet says so, and is never taken and passed over.
+    ...[
+      "send_trial_price",
+      "exclude_historical",
+      "send_user_attributes",
+      "send_attribution",
+      "send_play_store_purchase_token",
+    ].map((name): [string, object, string, RegExp] => [
+      `the option ${name}`,
+      { options: { [name]: true } },
+      `/options/${name}`,
+      /not built yet/,
+    ]),
+    ...["adapty", "revenuecat", "template"].map((format): [string, object, string, RegExp] => [
+      `the format ${format}`,
+      withConfig({ format }),
+      "/config/format",
+      /not built yet/,
+    ]),
+    ["verification by handshake", withConfig({ verification: "cloudevents" }), "/config/verification", /not built yet/],
+    ...["protection", "long_failure", "ordered"].map((name): [string, object, string, RegExp] => [
+      `the policy's ${name}`,
+      { policy: { [name]: {} } },
+      `/policy/${name}`,
+      /not built yet/,
+    ]),
+    [
+      "a template in its URL",
+      withConfig({ production: { url: "https://a.example/{{data.id}}" } }),
+      "/config/production/url",
+      /not built yet/,
+    ],
+  ]
+  for (const [what, body, pointer, says] of wrong) {
+    test(`with ${what} is refused with the field and how to mend it, and nothing is kept or asked`, async () => {
+      const [count, asked] = [program.rows("select 1 from integration").length, there.requests.length]
+      const answer = await create(body)
+      assert.equal(answer.status, 422, answer.text)
+      assert.equal(answer.body.errors?.[0]?.pointer, pointer)
+      assert.match(String(answer.body.errors?.[0]?.message), says)
+      assert.match(String(answer.body.detail), /\.$/, "the detail is a sentence")
+      assert.equal(program.rows("select 1 from integration").length, count)
+      assert.equal(there.requests.length, asked)
+    })
+  }
+
+  test("is told of everything that is wrong with it at once", async () => {
+    const { body } = await create({
+      ...withConfig({ production: { url: "http://10.0.0.1/", headers: { host: "a" } } }),
+      filter: { nope: [] },
+      policy: { success: "410" },
+    })
+    const pointers = Object.values(body.errors ?? {}).map(error => String(error?.pointer))
+    assert.deepEqual(pointers.sort(), [
+      "/config/production/headers/host",
+      "/config/production/url",
+      "/filter/nope",
+      "/policy/success",
+    ])
+  })
+
+  test("makes the apps that it names, unless the project is strict", async () => {
+    const answer = await create({ apps: ["made-here"] })
+    assert.deepEqual(answer.body.apps, ["made-here"])
+    const apps = await program.call("GET", "/v1/apps")
+    assert.ok(Object.values(apps.data ?? {}).some(app => String(app?.name) === "made-here"))
+  })
+})
+
+describe("a change", () => {
+  let id: string
+  const patch = (body: unknown) => program.ask("PATCH", `/v1/integrations/${id}`, body)
+  beforeEach(async () => {
+    const answer = await create({
+      apps: ["ios"],
+      config: {
+        production: { url: there.url(), authorization: "Token a", headers: { "x-a": "1", "x-b": "2" } },
+        sandbox: { url: there.url("/sandbox") },
+        verification: "none",
+      },
+      events: { default: "off", types: { a: { enabled: true }, b: { name: "B" } } },
+      filter: { eq: ["data.plan", "pro"] },
+      policy: { preset: "device", max_concurrent: 3 },
+    })
+    id = String(answer.body.id)
+  })
+
+  test("is a merge patch: what is named is changed, null takes away, everything else stays", async () => {
+    const { body } = await patch({
+      config: { production: { headers: { "x-a": null, "x-c": "3" } }, sandbox: null },
+      events: { types: { b: null, c: {} } },
+    })
+    assert.deepEqual(body.config, {
+      production: {
+        url: there.url(),
+        authorization: { set: true },
+        headers: { "x-b": { set: true }, "x-c": { set: true } },
+      },
+      verification: "none",
+    })
+    assert.deepEqual(body.events, { default: "off", types: { a: { enabled: true }, c: {} } })
+    assert.deepEqual([body.filter?.eq?.[0], body.policy?.max_concurrent, body.apps?.[0]], ["data.plan", 3, "ios"])
+  })
+
+  test("to null sets a part back to where it begins", async () => {
+    const { body } = await patch({ apps: null, events: null, filter: null, policy: null })
+    assert.deepEqual([body.apps, body.events, body.filter], [[], { default: "on", types: {} }, null])
+    assert.deepEqual([body.policy?.preset, body.policy?.max_concurrent], ["standard", 10])
+  })
+
+  test("of the filter replaces it whole, and of the preset begins anew from there", async () => {
+    const { body } = await patch({ filter: { exists: ["data.x"] }, policy: { preset: "subscription" } })
+    assert.deepEqual(body.filter, { exists: ["data.x"] })
+    assert.deepEqual([body.policy?.preset, body.policy?.max_concurrent], ["subscription", 10])
+  })
+
+  test("keeps a secret that comes back as it was shown, and refuses one that was never there", async () => {
+    const shown = await program.call("GET", `/v1/integrations/${id}`)
+    assert.equal((await patch({ config: shown.config })).status, 200)
+    const calls = there.requests.length
+    await program.call("POST", `/v1/integrations/${id}/test`)
+    const { headers } = await there.request(calls + 1)
+    assert.deepEqual([headers.authorization, headers["x-a"], headers["x-b"]], ["Token a", "1", "2"])
+    const answer = await patch({ config: { sandbox: { authorization: { set: true } } } })
+    assert.deepEqual([answer.status, answer.body.errors?.[0]?.pointer], [422, "/config/sandbox/authorization"])
+  })
+
+  test("that would leave it wrong is refused, and leaves it as it was", async () => {
+    const before = await program.call("GET", `/v1/integrations/${id}`)
+    for (const [body, pointer] of [
+      [{ config: { production: null, sandbox: null } }, "/config"],
+      [{ config: { production: { url: null } } }, "/config/production/url"],
+      [{ events: { default: "maybe" } }, "/events/default"],
+      [{ policy: { timeout_ms: "1000" } }, "/policy/timeout_ms"],
+      [{ connector: "webhook" }, "/connector"],
+      [{ enabled: false }, "/enabled"],
+      [{ secret: "whsec_x" }, "/secret"],
+      [{ id: "int_1" }, "/id"],
+    ] as const) {
+      const answer = await patch(body)
+      assert.deepEqual([answer.status, answer.body.errors?.[0]?.pointer], [422, pointer], answer.text)
+    }
+    assert.deepEqual(await program.call("GET", `/v1/integrations/${id}`), before)
+  })
+
+  test("is a revision: who, when, and what differs, secrets masked", async () => {
+    program.turn(60_000)
+    await patch({ name: "renamed", config: { production: { url: there.url("/2"), authorization: "Token b" } } })
+    program.turn(60_000)
+    await patch({ config: { production: { headers: { "x-a": null } } } })
+    const { data, next_cursor } = await program.call("GET", `/v1/integrations/${id}/revisions`)
+    const keys = await program.call("GET", "/v1/api-keys")
+    const by = { kind: "api_key", id: keys.data?.[0]?.id }
+    const [third, second, first] = Object.values(data ?? {})
+    assert.equal(next_cursor, null)
+    assert.deepEqual([third?.revision, second?.revision, first?.revision], [3, 2, 1])
+    assert.deepEqual([first?.by, second?.by], [by, by])
+    assert.equal(second?.at, new Date(program.now - 60_000).toISOString())
+    assert.deepEqual(second?.changes, [
+      { pointer: "/name", from: "x", to: "renamed" },
+      { pointer: "/config/production/url", from: there.url(), to: there.url("/2") },
+      { pointer: "/config/production/authorization", from: { set: true }, to: { set: true } },
+    ])
+    assert.deepEqual(third?.changes, [{ pointer: "/config/production/headers/x-a", from: { set: true }, to: null }])
+    const page = await program.call("GET", `/v1/integrations/${id}/revisions?limit=2`)
+    assert.equal(Object.values(page.data ?? {}).length, 2)
+    const rest = await program.call("GET", `/v1/integrations/${id}/revisions?limit=2&cursor=${page.next_cursor}`)
+    assert.deepEqual(rest.data, [first])
+  })
+
+  test("at the same moment as many others is not lost, nor is any of them", async () => {
+    const names = Array.from({ length: 20 }, (_, i) => `type-${i}`)
+    const answers = await Promise.all(names.map(name => patch({ events: { types: { [name]: { enabled: true } } } })))
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+    const { events, revision } = await program.call("GET", `/v1/integrations/${id}`)
+    assert.equal(revision, 21)
+    for (const name of names) assert.deepEqual(events?.types?.[name], { enabled: true })
+    const { data } = await program.call("GET", `/v1/integrations/${id}/revisions`)
+    assert.deepEqual(
+      Object.values(data ?? {}).map(each => each?.revision),
+      Array.from({ length: 21 }, (_, i) => 21 - i),
+    )
+  })
+
+  test("and a switch at the same moment both hold", async () => {
+    for (let round = 0; round < 5; round++) {
+      const path = `/v1/integrations/${id}`
+      await Promise.all([
+        patch({ name: `round ${round}` }),
+        program.call("POST", `${path}/pause`),
+        program.call("POST", `${path}/disable`),
+        patch({ events: { types: { [`t${round}`]: {} } } }),
+      ])
+      const { name, paused, enabled, events } = await program.call("GET", path)
+      assert.deepEqual([name, paused, enabled, events?.types?.[`t${round}`]], [`round ${round}`, true, false, {}])
+      await Promise.all([program.call("POST", `${path}/resume`), program.call("POST", `${path}/enable`)])
+    }
+  })
+
+  test("sends nothing that mixes the settings of before with the secrets of after", async () => {
+    const a = { url: there.url("/a"), authorization: "Token of a" }
+    const b = { url: there.url("/b"), authorization: null }
+    const from = there.requests.length
+    await patch({ events: null, filter: null, apps: null, config: { production: a } })
+    const changes = (async () => {
+      for (let i = 0; i < 25; i++) await patch({ config: { production: i % 2 === 0 ? b : a } })
+    })()
+    await Promise.all(Array.from({ length: 100 }, () => program.send({ type: "mixed" })))
+    await changes
+    await program.until("all are delivered", () => program.deliveries(id).every(({ status }) => status === "delivered"))
+    for (const { path, headers } of there.requests.slice(from)) {
+      if (path === "/a") assert.equal(headers.authorization, "Token of a")
+      if (path === "/b") assert.equal(headers.authorization, undefined)
+    }
+  })
+})
+
+describe("an integration that is removed", () => {
+  test("is gone for every call from then on, once and for all", async () => {
+    const { body } = await create({ name: "short-lived" })
+    const path = `/v1/integrations/${body.id}`
+    const removals = await Promise.all([1, 2, 3].map(() => program.ask("DELETE", path)))
+    assert.deepEqual(removals.map(({ status }) => status).sort(), [204, 404, 404])
+    for (const [method, rest] of [
+      ["GET", ""],
+      ["PATCH", ""],
+      ["DELETE", ""],
+      ["POST", "/verify"],
+      ["POST", "/enable"],
+      ["POST", "/pause"],
+      ["POST", "/test"],
+      ["POST", "/rotate-secret"],
+    ] as const) {
+      const answer = await program.ask(method, path + rest, method === "GET" || method === "DELETE" ? undefined : {})
+      assert.deepEqual([answer.status, answer.body.code], [404, "not_found"], `${method} ${rest}`)
+    }
+    const listed = await program.call("GET", "/v1/integrations?limit=200")
+    assert.ok(Object.values(listed.data ?? {}).every(each => each?.id !== body.id))
+  })
+
+  test("does not come back through a change that was under way", async () => {
+    for (let round = 0; round < 5; round++) {
+      const { body } = await create({
+        config: { production: { url: there.url(), authorization: "Token a" }, verification: "none" },
+      })
+      const path = `/v1/integrations/${body.id}`
+      const [changed] = await Promise.all([program.ask("PATCH", path, { name: "y" }), program.ask("DELETE", path)])
+      assert.ok(changed.status === 200 || changed.status === 404)
+      assert.equal((await program.ask("GET", path)).status, 404)
+    }
+    const [left] = program.rows<{ n: number }>(
+      "select count(*) as n from integration_secret s join integration i on i.id = s.integration_id where i.removed_at is not null",
+    )
+    assert.equal(left?.n, 0, "no secret is kept of it")
+  })
+})
+
+test("the list has the newest first, page by page", async () => {
+  await using fresh = await Program.open()
+  const ids: string[] = []
+  for (let i = 0; i < 5; i++) ids.unshift(await fresh.integrate(there.url(), { name: `number ${i}` }))
+  const found: (Json | undefined)[] = []
+  let cursor = ""
+  do {
+    const page = await fresh.call("GET", `/v1/integrations?limit=2${cursor}`)
+    found.push(...Object.values(page.data ?? {}))
+    cursor = page.next_cursor === null ? "" : `&cursor=${page.next_cursor}`
+  } while (cursor !== "")
+  assert.deepEqual(
+    found.map(each => each?.id),
+    ids,
+  )
+})
