@@ -94,11 +94,11 @@ function check(
   const under = (parent: string, faults: readonly ProblemError[]) =>
     errors.push(...faults.map(fault => ({ pointer: parent + fault.pointer, message: fault.message })))
 
-  under("/events", schemaFaults(EventRulesSchema, draft.events))
+  under("/events", schemaFaults(EventRulesSchema, draft.events, "/events"))
   const events = withDefaults(draft.events)
   if (errors.length === 0) under("/events", checkEventRules(events).map(asSentence("/events")))
 
-  const policyFaults = schemaFaults(PolicyIn, draft.policy)
+  const policyFaults = schemaFaults(PolicyIn, draft.policy, "/policy")
   under("/policy", policyFaults)
   const policy = draft.policy as PolicyInput
   if (policyFaults.length === 0) {
@@ -108,7 +108,7 @@ function check(
 
   const { settings, faults } = joinSecrets(connector.settings, withVerification(draft.config, policy), kept)
   under("/config", faults)
-  const shape = schemaFaults(connector.settings, settings)
+  const shape = schemaFaults(connector.settings, settings, "/config")
   under("/config", shape)
   if (shape.length === 0 && faults.length === 0) {
     const wrong = connector.check(settings)
@@ -156,9 +156,9 @@ function withDefaults(events: unknown): EventRules {
   return { default: "on", types: {}, ...(events as Partial<EventRules>) }
 }
 
-function schemaFaults(schema: object, value: unknown): ProblemError[] {
+function schemaFaults(schema: object, value: unknown, parent: string): ProblemError[] {
   const validate = bodyAjv.compile(schema)
-  return validate(value) ? [] : describeFaults(validate.errors ?? [], "body")
+  return validate(value) ? [] : describeFaults(validate.errors ?? [], "body", parent)
 }
 
 /** Addresses are judged when they are saved as well as when they are dialled, so that a mistake shows at once. */

@@ -1,9 +1,11 @@
 /** Holds requests against their schemas and says in sentences what is wrong: which field, how, and how to mend it. */
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js"
 import formats from "ajv-formats"
+import { parsePointer, pointerTo } from "../domain/json-pointer.ts"
 import type { ProblemError } from "./problem.ts"
 
-const common = { useDefaults: true, removeAdditional: false, allErrors: false, strict: false } as const
+/** Verbose, because sentences say what stands in the schema beside the rule that was broken. */
+const common = { useDefaults: true, removeAdditional: false, allErrors: false, strict: false, verbose: true } as const
 
 /** For bodies: values are taken as they are. */
 export const bodyAjv = prepare(new Ajv2020({ ...common, coerceTypes: false }))
@@ -15,71 +17,112 @@ export function compileForRoute({ schema, httpPart }: { schema: unknown; httpPar
   return (httpPart === "body" ? bodyAjv : textAjv).compile(schema as object)
 }
 
-/** The faults of a failed validation as sentences. Shape faults (`malformed`) are told from wrong values by the caller. */
-export function describeFaults(errors: readonly ErrorObject[], part: string): ProblemError[] {
+/**
+ * The faults of a failed validation as sentences, one for each place. `parent` is where the value stands in the body, for
+ * the sentences; the pointers begin at the value itself.
+ */
+export function describeFaults(errors: readonly ErrorObject[], part: string, parent = ""): ProblemError[] {
   // What is not built yet says so itself; the general complaint of the same place would only hide it.
   const notYet = errors.filter(error => error.keyword === "x-not-yet")
   const chosen = notYet.length > 0 ? notYet : errors.filter(error => !isWrapper(error))
-  return (chosen.length > 0 ? chosen : errors).map(error => {
-    const extra = error.keyword === "required" ? `/${error.params["missingProperty"]}` : ""
-    const unknown = error.keyword === "additionalProperties" ? `/${error.params["additionalProperty"]}` : ""
-    const later = error.keyword === "x-not-yet" ? String(error.params["field"]) : ""
-    const pointer = `${error.instancePath}${extra}${unknown}${later}`
-    return { pointer: `${places[part] ?? part}${pointer}`, message: sentenceOf(error, pointer) }
-  })
+  // Alternatives complain one by one about the same place.
+  const byPlace = Map.groupBy(chosen.length > 0 ? chosen : errors, placeOf)
+  return [...byPlace].map(([pointer, alternatives]) => ({
+    pointer: `${places[part] ?? part}${pointer}`,
+    message: sentenceOf(alternatives, parent + pointer),
+  }))
 }
 
 /** How pointers name the parts of a request that Fastify has other names for. */
 const places: Readonly<Record<string, string>> = { body: "", querystring: "query" }
+
+/** Longer names are nobody's slip of the pen, and are not repeated in an answer. */
+const MAX_NAME_CHARACTERS = 256
+
+function placeOf(error: ErrorObject): string {
+  const { keyword, instancePath, params } = error
+  if (keyword === "required") return pointerTo(instancePath, String(params["missingProperty"]))
+  if (keyword === "x-not-yet") return `${instancePath}${params["field"]}`
+  const unknown = unknownField(error)
+  return unknown === null ? instancePath : pointerTo(instancePath, unknown)
+}
+
+/** The name of a field that is not known; null for other faults, and where the name is too long to be shown. */
+function unknownField({ params }: ErrorObject): string | null {
+  const name: unknown = params["additionalProperty"] ?? params["unevaluatedProperty"]
+  return typeof name === "string" && name.length <= MAX_NAME_CHARACTERS ? name : null
+}
 
 /** Branches of `anyOf` and the like complain beside the fault that matters. */
 function isWrapper(error: ErrorObject): boolean {
   return error.keyword === "anyOf" || error.keyword === "oneOf" || error.keyword === "if"
 }
 
-function sentenceOf(error: ErrorObject, pointer: string): string {
-  const name = pointer === "" ? "The body" : `\`${pointer.slice(1).replaceAll("/", ".")}\``
+/** What is wrong at one place: of alternatives, what each of them asks for. */
+function sentenceOf(alternatives: readonly ErrorObject[], pointer: string): string {
+  const [first] = alternatives
+  if (first?.keyword === "x-not-yet") return String(first.params["sentence"])
+  const name = pointer === "" ? "The body" : `\`${(parsePointer(pointer) ?? [pointer]).join(".")}\``
+  const asked = [...new Set(alternatives.map(predicateOf))]
+  const common = "must be "
+  if (asked.length === 1 || !asked.every(text => text.startsWith(common))) return `${name} ${asked.join(", or ")}.`
+  return `${name} ${common}${either(asked.map(text => text.slice(common.length)))}.`
+}
+
+function predicateOf(error: ErrorObject): string {
   const { params } = error
+  const limit = Number(params["limit"])
   switch (error.keyword) {
-    case "x-not-yet":
-      return String(params["sentence"])
     case "required":
-      return `${name} is missing.`
+      return "is missing"
     case "additionalProperties":
     case "unevaluatedProperties": {
       const known = Object.keys((error.parentSchema?.["properties"] as object | undefined) ?? {})
-      return `${name} is not a field here.${known.length > 0 ? ` Known are ${known.join(", ")}.` : ""}`
+      const what = unknownField(error) === null ? "holds a field that is not known here" : "is not a field here"
+      return `${what}${known.length > 0 ? `: known are ${known.join(", ")}` : ""}`
     }
     case "type":
-      return `${name} must be ${article(params["type"])}.`
+      return `must be ${article(params["type"])}`
     case "enum":
-      return `${name} must be one of ${(params["allowedValues"] as unknown[]).join(", ")}.`
+      return `must be ${either((params["allowedValues"] as unknown[]).map(value => JSON.stringify(value)))}`
     case "const":
-      return `${name} must be ${JSON.stringify(params["allowedValue"])}.`
+      return `must be ${JSON.stringify(params["allowedValue"])}`
     case "minimum":
+      return `must be at least ${limit}`
     case "maximum":
+      return `must be at most ${limit}`
     case "exclusiveMinimum":
+      return `must be above ${limit}`
     case "exclusiveMaximum":
-      return `${name} must be ${params["comparison"]} ${params["limit"]}.`
+      return `must be below ${limit}`
     case "minLength":
-      return `${name} must have at least ${params["limit"]} character${params["limit"] === 1 ? "" : "s"}.`
+      return `must have at least ${counted(limit, "character")}`
     case "maxLength":
-      return `${name} must have at most ${params["limit"]} characters.`
+      return `must have at most ${counted(limit, "character")}`
     case "minItems":
-      return `${name} must have at least ${params["limit"]} entries.`
+      return `must have at least ${counted(limit, "entry", "entries")}`
     case "maxItems":
-      return `${name} must have at most ${params["limit"]} entries.`
+      return `must have at most ${counted(limit, "entry", "entries")}`
     case "minProperties":
-      return `${name} must have at least ${params["limit"]} fields.`
+      return `must have at least ${counted(limit, "field")}`
     case "maxProperties":
-      return `${name} must have at most ${params["limit"]} fields.`
+      return `must have at most ${counted(limit, "field")}`
     case "pattern":
-      return `${name} ${patternHint(error) ?? `must match ${params["pattern"]}`}.`
+      return patternHint(error) ?? `must match ${params["pattern"]}`
     case "format":
-      return `${name} must be a ${params["format"]}.`
+      return `must be a ${params["format"]}`
     default:
-      return `${name} ${error.message ?? "is wrong"}.`
+      return error.message ?? "is wrong"
   }
+}
+
+function either(texts: readonly string[]): string {
+  const rest = texts.slice(0, -1)
+  return rest.length === 0 ? (texts[0] ?? "") : `${rest.join(", ")} or ${texts.at(-1)}`
+}
+
+function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`
 }
 
 /** Schemas with a pattern say in words what it asks for, under `x-hint`. */

@@ -39,6 +39,7 @@ export class Endpoint implements AsyncDisposable {
   /** Every request so far, as they came. */
   readonly requests: Received[] = []
   readonly #server: Server
+  #port = 0
   #answering: Answering = () => ({})
   #underWay = 0
   #mostAtOnce = 0
@@ -56,11 +57,13 @@ export class Endpoint implements AsyncDisposable {
     server.on("request", (request, response) => void endpoint.#take(request, response))
     server.listen(0, "127.0.0.1")
     await once(server, "listening")
+    endpoint.#port = (server.address() as AddressInfo).port
     return endpoint
   }
 
+  /** Also when it is closed: then nothing listens there any more. */
   get port(): number {
-    return (this.#server.address() as AddressInfo).port
+    return this.#port
   }
 
   /** `http://127.0.0.1:41234/hook` */

@@ -1,0 +1,109 @@
+/** How Waybill itself is doing: for balancers, operators and people. */
+import assert from "node:assert/strict"
+import { describe, test } from "node:test"
+import { Endpoint } from "../help/endpoint.ts"
+import { Program } from "../help/program.ts"
+
+/** Asks without a key. */
+async function open(program: Program, path: string): Promise<{ status: number; body: Record<string, unknown> }> {
+  const answer = await fetch(program.url + path)
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
+}
+
+describe("/livez and /readyz", () => {
+  test("need no key and tell nothing of versions and hosts", async () => {
+    await using program = await Program.open()
+    const live = await open(program, "/livez")
+    assert.deepEqual(live, { status: 200, body: { alive: true } })
+    const { status, body } = await open(program, "/readyz")
+    assert.equal(status, 200)
+    const good = { ok: true, detail: null }
+    assert.deepEqual(body, { ready: true, checks: { started: good, database: good }, oldest_due_seconds: 0 })
+  })
+
+  test("of these, /readyz writes to the database, once for all who ask at the same moment, and /livez does not", async () => {
+    await using program = await Program.open()
+    const probe = () => program.rows<{ at: number }>("select at from probe")
+    await open(program, "/livez")
+    assert.deepEqual(probe(), [])
+    program.turn(1_234)
+    const answers = await Promise.all(Array.from({ length: 50 }, () => open(program, "/readyz")))
+    assert.ok(answers.every(({ status }) => status === 200))
+    assert.deepEqual(
+      probe().map(({ at }) => at),
+      [program.now],
+    )
+  })
+
+  test("say how late the oldest due delivery is, and stay ready for all that", async () => {
+    const held = Promise.withResolvers<void>()
+    await using program = await Program.open()
+    await using slow = await Endpoint.open({ after: held.promise })
+    const integration = await program.integrate(slow.url(), { policy: { max_concurrent: 1 } })
+    await program.send({ type: "a" })
+    await program.send({ type: "a" })
+    await slow.received(1)
+    program.turn(90_000)
+    const { status, body } = await open(program, "/readyz")
+    assert.deepEqual([status, body["ready"], body["oldest_due_seconds"]], [200, true, 90])
+    assert.match((await program.ask("GET", "/metrics")).text, /^waybill_queue_oldest_age_seconds 90$/m)
+    await program.call("POST", `/v1/integrations/${integration}/pause`)
+    assert.equal((await open(program, "/readyz")).body["oldest_due_seconds"], 0, "what a person holds is not late")
+    held.resolve()
+  })
+})
+
+describe("/metrics", () => {
+  test("counts what happened, by the names of Prometheus, without a single id", async () => {
+    await using program = await Program.open()
+    await using there = await Endpoint.open({ status: 500 }, {})
+    await using refused = await Endpoint.open()
+    await refused.close()
+    await program.integrate(there.url(), { policy: { max_concurrent: 1 } })
+    await program.integrate(refused.url())
+    await program.send({ type: "a", id: "1" })
+    await program.recorded(2)
+    await program.send({ type: "a", id: "1" })
+    await program.send({ type: "b" })
+    await program.recorded(4)
+    await program.ask("POST", "/v1/events", "no JSON")
+    const { text, headers } = await program.ask("GET", "/metrics")
+    assert.match(headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/)
+    for (const line of [
+      "waybill_events_accepted_total 2",
+      "waybill_events_duplicate_total 1",
+      'waybill_events_rejected_total{reason="malformed"} 1',
+      'waybill_deliveries_total{destination_type="webhook",outcome="delivered"} 1',
+      'waybill_deliveries_total{destination_type="webhook",outcome="retrying"} 3',
+      'waybill_delivery_attempts_total{class="none",phase="none"} 2',
+      'waybill_delivery_attempts_total{class="ECONNREFUSED",phase="connect"} 2',
+      "waybill_delivery_latency_seconds_count 1",
+      "waybill_inflight 0",
+    ]) {
+      assert.ok(text.split("\n").includes(line), line)
+    }
+    for (const name of [
+      "ingest_duration_seconds",
+      "delivery_attempt_duration_seconds",
+      "queue_depth",
+      "queue_oldest_age_seconds",
+      "commit_duration_seconds",
+      "commit_batch_size",
+      "retention_lag_seconds",
+      "event_loop_lag_seconds",
+      "egress_blocked_total",
+      "build_info",
+    ]) {
+      assert.match(text, new RegExp(`^# TYPE waybill_${name} `, "m"))
+    }
+    assert.doesNotMatch(text, /(int|evt|prj|key)_[0-9a-z]{8}|127\.0\.0\.1/)
+  })
+})
+
+test("/v1/status tells people that all is well, what runs and since when", async () => {
+  await using program = await Program.open()
+  const { healthy, version, started_at, in_flight, problems } = await program.call("GET", "/v1/status")
+  assert.deepEqual([healthy, in_flight, problems], [true, 0, []])
+  assert.match(String(version), /^\d+\.\d+\.\d+/)
+  assert.equal(started_at, new Date(program.now).toISOString())
+})
