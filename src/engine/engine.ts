@@ -236,24 +236,28 @@ export class Engine {
   }
 
   async #settle(settlement: Settlement): Promise<void> {
-    const { ledger, directory, feed } = this.#options
+    const { directory, feed } = this.#options
+    const settled = await this.#write(settlement)
+    if (settled === undefined || settled.kind === "lease-lost") return
+    const { next, claim } = settlement
+    const { integration } = claim.delivery
+    // Not on the lane alone: switched off or removed during the attempt, it would wait for good.
+    if (next.status === "retrying") this.expect(integration, Math.ceil(next.at))
+    feed.settled(settlement, settled)
+    if (settled.change !== null) feed.changed(settled.change)
+    if (next.status === "failed" && next.disable) {
+      await directory.reload(integration)
+      this.refresh(integration)
+    }
+  }
+
+  /** Writes a settlement down, once: what the other side answered is known only here until it can be written. */
+  async #write(settlement: Settlement): Promise<Settled | undefined> {
     for (;;) {
       try {
-        const [settled] = await ledger.settle([settlement])
-        const { next, claim } = settlement
-        if (settled === undefined || settled.kind === "lease-lost") return
-        // Not on the lane alone: switched off or removed during the attempt, it would wait for good.
-        if (next.status === "retrying") this.expect(claim.delivery.integration, Math.ceil(next.at))
-        feed.settled(settlement, settled)
-        if (settled.change !== null) feed.changed(settled.change)
-        if (next.status === "failed" && next.disable) {
-          await directory.reload(claim.delivery.integration)
-          this.refresh(claim.delivery.integration)
-        }
-        return
+        return (await this.#options.ledger.settle([settlement]))[0]
       } catch (error) {
         if (!(error instanceof StoreUnavailable) || this.#state === "stopped") throw error
-        // What the other side answered is known only here: keep it until it can be written.
         await new Promise(resolve => setTimeout(resolve, STORE_RETRY_MS))
       }
     }

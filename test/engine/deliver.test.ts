@@ -85,7 +85,7 @@ describe("a delivery that fails", () => {
       ],
     )
     assert.deepEqual(program.rows("select status, n_open, n_retrying, n_delivered from event"), [
-      Object.assign(Object.create(null), { status: "delivered", n_open: 0, n_retrying: 0, n_delivered: 1 }),
+      { status: "delivered", n_open: 0, n_retrying: 0, n_delivered: 1 },
     ])
   })
 

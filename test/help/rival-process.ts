@@ -2,6 +2,7 @@
  * One of several processes that claim from the same database at the same time: a ledger of its own on a connection of
  * its own, past the lock that keeps a second Waybill off a data folder.
  */
+import { setTimeout as wait } from "node:timers/promises"
 import { Ids } from "../../src/domain/id.ts"
 import { StoreUnavailable } from "../../src/store/database.ts"
 import type { Claim } from "../../src/store/ledger.ts"
@@ -37,6 +38,8 @@ export interface Spoils {
 
 export type RivalQuestion = { readonly kind: "ready" } | { readonly kind: "claim" }
 
+const LONGEST_PAUSE_MS = 3
+
 const setup = helperOptions<RivalSetup>()
 const now = () => setup.now
 const db = new SqliteDatabase(openConnection(setup.path))
@@ -69,6 +72,8 @@ async function claimAll(): Promise<Spoils> {
     claimed.push(...claims.claims.map(claim => claim.delivery.event))
     const settled = await insist(() => ledger.settle(claims.claims.map(settlementOf)))
     moved += settled.filter(({ kind }) => kind === "moved").length
+    // As long as sending might take; SQLite's lock goes to whoever asks at the right moment, not to who waits longest.
+    await wait(random() * LONGEST_PAUSE_MS)
   }
 
   async function insist<T>(work: () => Promise<T>): Promise<T> {
