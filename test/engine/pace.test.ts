@@ -1,6 +1,5 @@
 /** How much goes out at a time: by integration, by second, in all; and that nobody's trouble is anybody else's. */
 import assert from "node:assert/strict"
-import { monitorEventLoopDelay } from "node:perf_hooks"
 import { describe, test } from "node:test"
 import { makeDeliver } from "../../src/engine/deliver.ts"
 import { Directory } from "../../src/engine/directory.ts"
@@ -28,46 +27,54 @@ function ofType(type: string): object {
 describe("requests to one integration", () => {
   test("are never more at a time than max_concurrent, also after a change and a restart", async () => {
     await using program = await Program.open({ now: Date.now })
-    await using there = await Endpoint.open({ delayMs: 3 })
+    await using there = await Endpoint.open()
     const integration = await program.integrate(there.url(), { policy: { max_concurrent: 4 } })
-    await sendAll(program, 100)
-    await there.received(100)
-    assert.equal(there.mostAtOnce, 4)
+    /** Holds the answers until so many requests are under way, then gives one after the other. */
+    const carryOut = async (atOnce: number, total: number): Promise<void> => {
+      const { promise: after, resolve: release } = Promise.withResolvers<void>()
+      const before = there.requests.length
+      there.answer(() => ({ after, delayMs: 1 }))
+      await sendAll(program, total)
+      await there.received(before + atOnce)
+      release()
+      await there.received(before + total)
+      assert.equal(there.mostAtOnce, atOnce)
+    }
+    await carryOut(4, 100)
     await program.call("PATCH", `/v1/integrations/${integration}`, { policy: { max_concurrent: 7 } })
-    await sendAll(program, 100)
-    await there.received(150)
-    assert.equal(there.mostAtOnce, 7)
+    await carryOut(7, 100)
     await program.restart()
-    await there.received(200)
-    assert.equal(there.mostAtOnce, 7)
+    await carryOut(7, 50)
     await program.until("all are delivered", () => program.deliveries().every(({ status }) => status === "delivered"))
   })
 
   test("are as many a second as max_per_second says", async () => {
-    const lag = monitorEventLoopDelay({ resolution: 5 })
-    await using program = await Program.open({ now: Date.now })
+    const SECONDS = 2
     const rates = [20, 150]
-    const SECONDS = 3
-    const endpoints = await Promise.all(rates.map(() => Endpoint.open()))
-    for (const [i, rate] of rates.entries()) {
-      await program.integrate(endpoints[i]?.url() ?? "", {
-        policy: { max_per_second: rate },
-        events: ofType(`r${rate}`),
+    await using program = await Program.open({ now: Date.now })
+    await using endpoints = new AsyncDisposableStack()
+    const tooSlow: string[] = []
+    // Whatever else the machine does can hold requests up, but never bring them forward: the best of three counts.
+    for (let run = 0; run < 3; run++) {
+      const took = rates.map(async rate => {
+        const there = endpoints.use(await Endpoint.open())
+        const type = `r${rate}-${run}`
+        await program.integrate(there.url(), { policy: { max_per_second: rate }, events: ofType(type) })
+        // The burst of the beginning comes on top.
+        const count = rate * SECONDS + burstOf(rate)
+        await sendAll(program, count, type)
+        const requests = await there.received(count)
+        return { rate, tookMs: (requests.at(-1)?.at ?? 0) - (requests[0]?.at ?? 0) }
       })
+      tooSlow.length = 0
+      for (const { rate, tookMs } of await Promise.all(took)) {
+        const says = `${rate} a second: ${Math.round(tookMs)} ms for ${SECONDS} seconds' worth`
+        assert.ok(tookMs >= SECONDS * 1_000 * 0.95, says)
+        if (tookMs > SECONDS * 1_000 * 1.05) tooSlow.push(says)
+      }
+      if (tooSlow.length === 0) break
     }
-    lag.enable()
-    // The burst of the beginning aside.
-    await Promise.all(rates.map(rate => sendAll(program, rate * SECONDS + burstOf(rate), `r${rate}`)))
-    for (const [i, rate] of rates.entries()) {
-      const requests = (await endpoints[i]?.received(rate * SECONDS + burstOf(rate))) ?? []
-      const tookMs = (requests.at(-1)?.at ?? 0) - (requests[0]?.at ?? 0)
-      const expectedMs = SECONDS * 1_000
-      const lateMs = lag.max / 1e6
-      const what = `${rate} a second: ${tookMs} ms for ${expectedMs} ms' worth, late by ${lateMs} ms`
-      assert.ok(tookMs >= expectedMs * 0.95, what)
-      assert.ok(tookMs <= expectedMs * 1.05 + lateMs, what)
-    }
-    for (const endpoint of endpoints) await endpoint.close()
+    assert.deepEqual(tooSlow, [])
   })
 
   test("wait for nobody else's, at the same host neither", async () => {

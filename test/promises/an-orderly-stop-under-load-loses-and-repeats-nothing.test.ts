@@ -10,10 +10,10 @@ import { type Receiver, startReceiver } from "../help/receiver.ts"
 import { countClaims, drained, readSystem } from "../help/system-ledger.ts"
 import { createWebhook, newSecret, stablePort, startWaybill, temporaryFolder, testKey } from "../help/waybill.ts"
 
-const STOPS = 4
+const STOPS = 3
 const EVENTS_BETWEEN = 1_000
 /** Of the slow receiver: within the 10 s that a stop gives to what is under way. */
-const SLOWEST_MS = 2_000
+const SLOWEST_MS = 1_500
 const STOP_LIMIT_MS = 12_000
 
 test("an orderly stop under load loses nothing, repeats nothing and ends with 0", { timeout: 120_000 }, async t => {

@@ -19,8 +19,8 @@ import { call, createWebhook, newSecret, startWaybill, temporaryFolder, testKey 
 const BACKLOG = 1_000_000
 /** Events a second, all of which go to the healthy integration as well. */
 const RATE = 150
-const TURNS = 3
-const PHASE_MS = 3_000
+const TURNS = 2
+const PHASE_MS = 4_000
 /** What was begun in the phase before has ended by then. */
 const SETTLING_MS = 500
 /** p99 may be so many times what it is without the backlog, and so much on top: a scheduler's hiccup is no promise broken. */
