@@ -90,7 +90,7 @@ test("a URL that could not be used as it was typed is refused with a sentence", 
     ["https://crm.example/{{id}}", /not built yet/],
     ["https://{{host}}/hook", /not built yet/],
     [`https://crm.example/${"é".repeat(2_000)}`, /longer than 8 KiB/],
-    [`https://crm.example/${"a".repeat(8_192)}`, /at most 8192 characters/],
+    [`https://crm.example/${"a".repeat(8_192)}`, /at most 8,192 characters/],
     ["", /at least 1 character/],
   ]
   for (const [text, words] of refused) assertRefused({ production: { url: text } }, "/production/url", words)
@@ -184,7 +184,7 @@ const badValues: readonly (readonly [value: string, words: RegExp])[] = [
   ["a\u0085", /beyond ASCII/],
   [" a", /begins with a space/],
   ["a ", /ends with a space/],
-  ["a".repeat(4_097), /at most 4096 characters/],
+  ["a".repeat(4_097), /at most 4,096 characters/],
 ]
 
 test("a value that HTTP would change or that would break out of its header is refused, never mended", () => {

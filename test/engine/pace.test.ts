@@ -69,7 +69,8 @@ describe("requests to one integration", () => {
       tooSlow.length = 0
       for (const { rate, tookMs } of await Promise.all(took)) {
         const says = `${rate} a second: ${Math.round(tookMs)} ms for ${SECONDS} seconds' worth`
-        assert.ok(tookMs >= SECONDS * 1_000 * 0.95, says)
+        // The first request pays for its connection, which a busy machine makes long: its lateness is missing at the end.
+        assert.ok(tookMs >= SECONDS * 1_000 * 0.9, says)
         if (tookMs > SECONDS * 1_000 * 1.05) tooSlow.push(says)
       }
       if (tooSlow.length === 0) break
