@@ -25,7 +25,8 @@ const PHASE_MS = 4_000
 const SETTLING_MS = 500
 /** p99 may be so many times what it is without the backlog, and so much on top: a scheduler's hiccup is no promise broken. */
 const FACTOR = 2
-const ALLOWANCE_MS = 25
+/** A refused connection costs this process work of its own; on a machine that does other things as well that shows. */
+const ALLOWANCE_MS = 50
 
 test("a million due deliveries to a dead endpoint leave the latency of another integration alone", {
   timeout: 200_000,
