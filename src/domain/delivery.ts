@@ -1,6 +1,7 @@
 /** A delivery is one event on its way to one integration; an attempt is one request of it, a fact that never changes. */
 import type { Exchange, Header } from "./exchange.ts"
 import type { AttemptId, DeliveryId } from "./id.ts"
+import type { Queue } from "./queue.ts"
 import type { ReasonCode } from "./reason.ts"
 
 export const deliveryStatuses = [
@@ -45,6 +46,16 @@ export type Outcome =
 export type Next =
   | { readonly status: "delivered" }
   | { readonly status: "retrying"; readonly reason: Reason; readonly at: number; readonly charged: boolean }
+  | {
+      /** Held back without an attempt, because the endpoint rests. */
+      readonly status: "skipped"
+      readonly reason: Reason
+      /** Its place in the queue's order, or its next try where the skip used up a retry. */
+      readonly at: number
+      readonly queue: Queue
+      /** Whether it used up a retry of the schedule. */
+      readonly charged: boolean
+    }
   | {
       readonly status: "failed"
       readonly reason: Reason

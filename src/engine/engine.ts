@@ -243,6 +243,8 @@ export class Engine {
     const { integration } = claim.delivery
     // Not on the lane alone: switched off or removed during the attempt, it would wait for good.
     if (next.status === "retrying") this.expect(integration, Math.ceil(next.at))
+    // Its turn has come in the line of its ordering key.
+    if (settled.released !== null) this.expect(integration, this.#time())
     feed.settled(settlement, settled)
     if (settled.change !== null) feed.changed(settled.change)
     if (next.status === "failed" && next.disable) {

@@ -4,6 +4,7 @@
  */
 import type { Event, EventDraft } from "../domain/event.ts"
 import type { AppId, IntegrationId, KeyId, ProjectId } from "../domain/id.ts"
+import { DUE } from "../domain/queue.ts"
 import { route } from "../domain/route.ts"
 import type { Accepted, Arrival, Claim, Ledger, Target } from "../store/ledger.ts"
 import type { Directory } from "./directory.ts"
@@ -132,6 +133,10 @@ function firstClaim(arrival: Arrival, event: Event, integration: IntegrationId, 
     charged: 0,
     lastAttempt: null,
     createdAt: arrival.receivedAt,
+    dueAt: arrival.receivedAt,
+    queue: DUE,
+    orderingKey: null,
+    recovery: null,
     tally: { app, environment: draft.environment, type: draft.type, test },
   }
 }

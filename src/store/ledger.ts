@@ -2,6 +2,7 @@
 import type { AttemptRecord, Next, Reason } from "../domain/delivery.ts"
 import type { Event, EventDraft, Withheld } from "../domain/event.ts"
 import type { AppId, AttemptId, DeliveryId, EventId, IntegrationId, KeyId, ProjectId } from "../domain/id.ts"
+import type { Queue } from "../domain/queue.ts"
 import type { Change } from "./changes.ts"
 
 /** An event on its way in: what was read, where it came from, and who gets it. */
@@ -47,6 +48,14 @@ export interface Claim {
   readonly charged: number
   readonly lastAttempt: AttemptId | null
   readonly createdAt: number
+  /** Its place in the order of its queue: when it was due, ms since 1970. */
+  readonly dueAt: number
+  /** The queue it was claimed from. */
+  readonly queue: Queue
+  /** Set where it is delivered in the order of its key. */
+  readonly orderingKey: string | null
+  /** The recovery that made it due again. */
+  readonly recovery: number | null
   readonly tally: TallyKey
 }
 
@@ -67,6 +76,24 @@ export interface Settlement {
   readonly next: Next
   readonly recordId: string | null
   readonly payloadDays: number
+  readonly consequences?: Consequences
+}
+
+/** What an attempt brings about beyond its delivery, written in the same commit. */
+export interface Consequences {
+  /** The state of the lane as it stands now; what is undefined stays as it was. */
+  readonly lane?: LaneRecord
+  /** Operational events that it causes. */
+  readonly emits?: readonly Arrival[]
+  /** Ordered delivery: whether those behind it stay where they are although it has failed. */
+  readonly blocksLine?: boolean
+}
+
+/** What a lane keeps over a restart, each as JSON. */
+export interface LaneRecord {
+  readonly protection?: string | null
+  readonly rate?: string | null
+  readonly health?: string | null
 }
 
 export interface Settled {
@@ -74,6 +101,10 @@ export interface Settled {
   readonly attempt: AttemptId | null
   /** What it changed on the integration, where the other side asked to be left alone. */
   readonly change: Change | null
+  /** The delivery that was behind it in the line of its ordering key and is due now. */
+  readonly released: EventId | null
+  /** What became of the operational events, in the order in which they were given. */
+  readonly emitted: readonly Accepted[]
 }
 
 /** What a claim found, and when the earliest of those that still wait is due. */
@@ -88,11 +119,21 @@ export interface WaitingPlace {
   readonly event: EventId
 }
 
+/** A lane as an earlier start left it. */
+export interface KeptLane extends Required<LaneRecord> {
+  readonly integration: IntegrationId
+  /** Queues of origins in which deliveries are held. */
+  readonly held: readonly Queue[]
+}
+
 export interface Ledger {
   /** Stores events with their deliveries; resolves after the commit that holds them is on disk. */
   accept(arrivals: readonly Arrival[]): Promise<readonly Accepted[]>
-  /** Takes up to `room` due deliveries of a lane, oldest first, under its fencing number. */
-  claim(lane: IntegrationId, fence: number, room: number, now: number): Promise<Claimed>
+  /**
+   * Takes up to `room` deliveries of one queue of a lane (DUE unless it is named) that are due at `now`, oldest first,
+   * under its fencing number. In queues other than DUE the time is a place in the order only: ask with Infinity.
+   */
+  claim(lane: IntegrationId, fence: number, room: number, now: number, queue?: Queue): Promise<Claimed>
   /** Records every attempt always; moves the delivery on only where the claim still holds. */
   settle(settlements: readonly Settlement[]): Promise<readonly Settled[]>
   /** Ends up to `limit` deliveries that wait in a lane: failed, for this reason. Gives how many there were. */
@@ -104,6 +145,12 @@ export interface Ledger {
    * were to wait then. Looks at up to `limit` of a lane, beginning below `from`; gives where to go on, null at the end.
    */
   bringForward(lane: IntegrationId, from: WaitingPlace | null, limit: number): Promise<WaitingPlace | null>
+  /** Writes down what a lane keeps over a restart. */
+  keepLane(lane: IntegrationId, record: LaneRecord): Promise<void>
+  /** What all lanes kept, and the queues in which something waits. Read once, at a start. */
+  lanes(): Promise<readonly KeptLane[]>
+  /** Lets those behind a failed delivery that blocks the line of its ordering key go on; undefined where it blocks none. */
+  unblock(delivery: DeliveryId, project: ProjectId): Promise<EventId | null | undefined>
   /** Claims of earlier starts: deliveries whose attempt was under way when the process ended. */
   lost(limit: number): Promise<readonly Claim[]>
 }

@@ -26,18 +26,18 @@ export async function* expiredOf(
 ): AsyncGenerator<readonly EventId[]> {
   // No class keeps payloads for less than a day.
   const youngest = firstIdAt(at - 86_400_000 + 1)
-  for (let from: Place | undefined = { next_at: -1, event_id: 0 }; from !== undefined; ) {
+  for (let from: Place | undefined = { queue: -1, next_at: 0, event_id: 0 }; from !== undefined; ) {
     const [to]: Place[] = await db.query<Place>(sql`
-      select next_at, event_id from delivery
+      select queue, next_at, event_id from delivery
       where integration_id = ${id} and next_at is not null
-        and (next_at, event_id) > (${from.next_at}, ${from.event_id})
-      order by next_at, event_id limit 1 offset ${rows - 1}`)
-    const end: Place = to ?? { next_at: Number.MAX_SAFE_INTEGER, event_id: 0 }
+        and (queue, next_at, event_id) > (${from.queue}, ${from.next_at}, ${from.event_id})
+      order by queue, next_at, event_id limit 1 offset ${rows - 1}`)
+    const end: Place = to ?? { queue: Number.MAX_SAFE_INTEGER, next_at: 0, event_id: 0 }
     const found = await db.query<{ event_id: number }>(sql`
       select d.event_id from delivery d join event e on e.project_id = ${project} and e.id = d.event_id
       where d.integration_id = ${id} and d.next_at is not null
-        and (d.next_at, d.event_id) > (${from.next_at}, ${from.event_id})
-        and (d.next_at, d.event_id) <= (${end.next_at}, ${end.event_id})
+        and (d.queue, d.next_at, d.event_id) > (${from.queue}, ${from.next_at}, ${from.event_id})
+        and (d.queue, d.next_at, d.event_id) <= (${end.queue}, ${end.next_at}, ${end.event_id})
         and d.event_id < ${youngest} and e.payload_expires_at <= ${at}`)
     yield found.map(row => row.event_id)
     from = to
@@ -45,6 +45,7 @@ export async function* expiredOf(
 }
 
 interface Place {
+  readonly queue: number
   readonly next_at: number
   readonly event_id: number
 }

@@ -1,8 +1,10 @@
 /** Accept on SQLite: an event, its payload, its own id and its deliveries, in the commit that is open. */
 import type { Event, Payload } from "../domain/event.ts"
 import type { EventId } from "../domain/id.ts"
+import { DUE, IN_LINE } from "../domain/queue.ts"
 import type { Accepted, Arrival } from "./ledger.ts"
 import type { Commit } from "./sqlite-ledger.ts"
+import { isLineTaken } from "./sqlite-line.ts"
 
 const DAY_MS = 86_400_000
 
@@ -57,15 +59,18 @@ export function acceptOne(commit: Commit, arrival: Arrival): Accepted {
   const insert = db.statements.text(insertDelivery)
   for (const { integration, claim, ordered } of targets) {
     const sending = claim !== null
+    const key = ordered ? draft.orderingKey : null
+    const isBehind = key !== null && isLineTaken(db, integration, key)
     insert.run(
       integration,
       id,
       project,
       sending ? "sending" : "pending",
-      sending ? null : "queued",
+      sending ? null : isBehind ? "waiting_turn" : "queued",
       sending ? null : receivedAt,
       claim,
-      ordered ? draft.orderingKey : null,
+      key,
+      isBehind ? IN_LINE : DUE,
       receivedAt,
       receivedAt,
     )
@@ -156,8 +161,9 @@ const insertEvent = `
 
 const insertDelivery = `
   insert into delivery (
-    integration_id, event_id, project_id, status, reason, next_at, claim, ordering_key, created_at, updated_at
-  ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+    integration_id, event_id, project_id, status, reason, next_at, claim, ordering_key, queue, created_at,
+    updated_at
+  ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 const selectOwnId = "select event_id, fingerprint from own_id where project_id = ? and external_id = ? and source = ?"
 const insertOwnId = "insert into own_id (project_id, source, external_id, event_id, fingerprint) values (?, ?, ?, ?, ?)"

@@ -1,6 +1,7 @@
 /** Claim on SQLite: the oldest due deliveries of a lane, marked as being sent, in the commit that is open. */
 import type { Event } from "../domain/event.ts"
 import type { IntegrationId } from "../domain/id.ts"
+import type { Queue } from "../domain/queue.ts"
 import type { Claim, Claimed } from "./ledger.ts"
 import { type EventRow, eventColumnNames, eventOfRow, type PayloadRow, payloadOfRow } from "./rows.ts"
 import type { Commit } from "./sqlite-ledger.ts"
@@ -15,12 +16,25 @@ interface DueRow {
   readonly charged: number
   readonly last_attempt_id: number | null
   readonly created_at: number
+  readonly next_at: number | null
+  readonly queue: Queue
+  readonly ordering_key: string | null
+  readonly recovery_id: number | null
 }
 
-/** Takes up to `room` deliveries of the lane that are due at `now`, oldest first. */
-export function claimDue(commit: Commit, lane: IntegrationId, fence: number, room: number, now: number): Claimed {
+export interface Wanted {
+  readonly fence: number
+  readonly room: number
+  readonly now: number
+  readonly queue: Queue
+}
+
+/** Takes up to `room` deliveries of a queue of the lane that are due at `now`, oldest first. */
+export function claimDue(commit: Commit, lane: IntegrationId, { fence, room, now, queue }: Wanted): Claimed {
   const { db } = commit
-  const rows = db.statements.text(selectDue).all(lane, now, room) as unknown as DueRow[]
+  const rows = db.statements
+    .text(selectDue)
+    .all(lane, queue, Math.min(now, Number.MAX_SAFE_INTEGER), room) as unknown as DueRow[]
   const take = db.statements.text(markSending)
   const claims = rows.map(row => {
     take.run(fence, now, lane, row.event_id)
@@ -28,7 +42,7 @@ export function claimDue(commit: Commit, lane: IntegrationId, fence: number, roo
     if (row.status !== "pending") db.statements.text(reopenEvent).run(row.project_id, row.event_id)
     return claimOfRow(commit, lane, fence, row)
   })
-  const next = db.statements.text(selectNext).get(lane)?.next_at
+  const next = db.statements.text(selectNext).get(lane, queue)?.next_at
   return { claims, nextAt: typeof next === "number" ? next : null }
 }
 
@@ -56,6 +70,10 @@ function claimOfRow(commit: Commit, lane: IntegrationId, claim: number, row: Due
     charged: row.charged,
     lastAttempt: row.last_attempt_id,
     createdAt: row.created_at,
+    dueAt: row.next_at ?? row.created_at,
+    queue: row.queue,
+    orderingKey: row.ordering_key,
+    recovery: row.recovery_id,
     tally: { app, environment, type, test },
   }
 }
@@ -69,25 +87,27 @@ function readEvent({ db, parts }: Commit, project: number, id: number) {
   return { event, type: row.type, environment: row.environment, app: row.app_id, test: row.test === 1 }
 }
 
-// Index delivery_due (integration_id, next_at, event_id).
+// Index delivery_due (integration_id, queue, next_at, event_id).
 const selectDue = `
-  select event_id, project_id, status, revision, attempts, schedule_attempts, charged, last_attempt_id, created_at
+  select event_id, project_id, status, revision, attempts, schedule_attempts, charged, last_attempt_id, created_at,
+    next_at, queue, ordering_key, recovery_id
   from delivery
-  where integration_id = ? and next_at <= ?
+  where integration_id = ? and queue = ? and next_at <= ?
   order by next_at, event_id
   limit ?`
 
-const selectNext = "select min(next_at) as next_at from delivery where integration_id = ? and next_at is not null"
+const selectNext = `
+  select min(next_at) as next_at from delivery where integration_id = ? and queue = ? and next_at is not null`
 
 const selectLost = `
   select integration_id, claim, event_id, project_id, status, revision, attempts, schedule_attempts, charged,
-    last_attempt_id, created_at
+    last_attempt_id, created_at, next_at, queue, ordering_key, recovery_id
   from delivery
   where claim < ? and claim is not null
   limit ?`
 
 const markSending = `
-  update delivery set status = 'sending', reason = null, next_at = null, claim = ?, updated_at = ?
+  update delivery set status = 'sending', reason = null, next_at = null, queue = 0, claim = ?, updated_at = ?
   where integration_id = ? and event_id = ?`
 
 const reopenEvent = "update event set n_retrying = n_retrying - 1, n_open = n_open + 1 where project_id = ? and id = ?"

@@ -1,6 +1,7 @@
 /**
  * What a clock that is put back leaves behind: deliveries that wait for a time which it showed before, a day too long if
- * it was a day ahead. They are told by when they were last touched, which lies ahead of the clock now.
+ * it was a day ahead. They are told by when they were last touched, which lies ahead of the clock now. Only the queue of
+ * what is due by its time is concerned: in the others a time is no more than a place in the order.
  */
 import type { IntegrationId } from "../domain/id.ts"
 import type { WaitingPlace } from "./ledger.ts"
@@ -35,7 +36,7 @@ export function bringForward(
 
 const selectAhead = `
   select event_id, next_at, updated_at from delivery
-  where integration_id = ? and next_at > ? and (next_at, event_id) < (?, ?)
+  where integration_id = ? and queue = 0 and next_at > ? and (next_at, event_id) < (?, ?)
   order by next_at desc, event_id desc
   limit ?`
 

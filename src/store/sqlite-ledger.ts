@@ -3,16 +3,30 @@
  * one fsync, whether it holds one event or three hundred.
  */
 import type { Reason } from "../domain/delivery.ts"
-import type { DeliveryId, Ids, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { DeliveryId, EventId, Ids, IntegrationId, ProjectId } from "../domain/id.ts"
+import { DUE } from "../domain/queue.ts"
 import type { Ballast } from "./ballast.ts"
 import { StoreUnavailable } from "./database.ts"
-import type { Accepted, Arrival, Claim, Claimed, Ledger, Settled, Settlement, WaitingPlace } from "./ledger.ts"
+import type {
+  Accepted,
+  Arrival,
+  Claim,
+  Claimed,
+  KeptLane,
+  LaneRecord,
+  Ledger,
+  Settled,
+  Settlement,
+  WaitingPlace,
+} from "./ledger.ts"
 import { type PartLimits, Parts } from "./parts.ts"
 import type { SearchIndex } from "./search.ts"
 import type { SqliteDatabase } from "./sqlite.ts"
 import { acceptOne } from "./sqlite-accept.ts"
 import { claimDue, lostClaims } from "./sqlite-claim.ts"
 import { bringForward } from "./sqlite-clock.ts"
+import { keepLane, keptLanes } from "./sqlite-lanes.ts"
+import { unblock } from "./sqlite-line.ts"
 import { endWaiting, retryOne } from "./sqlite-move.ts"
 import { settleOne } from "./sqlite-settle.ts"
 import { TallySheet } from "./tallies.ts"
@@ -81,8 +95,8 @@ export class SqliteLedger implements Ledger {
     return this.inNextCommit(commit => arrivals.map(arrival => acceptOne(commit, arrival)))
   }
 
-  claim(lane: IntegrationId, fence: number, room: number, now: number): Promise<Claimed> {
-    return this.inNextCommit(commit => claimDue(commit, lane, fence, room, now))
+  claim(lane: IntegrationId, fence: number, room: number, now: number, queue = DUE): Promise<Claimed> {
+    return this.inNextCommit(commit => claimDue(commit, lane, { fence, room, now, queue }))
   }
 
   settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
@@ -99,6 +113,18 @@ export class SqliteLedger implements Ledger {
 
   bringForward(lane: IntegrationId, from: WaitingPlace | null, limit: number): Promise<WaitingPlace | null> {
     return this.inNextCommit(commit => bringForward(commit, lane, from, limit))
+  }
+
+  keepLane(lane: IntegrationId, record: LaneRecord): Promise<void> {
+    return this.inNextCommit(commit => keepLane(commit, lane, record))
+  }
+
+  lanes(): Promise<readonly KeptLane[]> {
+    return this.inNextCommit(keptLanes)
+  }
+
+  unblock(delivery: DeliveryId, project: ProjectId): Promise<EventId | null | undefined> {
+    return this.inNextCommit(commit => unblock(commit, delivery, project))
   }
 
   lost(limit: number): Promise<readonly Claim[]> {

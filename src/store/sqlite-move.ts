@@ -4,14 +4,17 @@
  */
 import type { Reason } from "../domain/delivery.ts"
 import type { DeliveryId, EventId, IntegrationId, ProjectId } from "../domain/id.ts"
+import { DUE } from "../domain/queue.ts"
 import { isRed } from "../domain/reason.ts"
 import type { Commit } from "./sqlite-ledger.ts"
+import { queueInLine, release } from "./sqlite-line.ts"
 
 /** A delivery that waits, as far as failing it needs to know it. */
 export interface WaitingRow {
   readonly event_id: number
   readonly project_id: number
   readonly status: "pending" | "retrying" | "skipped"
+  readonly ordering_key: string | null
 }
 
 /** Fails up to `limit` waiting deliveries of a lane; gives how many there were. Index delivery_due. */
@@ -48,6 +51,7 @@ export function payloadExpired(expiredAt: number): Reason {
 export function failWaiting(commit: Commit, lane: IntegrationId, row: WaitingRow, reason: Reason): void {
   const { db, tallies, now } = commit
   db.statements.text(failDelivery).run(reason.code, JSON.stringify(reason.facts), now, lane, row.event_id)
+  if (row.ordering_key !== null) release(commit, lane, row.ordering_key)
   const from = row.status === "pending" ? "n_open" : "n_retrying"
   db.statements.text(moveCount(from, "n_failed")).run(row.project_id, row.event_id)
   const event = db.statements.text(selectDimensions).get(row.project_id, row.event_id) as unknown as Dimensions
@@ -76,7 +80,10 @@ export function retryOne(
   if (row === undefined) return "absent"
   if (row.status === "sending") return "sending"
   if (row.payload_expires_at <= now) return "payload_expired"
-  db.statements.text(makeDue).run(now, now, delivery.integration, delivery.event)
+  const queue = queueInLine(db, delivery, row.ordering_key)
+  db.statements
+    .text(makeDue)
+    .run(queue === DUE ? "queued" : "waiting_turn", now, queue, now, delivery.integration, delivery.event)
   const from = countOf(row)
   if (from !== "n_open") db.statements.text(moveCount(from, "n_open")).run(project, delivery.event)
   return "due"
@@ -88,6 +95,7 @@ interface StateRow {
   readonly status: "pending" | "sending" | "delivered" | "retrying" | "failed" | "skipped" | "withheld"
   readonly reason: Parameters<typeof isRed>[0] | null
   readonly payload_expires_at: number
+  readonly ordering_key: string | null
 }
 
 /** Which of the event's counts a delivery stands in; a grey withholding stands in none. */
@@ -121,28 +129,28 @@ interface Dimensions {
 }
 
 const selectWaiting = `
-  select event_id, project_id, status from delivery
-  where integration_id = ? and next_at is not null order by next_at, event_id limit ?`
+  select event_id, project_id, status, ordering_key from delivery
+  where integration_id = ? and next_at is not null order by queue, next_at, event_id limit ?`
 
 const selectPaused = "select 1 from integration where id = ? and paused = 1"
 
 const selectExpired = `
-  select d.event_id, d.project_id, d.status, e.payload_expires_at
+  select d.event_id, d.project_id, d.status, d.ordering_key, e.payload_expires_at
   from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
   where d.integration_id = ? and d.event_id = ? and d.next_at is not null and e.payload_expires_at <= ?`
 
 const failDelivery = `
-  update delivery set status = 'failed', reason = ?, facts = ?, next_at = null, updated_at = ?
+  update delivery set status = 'failed', reason = ?, facts = ?, next_at = null, queue = 0, updated_at = ?
   where integration_id = ? and event_id = ?`
 
 const selectDimensions = "select app_id, environment, type, test from event where project_id = ? and id = ?"
 
 const selectState = `
-  select d.status, d.reason, e.payload_expires_at
+  select d.status, d.reason, d.ordering_key, e.payload_expires_at
   from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
   where d.integration_id = ? and d.event_id = ? and d.project_id = ?`
 
 const makeDue = `
-  update delivery set status = 'pending', reason = 'queued', facts = null, next_at = ?, revision = null,
-    schedule_attempts = 0, charged = 0, updated_at = ?
+  update delivery set status = 'pending', reason = ?, facts = null, next_at = ?, queue = ?, revision = null,
+    recovery_id = null, schedule_attempts = 0, charged = 0, updated_at = ?
   where integration_id = ? and event_id = ?`

@@ -1,10 +1,14 @@
 /** Settle on SQLite: the attempt, always; the delivery's next state, where the claim still holds; in one commit. */
 import type { Next } from "../domain/delivery.ts"
 import { type AttemptId, formatId } from "../domain/id.ts"
+import { DUE, IN_LINE } from "../domain/queue.ts"
 import { isRed, type ReasonCode } from "../domain/reason.ts"
 import type { Change } from "./changes.ts"
 import type { Settled, Settlement } from "./ledger.ts"
+import { acceptOne } from "./sqlite-accept.ts"
+import { keepLane } from "./sqlite-lanes.ts"
 import type { Commit } from "./sqlite-ledger.ts"
+import { release } from "./sqlite-line.ts"
 
 /** Bits of `attempt.flags`. */
 export const attemptFlags = { truncated: 1, incomplete: 2 } as const
@@ -12,11 +16,17 @@ export const attemptFlags = { truncated: 1, incomplete: 2 } as const
 /** Records one attempt and moves its delivery on. */
 export function settleOne(commit: Commit, settlement: Settlement): Settled {
   const attempt = settlement.attempt === null ? null : recordAttempt(commit, settlement, settlement.attempt)
-  if (!moveOn(commit, settlement, attempt)) return { kind: "lease-lost", attempt, change: null }
+  const { next, claim, consequences } = settlement
+  if (consequences?.lane !== undefined) keepLane(commit, claim.delivery.integration, consequences.lane)
+  const emitted = consequences?.emits?.map(arrival => acceptOne(commit, arrival)) ?? []
+  if (!moveOn(commit, settlement, attempt))
+    return { kind: "lease-lost", attempt, change: null, released: null, emitted }
   count(commit, settlement)
-  const { next } = settlement
   const change = next.status === "failed" && next.disable ? switchOff(commit, settlement, next.reason.code) : null
-  return { kind: "moved", attempt, change }
+  const hasEnded = next.status === "delivered" || next.status === "failed" || next.status === "withheld"
+  const key = hasEnded && consequences?.blocksLine !== true ? claim.orderingKey : null
+  const released = key === null ? null : release(commit, claim.delivery.integration, key)
+  return { kind: "moved", attempt, change, released, emitted }
 }
 
 function recordAttempt(
@@ -75,14 +85,16 @@ function moveOn({ db, search, now }: Commit, settlement: Settlement, attempt: At
   const { claim, next } = settlement
   const reason = next.status === "delivered" ? null : next.reason
   const made = attempt === null ? 0 : 1
-  const charged = settlement.attempt !== null && (next.status !== "retrying" || next.charged) ? 1 : 0
+  const isTry = settlement.attempt !== null || next.status === "skipped"
+  const charged = isTry && ((next.status !== "retrying" && next.status !== "skipped") || next.charged) ? 1 : 0
   const { changes } = db.statements
     .text(moveDelivery)
     .run(
       next.status,
       reason?.code ?? null,
       reason === null ? null : JSON.stringify(reason.facts),
-      next.status === "retrying" ? Math.ceil(next.at) : null,
+      next.status === "retrying" || next.status === "skipped" ? Math.ceil(next.at) : null,
+      next.status === "skipped" ? next.queue : settlement.consequences?.blocksLine === true ? IN_LINE : DUE,
       settlement.attempt?.revision ?? claim.revision,
       claim.attempts + made,
       claim.scheduleAttempts + made,
@@ -129,7 +141,9 @@ function count({ tallies, now }: Commit, { claim, attempt, attemptReason, next }
     const reason = attemptReason?.code ?? ""
     tallies.delivery({ ...tally, at: attempt.startedAt, outcome: attempt.outcome, reason })
   }
-  if (next.status !== "retrying") {
+  if (next.status === "skipped") {
+    tallies.delivery({ ...tally, at: now, outcome: "skipped", reason: next.reason.code })
+  } else if (next.status !== "retrying") {
     const reason = next.status === "delivered" ? "" : next.reason.code
     tallies.delivery({ ...tally, at: now, outcome: next.status, reason })
   }
@@ -143,7 +157,7 @@ const insertAttempt = `
 
 const moveDelivery = `
   update delivery set
-    status = ?, reason = ?, facts = ?, next_at = ?, claim = null, revision = ?, attempts = ?, schedule_attempts = ?,
+    status = ?, reason = ?, facts = ?, next_at = ?, queue = ?, claim = null, revision = ?, attempts = ?, schedule_attempts = ?,
     charged = ?, last_attempt_id = ?, record_id = coalesce(?, record_id), updated_at = ?
   where integration_id = ? and event_id = ? and claim = ?`
 
@@ -151,6 +165,7 @@ const moveDelivery = `
 const countOnEvent: Record<Next["status"], string> = {
   delivered: "update event set n_open = n_open - 1, n_delivered = n_delivered + 1 where project_id = ? and id = ?",
   retrying: "update event set n_open = n_open - 1, n_retrying = n_retrying + 1 where project_id = ? and id = ?",
+  skipped: "update event set n_open = n_open - 1, n_retrying = n_retrying + 1 where project_id = ? and id = ?",
   failed: "update event set n_open = n_open - 1, n_failed = n_failed + 1 where project_id = ? and id = ?",
   withheld: "update event set n_open = n_open - 1 where project_id = ? and id = ?",
 }

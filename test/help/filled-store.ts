@@ -1,4 +1,5 @@
 /** A real store in a temporary folder, filled through its ledger as the engine would, with a clock that the test turns. */
+
 import assert from "node:assert/strict"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -8,6 +9,7 @@ import type { AttemptOutcome, Next, Reason } from "../../src/domain/delivery.ts"
 import type { Event, EventDraft, Payload, Withheld } from "../../src/domain/event.ts"
 import type { Exchange } from "../../src/domain/exchange.ts"
 import type { DeliveryId, IntegrationId } from "../../src/domain/id.ts"
+import { DUE } from "../../src/domain/queue.ts"
 import { isRed, type ReasonCode } from "../../src/domain/reason.ts"
 import type { Claim, Settled } from "../../src/store/ledger.ts"
 import { openStore, type Store } from "../../src/store/store.ts"
@@ -203,6 +205,8 @@ function nextOf(status: Next["status"], reason: Reason, at: number, charged: boo
       return { status }
     case "retrying":
       return { status, reason, at, charged }
+    case "skipped":
+      return { status, reason, at, charged, queue: DUE }
     case "failed":
       return { status, reason, disable: false }
     case "withheld":
