@@ -7,6 +7,7 @@ import { Cursors } from "./api/cursor.ts"
 import { buildServer } from "./api/server.ts"
 import { type Config, decodeKey, isLoopbackHost, proxyVariables, version } from "./config.ts"
 import { timeOfId } from "./domain/id.ts"
+import { plainAftermath } from "./engine/aftermath.ts"
 import { Changes } from "./engine/changes.ts"
 import { makeDeliver } from "./engine/deliver.ts"
 import { Directory } from "./engine/directory.ts"
@@ -19,8 +20,8 @@ import { Metrics } from "./engine/metrics.ts"
 import { Rejections } from "./engine/rejections.ts"
 import { Verifier } from "./engine/verifier.ts"
 import { type Log, openLog } from "./log.ts"
-import { countKeys, generateKey, insertKey } from "./store/keys.ts"
-import { saveProject } from "./store/projects.ts"
+import { countKeys, generateKey } from "./store/keys.ts"
+import { freshProject, makeProject } from "./store/projects.ts"
 import { openStore, type Store, StoreFault } from "./store/store.ts"
 import { type EgressRules, parseEgressAllow } from "./transport/guard.ts"
 import { Transport } from "./transport/http.ts"
@@ -114,7 +115,19 @@ async function run(config: Config, ground: Ground): Promise<Running> {
   const { ledger, fence } = store
   // Ids carry their time, and no start gave one before the greatest of the last.
   const seenUpTo = timeOfId(store.ids.last)
-  const engine = new Engine({ ledger, directory, deliver, feed, fence, now, log, maxInFlight: MAX_IN_FLIGHT, seenUpTo })
+  const aftermath = plainAftermath
+  const engine = new Engine({
+    ledger,
+    directory,
+    deliver,
+    feed,
+    aftermath,
+    fence,
+    now,
+    log,
+    maxInFlight: MAX_IN_FLIGHT,
+    seenUpTo,
+  })
   const intake = new Intake({ ledger, directory, engine, feed })
   const verifier = new Verifier({ store, directory, engine, transport, changes, userAgent })
   const keeper = new Keeper({ store, metrics, now, log })
@@ -140,7 +153,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     now,
     version,
     process: processName,
-    publicUrl: config.publicUrl ?? `http://${config.host}:${config.port}`,
+    publicUrl: () => config.publicUrl ?? url,
     startedAt: now(),
     isReady: () => ready,
     loopLagMs: () => {
@@ -149,8 +162,11 @@ async function run(config: Config, ground: Ground): Promise<Running> {
       return lag
     },
   }
-  const server = await buildServer(context, { trustProxy: config.trustProxy })
-  const url = await server.listen({ host: config.host, port: config.port })
+  const server = await buildServer(context, { trustProxy: config.trustProxy, timeLimits })
+  const { host, port } = config
+  let url = `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`
+  // Only now is it known which port a port of 0 was.
+  url = await server.listen({ host, port })
   await engine.start()
   keyring.start()
   keeper.start()
@@ -218,30 +234,10 @@ async function assertPortFree({ host, port }: Config): Promise<void> {
 /** An empty database gets a project and a key, so that the first request can be made. */
 async function makeFirstKey(store: Store, given: string | null): Promise<string | undefined> {
   if ((await countKeys(store.db)) > 0) return undefined
-  const at = store.now()
   const secret = given ?? generateKey()
-  const project = store.ids.next()
-  const id = store.ids.next()
-  await store.db.transaction(async tx => {
-    await saveProject(tx, {
-      id: project,
-      name: "default",
-      strictTypes: false,
-      strictApps: false,
-      payloadDays: 7,
-      createdAt: at,
-    })
-    await insertKey(tx, {
-      id,
-      project,
-      name: "first key",
-      secret,
-      scopes: ["admin"],
-      at,
-      expiresAt: null,
-      createdBy: null,
-    })
-  })
+  const project = { ...freshProject, id: store.ids.next(), name: "default", createdAt: store.now() }
+  const key = { id: store.ids.next(), secret, createdBy: null }
+  await store.db.transaction(tx => makeProject(tx, project, key))
   return secret
 }
 

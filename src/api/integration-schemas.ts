@@ -2,6 +2,7 @@
 import { type Static, Type } from "typebox"
 import { presetNames } from "../domain/policy.ts"
 import { AppName } from "./apps.ts"
+import { troubleFields, troubleOut } from "./policy-schemas.ts"
 import { Environment, Nullable, Time } from "./schemas.ts"
 
 const later = (what: string) => `${what} is not built yet: leave it out.`
@@ -108,14 +109,7 @@ const policyFields = {
 }
 
 /** A preset, and what is to differ from it. */
-export const PolicyIn = Type.Object(policyFields, {
-  additionalProperties: false,
-  "x-not-yet": {
-    protection: later("Endpoint protection"),
-    long_failure: later("The rule for long failure"),
-    ordered: later("Ordered delivery"),
-  },
-})
+export const PolicyIn = Type.Object({ ...policyFields, ...troubleFields }, { additionalProperties: false })
 
 /** Every field, whether it came from the preset or not. */
 export const PolicyOut = Type.Object({
@@ -129,6 +123,7 @@ export const PolicyOut = Type.Object({
   max_per_second: Nullable(Type.Number()),
   max_concurrent: Type.Integer(),
   keep_response_bytes: Type.Integer(),
+  ...troubleOut,
 })
 
 const Config = Type.Unsafe<Record<string, unknown>>({

@@ -2,6 +2,15 @@
  * A policy: what counts as success, the time limit, the retry schedule, rate and concurrency. Presets are data, starting
  * points of which every field can be changed.
  */
+import {
+  resolveTrouble,
+  type TroubleInput,
+  type TroubleJson,
+  type TroublePolicy,
+  troubleFaults,
+  troublePresets,
+  troubleToJson,
+} from "./policy-trouble.ts"
 import { longestScheduleMs } from "./schedule.ts"
 import { formatDuration } from "./sentence.ts"
 import { formatStatuses, includesStatus, overlapOf, parseStatuses, type StatusRanges } from "./status-ranges.ts"
@@ -11,7 +20,7 @@ export const presetNames = ["standard", "subscription", "revenuecat", "device"] 
 export type PresetName = (typeof presetNames)[number]
 
 /** A policy with every field set. */
-export interface Policy {
+export interface Policy extends TroublePolicy {
   readonly preset: PresetName
   /** From the first byte of the connection to the end of the answer, in ms. */
   readonly timeoutMs: number
@@ -32,7 +41,7 @@ export interface Policy {
 }
 
 /** A policy as the API takes it: a preset (`standard` where none is named) and what is to differ from it. */
-export interface PolicyInput {
+export interface PolicyInput extends TroubleInput {
   readonly preset?: PresetName
   readonly timeout_ms?: number
   /** Statuses such as `"200-299,304"`. */
@@ -50,7 +59,7 @@ export interface PolicyInput {
 }
 
 /** A policy as the API shows it: every field, whether it came from the preset or not. */
-export interface PolicyJson extends Required<PolicyInput> {
+export interface PolicyJson extends Required<Omit<PolicyInput, keyof TroubleInput>>, TroubleJson {
   readonly jitter: { readonly down: number; readonly up: number; readonly last_up: number }
 }
 
@@ -74,6 +83,7 @@ export const presets: Readonly<Record<PresetName, Policy>> = {
   // Standard Webhooks recommends its success, 410, schedule and jitter (SW-20, SW-22, SW-26, SW-27).
   standard: {
     ...common,
+    ...troublePresets.standard,
     preset: "standard",
     timeoutMs: 15 * SECOND,
     success: [[200, 299]],
@@ -95,6 +105,7 @@ export const presets: Readonly<Record<PresetName, Policy>> = {
   // Adapty's: nine retries, each 2.3125 times as long as the one before, exactly 24 h together and never longer.
   subscription: {
     ...common,
+    ...troublePresets.subscription,
     preset: "subscription",
     timeoutMs: 10 * SECOND,
     success: [[200, 399]],
@@ -105,6 +116,7 @@ export const presets: Readonly<Record<PresetName, Policy>> = {
   },
   revenuecat: {
     ...common,
+    ...troublePresets.revenuecat,
     preset: "revenuecat",
     timeoutMs: 60 * SECOND,
     success: [[200, 200]],
@@ -116,6 +128,7 @@ export const presets: Readonly<Record<PresetName, Policy>> = {
   // Particle's.
   device: {
     ...common,
+    ...troublePresets.device,
     preset: "device",
     timeoutMs: 20 * SECOND,
     success: [[200, 299]],
@@ -155,6 +168,7 @@ export function resolvePolicy(
   const success = parseStatuses(input.success ?? formatStatuses(preset.success))
   const stop = parseStatuses(input.stop ?? formatStatuses(preset.stop))
   const policy: Policy = {
+    ...resolveTrouble(preset, input),
     preset: preset.preset,
     timeoutMs: input.timeout_ms ?? preset.timeoutMs,
     success: success.kind === "ranges" ? success.ranges : [],
@@ -171,6 +185,7 @@ export function resolvePolicy(
     ...(success.kind === "fault" ? [{ pointer: "/success", message: success.message }] : successFaults(policy, input)),
     ...(stop.kind === "fault" ? [{ pointer: "/stop", message: stop.message }] : []),
     ...scheduleFaults(policy, longestMs),
+    ...troubleFaults(policy),
   ]
   return faults.length > 0 ? { kind: "faults", faults } : { kind: "policy", policy }
 }
@@ -188,6 +203,7 @@ export function policyToJson(policy: Policy): PolicyJson {
     max_per_second: policy.maxPerSecond,
     max_concurrent: policy.maxConcurrent,
     keep_response_bytes: policy.keepResponseBytes,
+    ...troubleToJson(policy),
   }
 }
 

@@ -20,11 +20,19 @@ export interface LaneNews {
   readonly closed?: { readonly origin: string; readonly openedAt: number }
 }
 
-/** The settlement with what follows from it. */
-export function withAftermath(settlement: Settlement, news: LaneNews | null): Settlement {
-  if (news === null) return settlement
-  const { protection, rate } = news
-  const lane = { ...(protection === undefined ? {} : { protection }), ...(rate === undefined ? {} : { rate }) }
-  const consequences: Consequences = { ...settlement.consequences, lane }
-  return { ...settlement, consequences }
+/** Works out what follows from settlements, lane by lane. */
+export interface Aftermath {
+  /** The settlement with what follows from it. `news`: what protection has to say, null where nothing changed. */
+  of(settlement: Settlement, news: LaneNews | null): Settlement
+}
+
+/** Keeps the news of the lane, and draws no other conclusion. */
+export const plainAftermath: Aftermath = {
+  of: (settlement, news) => {
+    if (news === null) return settlement
+    const { protection, rate } = news
+    const lane = { ...(protection === undefined ? {} : { protection }), ...(rate === undefined ? {} : { rate }) }
+    const consequences: Consequences = { ...settlement.consequences, lane }
+    return { ...settlement, consequences }
+  },
 }

@@ -6,7 +6,8 @@ import type { Reason } from "../domain/delivery.ts"
 import type { IntegrationId } from "../domain/id.ts"
 import type { Log } from "../log.ts"
 import { StoreUnavailable } from "../store/database.ts"
-import type { Claim, Ledger, Settled, Settlement, WaitingPlace } from "../store/ledger.ts"
+import type { Accepted, Arrival, Claim, Ledger, Settled, Settlement, WaitingPlace } from "../store/ledger.ts"
+import type { Aftermath } from "./aftermath.ts"
 import type { Deliver } from "./deliver.ts"
 import type { Directory } from "./directory.ts"
 import type { Feed } from "./feed.ts"
@@ -17,6 +18,7 @@ export interface EngineOptions {
   readonly directory: Directory
   readonly deliver: Deliver
   readonly feed: Feed
+  readonly aftermath: Aftermath
   readonly fence: number
   readonly now: () => number
   readonly log: Log
@@ -235,10 +237,13 @@ export class Engine {
     }
   }
 
-  async #settle(settlement: Settlement): Promise<void> {
-    const { directory, feed } = this.#options
+  async #settle(plain: Settlement): Promise<void> {
+    const { directory, feed, aftermath } = this.#options
+    const settlement = aftermath.of(plain, null)
     const settled = await this.#write(settlement)
-    if (settled === undefined || settled.kind === "lease-lost") return
+    if (settled === undefined) return
+    this.#setGoing(settlement.consequences?.emits ?? [], settled.emitted)
+    if (settled.kind === "lease-lost") return
     const { next, claim } = settlement
     const { integration } = claim.delivery
     // Not on the lane alone: switched off or removed during the attempt, it would wait for good.
@@ -262,6 +267,17 @@ export class Engine {
         if (!(error instanceof StoreUnavailable) || this.#state === "stopped") throw error
         await new Promise(resolve => setTimeout(resolve, STORE_RETRY_MS))
       }
+    }
+  }
+
+  /** Operational events are on the disk: their deliveries may go. */
+  #setGoing(arrivals: readonly Arrival[], emitted: readonly Accepted[]): void {
+    for (const [index, { targets, withheld, receivedAt }] of arrivals.entries()) {
+      const accepted = emitted[index]
+      if (accepted?.kind !== "new") continue
+      for (const { integration } of targets) this.expect(integration, receivedAt)
+      const ids = targets.map(target => target.integration)
+      this.#options.feed.accepted(accepted.event, ids, withheld)
     }
   }
 

@@ -1,6 +1,7 @@
 /** How much goes out at a time: by integration, by second, in all; and that nobody's trouble is anybody else's. */
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
+import { plainAftermath } from "../../src/engine/aftermath.ts"
 import { makeDeliver } from "../../src/engine/deliver.ts"
 import { Directory } from "../../src/engine/directory.ts"
 import { Engine } from "../../src/engine/engine.ts"
@@ -131,7 +132,17 @@ describe("requests to all integrations together", () => {
     const deliver = makeDeliver({ directory, transport, now, process: "a test", userAgent: "Waybill/0", metrics })
     const feed = new Feed()
     const { ledger, fence } = store
-    const engine = new Engine({ ledger, directory, deliver, feed, fence, now, log, maxInFlight: 3 })
+    const engine = new Engine({
+      ledger,
+      directory,
+      deliver,
+      feed,
+      aftermath: plainAftermath,
+      fence,
+      now,
+      log,
+      maxInFlight: 3,
+    })
     await engine.start()
     const intake = new Intake({ ledger, directory, engine, feed })
     const [project] = directory.projects()
