@@ -62,7 +62,7 @@ export async function measureBacklog(
 }
 
 /** Posts events in batches of a thousand, a few at a time, and gives the seconds that it took. */
-async function fill(waybill: Waybill, deliveries: number, tell: (line: string) => void): Promise<number> {
+export async function fill(waybill: Waybill, deliveries: number, tell: (line: string) => void): Promise<number> {
   const body = { events: makeEvents().map(text => JSON.parse(text) as unknown) }
   const startedAt = performance.now()
   let left = Math.ceil(deliveries / EVENT_COUNT)

@@ -1,6 +1,7 @@
 /** The bars that Waybill is held against, as data, and the verdict of a run on each. */
 import type { Backlog } from "./backlog.ts"
 import type { LatencyWindow, Throughput } from "./measure.ts"
+import type { Recovery } from "./recovery.ts"
 
 /** What a run has found of one program. */
 export interface Findings {
@@ -13,6 +14,7 @@ export interface Run {
   readonly bare: Findings | null
   readonly waybill: Findings | null
   readonly backlog: Backlog | null
+  readonly recovery: Recovery | null
 }
 
 export interface Verdict {
@@ -81,6 +83,25 @@ export const bars: readonly Bar[] = [
     value: ({ backlog }) =>
       withBacklog(backlog, ({ startMs, startAfterKillMs }) => Math.max(startMs, startAfterKillMs) / 1_000),
     isMet: value => value <= 3,
+  },
+  {
+    name: "memory during a recovery, MB",
+    bar: "≤ 300",
+    value: ({ recovery }) =>
+      recovery === null ? null : { value: recovery.peakBytes / 1e6, isVoid: recovery.events < BAR_BACKLOG },
+    isMet: value => value <= 300,
+  },
+  {
+    name: "live p99 beside a recovery",
+    bar: "≤ 1.5 × alone",
+    value: ({ recovery }) =>
+      recovery === null
+        ? null
+        : middle(
+            recovery.besideP99Ms.map((ms, round) => ms / (recovery.aloneP99Ms[round] ?? Number.NaN)),
+            false,
+          ),
+    isMet: value => value <= 1.5,
   },
 ]
 

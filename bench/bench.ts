@@ -2,7 +2,8 @@
  * How fast Waybill is, and what it costs, beside a program that does the same without keeping anything (bare.ts). Both
  * run in the same minutes, in turn, because only their ratio survives a busy machine.
  *
- *     npm run bench -- [--seconds <n>] [--only bare|waybill|backlog] [--backlog <n>] [--own-tools]
+ *     npm run bench -- [--seconds <n>] [--only bare|waybill|backlog|recovery] [--backlog <n>] [--recovery <n>]
+ *                      [--own-tools]
  *
  * Own tools: the load generator and the receiver of this folder, also where wrk and nginx are installed.
  *
@@ -29,7 +30,8 @@ import {
 } from "./measure.ts"
 import { createIntegration, type Program, startBare, startWaybill } from "./programs.ts"
 import { startReceiver } from "./receivers.ts"
-import { backlogLine, latencyLine, quotableLine, type Result, tables, throughputLine } from "./report.ts"
+import { measureRecovery } from "./recovery.ts"
+import { backlogLine, latencyLine, quotableLine, type Result, recoveryLine, tables, throughputLine } from "./report.ts"
 import { peakMemoryBytes } from "./usage.ts"
 
 /** A program that is measured, and what was found so far. */
@@ -89,7 +91,18 @@ async function run(): Promise<Result> {
   const backlog = options.backlog > 0 ? await measureBacklog(folder, receiver, options.backlog, say) : null
   if (backlog !== null) say(backlogLine(backlog))
   await receiver.stop()
-  return { at, version: readVersion(), seconds: options.seconds, machine, commands, ...found, backlog }
+  const recovery = options.recovery > 0 ? await recover(port) : null
+  return { at, version: readVersion(), seconds: options.seconds, machine, commands, ...found, backlog, recovery }
+}
+
+/** To the own receiver, which notes when live events arrive. */
+async function recover(port: number): Promise<Result["recovery"]> {
+  const receiver = await startReceiver({ kind: "own-latency", folder, port })
+  const size = { events: options.recovery, seconds: Math.min(options.seconds, 10), file: events }
+  const recovery = await measureRecovery(folder, receiver, size, say)
+  say(recoveryLine(recovery))
+  await receiver.stop()
+  return recovery
 }
 
 async function startSubjects(target: string): Promise<Subject[]> {
@@ -161,14 +174,16 @@ function tellCommand(program: Program, pace: Pick<Offer, "seconds" | "rate" | "w
 function readOptions() {
   const values = parseFlags()
   const { only } = values
-  const part = (["bare", "waybill", "backlog"] as const).find(name => name === only)
+  const part = (["bare", "waybill", "backlog", "recovery"] as const).find(name => name === only)
   const seconds = Number(values.seconds)
   // One program alone is looked at while it is worked on; a million deliveries take minutes.
-  const backlog = Number(values.backlog ?? (part === "bare" || part === "waybill" ? 0 : 1_000_000))
-  if (only !== undefined && part === undefined) refuse(`--only ${only} is neither bare, waybill nor backlog.`)
+  const backlog = Number(values.backlog ?? (part === undefined || part === "backlog" ? 1_000_000 : 0))
+  const recovery = Number(values.recovery ?? (part === undefined || part === "recovery" ? 1_000_000 : 0))
+  if (only !== undefined && part === undefined) refuse(`--only ${only} is neither bare, waybill, backlog nor recovery.`)
   if (!Number.isInteger(seconds) || seconds < 1) refuse(`--seconds ${values.seconds} is no whole number of seconds.`)
   if (!Number.isInteger(backlog) || backlog < 0) refuse(`--backlog ${values.backlog} is no number of deliveries.`)
-  return { seconds, only: part, backlog, ownTools: values["own-tools"] }
+  if (!Number.isInteger(recovery) || recovery < 0) refuse(`--recovery ${values.recovery} is no number of events.`)
+  return { seconds, only: part, backlog, recovery, ownTools: values["own-tools"] }
 }
 
 function parseFlags() {
@@ -178,6 +193,7 @@ function parseFlags() {
         seconds: { type: "string", default: "30" },
         only: { type: "string" },
         backlog: { type: "string" },
+        recovery: { type: "string" },
         "own-tools": { type: "boolean", default: false },
       },
     }).values

@@ -12,6 +12,7 @@ import type { Backlog } from "./backlog.ts"
 import { type Figure, type Findings, judge, median, type Run, ratio } from "./bars.ts"
 import { type Machine, machineLine } from "./machine.ts"
 import type { LatencyWindow, Shares, Throughput } from "./measure.ts"
+import type { Recovery } from "./recovery.ts"
 
 export interface Result extends Run {
   readonly at: string
@@ -58,6 +59,15 @@ export function backlogLine(backlog: Backlog): string {
     `waybill: ${whole(deliveries)} waiting, filled at ${whole(fillPerSecond)}/s with at most ${megabytes(fillBytes)}`,
     `start ${seconds(startMs)} after an orderly stop and ${seconds(startAfterKillMs)} after kill -9`,
     `delivered at ${whole(drainPerSecond)}/s with at most ${megabytes(drainBytes)}`,
+  ].join("; ")
+}
+
+/** What a recovery cost. */
+export function recoveryLine({ events, perSecond, peakBytes, aloneP99Ms, besideP99Ms }: Recovery): string {
+  const ms = (values: readonly number[]) => values.map(value => value.toFixed(1)).join(", ")
+  return [
+    `waybill: ${whole(events)} events recovered at ${whole(perSecond)}/s with at most ${megabytes(peakBytes)}`,
+    `p99 of live events ${ms(besideP99Ms)} ms beside it, ${ms(aloneP99Ms)} ms while it was paused`,
   ].join("; ")
 }
 

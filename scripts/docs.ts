@@ -1,5 +1,5 @@
 /**
- * Writes docs/reference/ from the tables in the sources: settings, reasons, policies, problems, connectors, the API and
+ * Writes docs/reference/ from the tables in the sources: settings, reasons, verdicts, policies, problems, connectors, the API and
  * the command line. `npm run docs`; test/reference.test.ts fails where what is committed differs from what this gives.
  */
 import { mkdirSync, writeFileSync } from "node:fs"
@@ -9,10 +9,12 @@ import { Terminal } from "../src/commands/terminal.ts"
 import { apiPage, openapiDocument, openapiText } from "./reference/api.ts"
 import { cliPage } from "./reference/cli.ts"
 import { connectorsPage } from "./reference/connectors.ts"
+import { operationalPage } from "./reference/operational.ts"
 import { policiesPage } from "./reference/policies.ts"
 import { problemsPage } from "./reference/problems.ts"
 import { reasonsPage } from "./reference/reasons.ts"
 import { settingsPage } from "./reference/settings.ts"
+import { verdictsPage } from "./reference/verdicts.ts"
 
 /** Every generated file by its path from the root of the tree, with its text. */
 export async function referenceFiles(): Promise<ReadonlyMap<string, string>> {
@@ -20,7 +22,9 @@ export async function referenceFiles(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ["docs/reference/settings.md", settingsPage()],
     ["docs/reference/reasons.md", reasonsPage()],
+    ["docs/reference/verdicts.md", verdictsPage()],
     ["docs/reference/policies.md", policiesPage()],
+    ["docs/reference/operational-events.md", operationalPage()],
     ["docs/reference/connectors.md", connectorsPage()],
     ["docs/reference/problems.md", problemsPage()],
     ["docs/reference/api.md", apiPage(document)],

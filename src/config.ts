@@ -1,6 +1,7 @@
 /** Every setting, once: its variable, its flag, its type, its default and one sentence. `--help` and the docs page come from here. */
 import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
+import { parseSender, parseSmtpUrl, type Sender, type SmtpServer } from "./domain/mail-address.ts"
 import { nearest } from "./domain/nearest.ts"
 
 /** What Waybill runs with. */
@@ -16,7 +17,10 @@ export interface Config {
   readonly apiKey: string | null
   readonly secretKey: string | null
   readonly egressAllow: string
-  readonly smtpUrl: string | null
+  /** Where mail is handed over; null: no mail is sent. */
+  readonly smtp: SmtpServer | null
+  /** Who mail is from; null: `waybill@` and the host of the public URL. */
+  readonly mailFrom: Sender | null
   readonly logLevel: LogLevel
 }
 
@@ -125,9 +129,22 @@ export const settings = {
     flag: "--smtp-url",
     value: "<url>",
     fallback: "",
-    sentence: "Where mail is handed over. Not built yet: leave it unset.",
+    sentence:
+      "Where mail for a project's alert_emails is handed over: smtp://user:password@host:587, or smtps://. Without it none is sent.",
     secret: true,
-    check: () => "asks for mail, which is not built yet: unset it",
+    check: value => {
+      const reading = parseSmtpUrl(value)
+      return reading.kind === "invalid" ? reading.message : undefined
+    },
+  },
+  mailFrom: {
+    variable: "WAYBILL_MAIL_FROM",
+    flag: "--mail-from",
+    value: "<address>",
+    fallback: "",
+    sentence: "Who mail is from, as name@host or Name <name@host>; else waybill@ and the host of the public URL.",
+    check: value =>
+      parseSender(value) === undefined ? "must be a mail address, such as Waybill <waybill@hub.example>" : undefined,
   },
   logLevel: {
     variable: "WAYBILL_LOG_LEVEL",
@@ -167,6 +184,7 @@ export function readConfig(
   }
   faults.push(...unknownVariables(environment))
   if (faults.length > 0) return { faults }
+  const smtp = parseSmtpUrl(values.smtpUrl)
   return {
     config: {
       host: values.host,
@@ -178,7 +196,8 @@ export function readConfig(
       apiKey: values.apiKey === "" ? null : values.apiKey,
       secretKey: values.secretKey === "" ? null : values.secretKey,
       egressAllow: values.egressAllow,
-      smtpUrl: null,
+      smtp: smtp.kind === "server" ? smtp.server : null,
+      mailFrom: parseSender(values.mailFrom) ?? null,
       logLevel: isLogLevel(values.logLevel) ? values.logLevel : "info",
     },
   }

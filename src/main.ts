@@ -1,30 +1,37 @@
 /** Opens the store, starts the engine and the API, and stops them in turn: the only wiring. */
-import { createServer } from "node:net"
+import { createServer, isIP } from "node:net"
 import { hostname } from "node:os"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { Context } from "./api/context.ts"
 import { Cursors } from "./api/cursor.ts"
-import { buildServer } from "./api/server.ts"
+import { buildServer, type TimeLimits, timeLimits } from "./api/server.ts"
 import { type Config, decodeKey, isLoopbackHost, proxyVariables, version } from "./config.ts"
 import { timeOfId } from "./domain/id.ts"
-import { plainAftermath } from "./engine/aftermath.ts"
+import { senderAt } from "./domain/mail-address.ts"
+import { WatchfulAftermath } from "./engine/aftermath.ts"
 import { Changes } from "./engine/changes.ts"
 import { makeDeliver } from "./engine/deliver.ts"
 import { Directory } from "./engine/directory.ts"
 import { Engine } from "./engine/engine.ts"
 import { Feed } from "./engine/feed.ts"
+import { Inboxes } from "./engine/inboxes.ts"
 import { Intake } from "./engine/intake.ts"
 import { Keeper } from "./engine/keeper.ts"
 import { Keyring } from "./engine/keyring.ts"
 import { Metrics } from "./engine/metrics.ts"
+import { Notifier } from "./engine/notifier.ts"
+import { Operational } from "./engine/operational.ts"
+import { Recoverer } from "./engine/recover.ts"
 import { Rejections } from "./engine/rejections.ts"
 import { Verifier } from "./engine/verifier.ts"
 import { type Log, openLog } from "./log.ts"
 import { countKeys, generateKey } from "./store/keys.ts"
+import { lastSuccesses } from "./store/last-successes.ts"
 import { freshProject, makeProject } from "./store/projects.ts"
 import { openStore, type Store, StoreFault } from "./store/store.ts"
 import { type EgressRules, parseEgressAllow } from "./transport/guard.ts"
 import { Transport } from "./transport/http.ts"
+import { openMailer } from "./transport/mail.ts"
 import type { Resolver } from "./transport/resolve.ts"
 
 /** Requests to integrations under way at a time: bounds sockets and memory, far above what one process can use. */
@@ -43,6 +50,8 @@ export interface Running {
   readonly log: Log
   /** What happens, after the commit that holds it. */
   readonly feed: Feed
+  /** Says in the log that it listens, and how: for whoever has greeted a person first. */
+  announce(): void
   /** Looks for due work at once. Whoever turns the clock that Waybill was given says so here: timers do not see it. */
   wake(): void
   stop(): Promise<void>
@@ -50,9 +59,14 @@ export interface Running {
 
 /**
  * Starts Waybill; throws StartFault or StoreFault with a sentence, having changed nothing. `resolver` finds the addresses
- * of integrations; by default it is the DNS and the system.
+ * of integrations; by default it is the DNS and the system. `limits` are how long clients may take.
  */
-export async function start(config: Config, now: () => number = Date.now, resolver?: Resolver): Promise<Running> {
+export async function start(
+  config: Config,
+  now: () => number = Date.now,
+  resolver?: Resolver,
+  limits: TimeLimits = timeLimits,
+): Promise<Running> {
   const egress = egressRules(config)
   await assertPortFree(config)
   const log = openLog(config.logLevel)
@@ -74,7 +88,7 @@ export async function start(config: Config, now: () => number = Date.now, resolv
     },
   })
   try {
-    return await run(config, { now, resolver, egress, log, metrics, store })
+    return await run(config, { now, resolver, limits, egress, log, metrics, store })
   } catch (error) {
     await store.close()
     throw error
@@ -84,6 +98,7 @@ export async function start(config: Config, now: () => number = Date.now, resolv
 interface Ground {
   readonly now: () => number
   readonly resolver: Resolver | undefined
+  readonly limits: TimeLimits
   readonly egress: EgressRules
   readonly log: Log
   readonly metrics: Metrics
@@ -91,20 +106,22 @@ interface Ground {
 }
 
 async function run(config: Config, ground: Ground): Promise<Running> {
-  const { now, resolver, egress, log, metrics, store } = ground
+  const { now, resolver, limits, egress, log, metrics, store } = ground
   const firstKey = await makeFirstKey(store, config.apiKey)
   const directory = new Directory(store)
   await directory.load()
   const feed = new Feed()
-  const changes = new Changes(store, feed)
+  const changes = new Changes(store, feed, emitted => engine.setGoing(emitted))
   const keyring = new Keyring({ db: store.db, reads: store.reads, now, log })
   const rejections = new Rejections(store, log)
+  const inboxes = new Inboxes({ store, directory, log })
   const userAgent = `Waybill/${version}`
   const processName = `${hostname()}/${process.pid}`
   const transport = new Transport({
     rules: egress,
     now,
     userAgent,
+    inbox: id => inboxes.place(id),
     ...(resolver === undefined ? {} : { resolver }),
     onBlocked: detail => {
       metrics.egressBlocked.inc({ reason: detail.use })
@@ -115,7 +132,10 @@ async function run(config: Config, ground: Ground): Promise<Running> {
   const { ledger, fence } = store
   // Ids carry their time, and no start gave one before the greatest of the last.
   const seenUpTo = timeOfId(store.ids.last)
-  const aftermath = plainAftermath
+  const operational = new Operational({ directory, now, hasMail: config.smtp !== null })
+  const keyedHash = (text: string) => store.seal.keyedHash(text)
+  const aftermath = new WatchfulAftermath({ ledger, directory, operational, now, keyedHash })
+  aftermath.load(await ledger.lanes(), await lastSuccesses(store.db))
   const engine = new Engine({
     ledger,
     directory,
@@ -129,8 +149,21 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     seenUpTo,
   })
   const intake = new Intake({ ledger, directory, engine, feed })
-  const verifier = new Verifier({ store, directory, engine, transport, changes, userAgent })
-  const keeper = new Keeper({ store, metrics, now, log })
+  const verifier = new Verifier({ store, directory, engine, transport, changes, operational, aftermath, userAgent })
+  const publicUrl = () => config.publicUrl ?? url
+  const mailHost = new URL(config.publicUrl ?? `http://${hostname()}`).hostname
+  const notifier = new Notifier({
+    store,
+    directory,
+    feed,
+    mailer: config.smtp === null ? null : await openMailer(config.smtp, config.mailFrom ?? senderAt(mailHost)),
+    publicUrl,
+    host: mailHost,
+    now,
+    log,
+  })
+  const keeper = new Keeper({ store, metrics, now, log, released: id => engine.expect(id, now()) })
+  const recoverer = new Recoverer({ store, directory, engine, changes, now, log })
   const loopDelay = monitorEventLoopDelay({ resolution: 20 })
   loopDelay.enable()
   let ready = false
@@ -142,9 +175,14 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     feed,
     changes,
     rejections,
+    inboxes,
     keyring,
     verifier,
+    recoverer,
     keeper,
+    aftermath,
+    operational,
+    notifier,
     deliver,
     metrics,
     cursors: new Cursors(Buffer.from(store.seal.keyedHash("cursors"))),
@@ -153,7 +191,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     now,
     version,
     process: processName,
-    publicUrl: () => config.publicUrl ?? url,
+    publicUrl,
     startedAt: now(),
     isReady: () => ready,
     loopLagMs: () => {
@@ -162,27 +200,36 @@ async function run(config: Config, ground: Ground): Promise<Running> {
       return lag
     },
   }
-  const server = await buildServer(context, { trustProxy: config.trustProxy, timeLimits })
+  const server = await buildServer(context, { trustProxy: config.trustProxy, timeLimits: limits })
   const { host, port } = config
   let url = `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`
   // Only now is it known which port a port of 0 was.
   url = await server.listen({ host, port })
+  const [bound] = server.addresses()
+  if (typeof bound === "object") inboxes.listensAt(bound)
   await engine.start()
   keyring.start()
   keeper.start()
+  await notifier.start()
+  recoverer.start()
   ready = true
-  log.info(
-    { url, version, node: process.version, dataDir: config.dataDir, loopback: egress.loopback },
-    "Waybill listens",
-  )
-  for (const name of proxyVariables()) {
-    log.warn({ variable: name }, "is ignored: requests to integrations never go through a proxy of the environment")
+  const announce = (): void => {
+    log.info(
+      { url, version, node: process.version, dataDir: config.dataDir, loopback: egress.loopback },
+      "Waybill listens",
+    )
+    for (const name of proxyVariables()) {
+      log.warn({ variable: name }, "is ignored: requests to integrations never go through a proxy of the environment")
+    }
   }
-
   const stop = async (): Promise<void> => {
     ready = false
+    // Before the listener: it waits for every answer, and an inbox keeps some back.
+    transport.closeInboxes()
     await server.close()
+    await recoverer.stop()
     await engine.stop(STOP_GRACE_MS)
+    await notifier.stop()
     await keeper.stop()
     await transport.close(0)
     await rejections.flush()
@@ -197,7 +244,11 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     firstKey,
     log,
     feed,
-    wake: () => engine.wake(),
+    announce,
+    wake: () => {
+      engine.wake()
+      notifier.wake()
+    },
     stop: () => {
       stopped ??= stop()
       return stopped

@@ -47,6 +47,8 @@ const socketModules: Readonly<Record<string, { readonly anywhere: readonly strin
   "node:dgram": { anywhere: [] },
   "node:dns": { anywhere: [] },
   "node:dns/promises": { anywhere: [] },
+  nodemailer: { anywhere: [] },
+  "nodemailer/lib/smtp-connection": { anywhere: [] },
 }
 
 /** Statements at the beginning of a string, all small or all capital: a sentence may begin with "Select" or "Update". */

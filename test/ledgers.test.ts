@@ -69,6 +69,7 @@ const receipt = (over: Partial<Receipt> = {}): Receipt => ({
   attempt: 1,
   timestamp: 1,
   externalId: "own-1",
+  key: null,
   body: "body",
   data: "hash",
   isSigned: true,

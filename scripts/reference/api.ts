@@ -10,6 +10,8 @@ import { EventSummaryView } from "../../src/api/event-view.ts"
 import { AcceptedView, BatchView } from "../../src/api/ingest.ts"
 import { EventBody } from "../../src/api/ingest-schemas.ts"
 import { IntegrationView, PolicyOut, VerificationView } from "../../src/api/integration-schemas.ts"
+import { problemsOfAll } from "../../src/api/openapi.ts"
+import { problems } from "../../src/api/problem.ts"
 import { ReasonView } from "../../src/api/reasons.ts"
 import { ProblemSchema } from "../../src/api/schemas.ts"
 import { readConfig } from "../../src/config.ts"
@@ -19,6 +21,7 @@ import { fieldTable, isWhole, kindOf, plainSchema, type Schema, type Shape, sent
 
 /** The OpenAPI document, as far as it is read here. */
 export interface Document {
+  readonly components: { readonly responses: Readonly<Record<string, Response>> }
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 }
 
@@ -30,7 +33,12 @@ interface Operation {
   readonly security?: readonly unknown[]
   readonly parameters?: readonly Parameter[]
   readonly requestBody?: { readonly required?: boolean; readonly content: Content }
-  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Content }>>
+  readonly responses: Readonly<Record<string, Response | { readonly $ref: string }>>
+}
+
+interface Response {
+  readonly description: string
+  readonly content?: Content
 }
 
 interface Parameter {
@@ -68,7 +76,21 @@ const shapes = [
 ]
 
 /** The order in which people meet them. Tags that are not here come after. */
-const tagOrder = ["events", "deliveries", "integrations", "event types", "apps", "API keys", "projects", "operators"]
+const tagOrder = [
+  "events",
+  "deliveries",
+  "integrations",
+  "diagnosis",
+  "event types",
+  "apps",
+  "API keys",
+  "projects",
+  "operators",
+  "problems",
+]
+
+/** Said once, not of each operation. */
+const everywhere: readonly number[] = problemsOfAll.map(name => problems[name].status)
 
 const intro = `JSON over HTTP. The same as a document for programs: [openapi.json](openapi.json), which a running server gives at
 \`/openapi.json\`; both come from the schemas that validate the requests.
@@ -79,8 +101,8 @@ const intro = `JSON over HTTP. The same as a document for programs: [openapi.jso
 - Lists are \`{"data": […], "next_cursor": …}\`, newest first. Send \`next_cursor\` back as \`cursor\` for the next page; it is null
   on the last. A search that would take long ends in time: \`searched_back_to\` says how far it came, and the cursor goes on.
 - \`PATCH\` takes a JSON merge patch (RFC 7396): what is left out stays, \`null\` takes away.
-- Every error is a [problem document](problems.md). Any request may also be answered 503 while Waybill is stopping or its
-  disk is full.`
+- Every error is a [problem document](problems.md). Any request may also be answered ${everywhere.join(" or ")}, and 503 while
+  Waybill is stopping or its disk is full.`
 
 /** The document that a server with nothing in it gives. */
 export async function openapiDocument(): Promise<Document> {
@@ -123,7 +145,7 @@ export function apiPage(document: Document): string {
   return [
     pageHead("API", "the routes in src/api/", intro),
     index,
-    ...groups.map(({ tag, found }) => `## ${capital(tag)}\n\n${found.map(section).join("\n")}`),
+    ...groups.map(({ tag, found }) => `## ${capital(tag)}\n\n${found.map(call => section(call, document)).join("\n")}`),
     `## Shapes\n\n${shapes.map(shapeSection).join("\n")}`,
   ].join("\n")
 }
@@ -133,17 +155,26 @@ function inOrder<T extends { readonly path: string }>(operations: readonly T[]):
   return [...operations].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
 }
 
-function section({ path, method, operation }: { path: string; method: string; operation: Operation }): string {
+function section(
+  { path, method, operation }: { path: string; method: string; operation: Operation },
+  { components }: Document,
+): string {
   const { operationId, summary, description, parameters = [], requestBody, responses, security } = operation
+  const contentOf = (status: number): Content | undefined => {
+    const response = responses[status]
+    if (response === undefined || !("$ref" in response)) return response?.content
+    return components.responses[response.$ref.replace("#/components/responses/", "")]?.content
+  }
   const statuses = Object.keys(responses).map(Number)
-  const refusals = statuses.filter(status => status >= 400 && isProblem(responses[status]?.content))
-  const others = statuses.filter(status => !refusals.includes(status))
+  const problemStatuses = statuses.filter(status => status >= 400 && isProblem(contentOf(status)))
+  const refusals = problemStatuses.filter(status => !everywhere.includes(status))
+  const others = statuses.filter(status => !problemStatuses.includes(status))
   return [
     `### <a id="${operationId}"></a>${code(`${method} ${path}`)}\n\n${text(summary)}.${description === undefined ? "" : ` ${text(description)}`}\n`,
     ...(security?.length === 0 ? ["Needs no key.\n"] : []),
     ...(parameters.length === 0 ? [] : [parameterTable(parameters)]),
     ...(requestBody === undefined ? [] : [bodySection(requestBody)]),
-    ...others.map(status => answerSection(status, responses[status]?.content)),
+    ...others.map(status => answerSection(status, contentOf(status))),
     `Problems: ${refusals.length === 0 ? "none" : refusals.map(status => `${status} ${STATUS_CODES[status]}`).join(", ")}.\n`,
   ].join("\n")
 }

@@ -28,12 +28,16 @@ becomes of its body. Every network error and every time-out is retried; redirect
 obeyed on every answer that is retried, up to 24 h, and never makes a delay shorter. A 410 under \`on_gone: disable\` also
 switches the integration off.`
 
+const longFailure = `What follows when nothing gets through, counted from the first error after the last success; a success ends it. Only what was
+tried counts: an integration without traffic is not failing. How people are told: [Be told when something fails](../be-told.md).`
+
 /** The page as Markdown. */
 export function policiesPage(): string {
   return [
     pageHead("Policies", "src/domain/policy.ts", intro),
     `## Presets\n\n${presetTable()}`,
     `## Retries\n\nHow long after the attempt before, and in brackets after the first one. Jitter makes each delay a little shorter or longer.\n\n${retryTable()}`,
+    `## After a long failure\n\n${longFailure}\n\n${longFailureTable()}`,
     `## What a status means\n\n${bands}\n\n${bandTable()}`,
     `## Fields\n\n${fieldTable(plainSchema(PolicyIn), "input")}`,
   ].join("\n")
@@ -56,6 +60,15 @@ function presetTable(): string {
     ["retries", name => String(presets[name].retryDelaysMs.length)],
     [code("jitter"), name => jitterText(presets[name].jitter)],
     [`${code("config.verification")} where it is left out`, name => code(presetVerification[name])],
+  ])
+}
+
+function longFailureTable(): string {
+  const after = (ms: number | null) => (ms === null ? "never" : `after ${formatDuration(ms)}`)
+  return byPreset("what", [
+    ["the owner is warned", name => after(presets[name].longFailure.warnAfterMs)],
+    ["nothing is retried until one succeeds", name => after(presets[name].longFailure.stopRetriesAfterMs)],
+    ["it is switched off", name => after(presets[name].longFailure.disableAfterMs)],
   ])
 }
 

@@ -7,7 +7,7 @@ const intro = `Every error of the API is a problem document ([RFC 9457](https://
 
 \`\`\`json
 {
-  "type": "https://waybill.example/problems/invalid",
+  "type": "http://127.0.0.1:8080/problems/invalid",
   "title": "The request is well-formed but wrong",
   "status": 422,
   "code": "invalid",
@@ -19,10 +19,11 @@ const intro = `Every error of the API is a problem document ([RFC 9457](https://
 }
 \`\`\`
 
-Programs go by \`code\`, which stays the same; people read \`detail\`. \`errors\` is there where single fields are wrong:
-\`pointer\` is a JSON pointer into the body, or begins with \`header/\`, \`query/\` or \`params/\`. \`instance\` is the
-request's id, which also comes in the header \`x-request-id\` and stands in the log. What was refused at ingest can be read
-for 7 days at \`GET /v1/rejections\`.
+Programs go by \`code\`, which is the same at every Waybill; people read \`detail\`. \`type\` is an address that explains the kind of
+problem and needs no key; it begins with \`WAYBILL_PUBLIC_URL\`, or with the address that the server listens on where that is unset.
+\`errors\` is there where single fields are wrong: \`pointer\` is a JSON pointer into the body, or begins with \`header/\`, \`query/\`
+or \`params/\`. \`instance\` is the request's id, which also comes in the header \`x-request-id\` and stands in the log. What was
+refused at ingest can be read for 7 days at \`GET /v1/rejections\`.
 
 Send the same request again, unchanged, after a 429 or a 503, once \`Retry-After\` has passed; after any other 4xx it would be
 refused again.`

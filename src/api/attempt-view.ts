@@ -33,6 +33,7 @@ const summary = {
   truncated: Type.Boolean({ description: "The answer's body was longer than what is kept of it." }),
   incomplete: Type.Boolean({ description: "The answer's body was cut off." }),
   revision: Type.Integer({ description: "Of the integration." }),
+  recovery: Nullable(Type.String({ description: "The recovery that it was made for.", examples: ["rec_01j9zq4kx2m"] })),
   process: Type.String({ description: "Which process of Waybill made it." }),
   url: Nullable(Type.String({ description: "Host and path." })),
   timings: Nullable(
@@ -56,7 +57,8 @@ const bodyFields = {
   body_encoding: Nullable(Type.Enum(["text", "base64"], { description: "base64 where the bytes are no UTF-8." })),
 }
 
-const Header = Type.Object({
+/** A header as it is shown. */
+export const Header = Type.Object({
   name: Type.String(),
   value: Nullable(Type.String({ description: "null where it is secret." })),
 })
@@ -84,6 +86,7 @@ export function viewOfAttempt(attempt: AttemptSummary, reason: ReasonView | null
     truncated: attempt.truncated,
     incomplete: attempt.incomplete,
     revision: attempt.revision,
+    recovery: attempt.recovery === null ? null : formatId("rec", attempt.recovery),
     process: attempt.process,
     url: attempt.url,
     timings:

@@ -1,15 +1,20 @@
 /** What handlers work with. main.ts makes it once. */
 import type { FastifyRequest } from "fastify"
 import { formatId } from "../domain/id.ts"
+import type { WatchfulAftermath } from "../engine/aftermath.ts"
 import type { Changes } from "../engine/changes.ts"
 import type { Deliver } from "../engine/deliver.ts"
 import type { Directory } from "../engine/directory.ts"
 import type { Engine } from "../engine/engine.ts"
 import type { Feed } from "../engine/feed.ts"
+import type { Inboxes } from "../engine/inboxes.ts"
 import type { Intake } from "../engine/intake.ts"
 import type { Keeper } from "../engine/keeper.ts"
 import type { Keyring } from "../engine/keyring.ts"
 import type { Metrics } from "../engine/metrics.ts"
+import type { Notifier } from "../engine/notifier.ts"
+import type { Operational } from "../engine/operational.ts"
+import type { Recoverer } from "../engine/recover.ts"
 import type { Rejections } from "../engine/rejections.ts"
 import type { Verifier } from "../engine/verifier.ts"
 import type { Log } from "../log.ts"
@@ -27,10 +32,15 @@ export interface Context {
   readonly intake: Intake
   readonly changes: Changes
   readonly rejections: Rejections
+  readonly inboxes: Inboxes
   readonly feed: Feed
   readonly keyring: Keyring
   readonly verifier: Verifier
+  readonly recoverer: Recoverer
   readonly keeper: Keeper
+  readonly aftermath: WatchfulAftermath
+  readonly operational: Operational
+  readonly notifier: Notifier
   readonly deliver: Deliver
   readonly metrics: Metrics
   readonly cursors: Cursors
@@ -40,7 +50,8 @@ export interface Context {
   readonly version: string
   /** Name of this process, as attempts record it. */
   readonly process: string
-  readonly publicUrl: string
+  /** Where others reach this server, without a slash at its end. */
+  readonly publicUrl: () => string
   readonly startedAt: number
   /** False until everything has started, and again while stopping. */
   readonly isReady: () => boolean

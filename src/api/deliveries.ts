@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { deliveryStatuses } from "../domain/delivery.ts"
-import { formatId, parseDeliveryId, parseId } from "../domain/id.ts"
+import { formatDeliveryId, formatId, parseDeliveryId, parseId } from "../domain/id.ts"
 import { reasonCodes } from "../domain/reason.ts"
 import { readAttempts, readExchanges } from "../store/attempt-reads.ts"
 import { type DeliveryRecord, readDelivery } from "../store/delivery-reads.ts"
@@ -18,9 +18,10 @@ import {
   retryPlan,
   viewOfDelivery,
 } from "./delivery-view.ts"
+import { SameFailure, sameFailureAs } from "./failures.ts"
 import { notFound, Problem } from "./problem.ts"
 import { Reasons } from "./reasons.ts"
-import { paging, responses, SearchPage, timeText } from "./schemas.ts"
+import { Nullable, paging, responses, SearchPage, timeText } from "./schemas.ts"
 import { readIntegrationId, readRange, SEARCH_BUDGET_MS, timeRange, wrong } from "./search-query.ts"
 
 /** How many attempts a delivery shows; one that is retried by hand again and again has any number of them. */
@@ -35,12 +36,19 @@ const DeliveryQuery = Type.Object(
     status: Type.Optional(Type.Enum([...deliveryStatuses])),
     reason: Type.Optional(Type.Enum([...reasonCodes])),
     destination_record: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    ordering_key: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
   },
   { additionalProperties: false },
 )
 
+const ReleasedView = Type.Object({
+  ...deliveryFields,
+  released: Nullable(Type.String(), "The delivery whose turn it is now; null where none waited behind this one."),
+})
+
 const FullDeliveryView = Type.Object({
   ...deliveryFields,
+  same_failure: Nullable(SameFailure, "Others that failed as its last attempt did; null where none did."),
   attempts: Type.Array(FullAttemptView, { description: `The newest first, at most ${ATTEMPTS_SHOWN}.` }),
   retry_plan: Type.Array(PlannedRetry, {
     description: "What follows the attempt that is due or under way, as long as each one fails.",
@@ -85,6 +93,7 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
           status: query.status,
           reason: query.reason,
           record: query.destination_record,
+          orderingKey: query.ordering_key,
         },
         after: event === undefined || integration === undefined ? undefined : { event, integration },
         limit: query.limit ?? 50,
@@ -95,7 +104,9 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
       const { next } = page
       return {
         data: await Promise.all(
-          page.deliveries.map(async d => viewOfDelivery(d, await reasons.ofDelivery(d), directory)),
+          page.deliveries.map(async d =>
+            viewOfDelivery(d, await reasons.ofDelivery(d), directory, reasons.nextAttemptAt(d)),
+          ),
         ),
         next_cursor: next === null ? null : cursors.write("deliveries", next.event, next.integration),
         searched_back_to: timeText(page.searchedBackTo),
@@ -124,7 +135,7 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
         operationId: "retryDelivery",
         summary: "Tries a delivery again now",
         description:
-          "In any state but `sending`. Its schedule starts anew, with today's configuration of the integration.",
+          "In any state but `sending`. Its schedule starts anew, with today's configuration of the integration. Where it is delivered in the order of its key it takes its place in the line again: one that blocks the key is still in front, any other waits behind who is.",
         tags: ["deliveries"],
         params: DeliveryPath,
         response: responses({ 202: DeliveryView }, 400, 401, 404, 409, 413, 415, 422, 503),
@@ -145,14 +156,50 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
           throw new Problem("payload_expired", detail, { extra: { payload_expired_at: at } })
         }
         case "due": {
-          engine.expect(before.id.integration, now())
+          await engine.tryNow(before.id)
           const delivery = await find(project, request.params.id)
-          const reason = await new Reasons(context).ofDelivery(delivery)
-          return reply.code(202).send(viewOfDelivery(delivery, reason, directory))
+          const reasons = new Reasons(context)
+          const reason = await reasons.ofDelivery(delivery)
+          return reply.code(202).send(viewOfDelivery(delivery, reason, directory, reasons.nextAttemptAt(delivery)))
         }
       }
     },
   )
+
+  server.post<{ Params: DeliveryPath }>(
+    "/v1/deliveries/:id/release",
+    {
+      schema: {
+        operationId: "releaseDelivery",
+        summary: "Lets those behind a failed delivery go on",
+        description:
+          "For one that has failed and blocks its ordering key (`blocks_key`), as `ordered_on_failure` says `stop`. It stays failed; the next of its key is due now.",
+        tags: ["deliveries"],
+        params: DeliveryPath,
+        response: responses({ 200: ReleasedView }, 400, 401, 404, 409, 413, 415, 422, 503),
+      },
+    },
+    async request => {
+      const { project } = keyOf(request)
+      const { id } = await find(project, request.params.id)
+      const released = await store.ledger.unblock(id, project)
+      if (released === undefined) throw new Problem("conflict", blocksNone(await find(project, request.params.id)))
+      if (released !== null) engine.expect(id.integration, now())
+      const delivery = await find(project, request.params.id)
+      return {
+        ...viewOfDelivery(delivery, await new Reasons(context).ofDelivery(delivery), directory, delivery.nextAt),
+        released: released === null ? null : formatDeliveryId({ ...id, event: released }),
+      }
+    },
+  )
+}
+
+/** Why there is nothing to release, and where to look instead. */
+function blocksNone({ id, status, behind }: DeliveryRecord): string {
+  const name = `The delivery ${formatDeliveryId(id)} is ${status} and blocks no ordering key`
+  return behind === null
+    ? `${name}, so there is nothing to release: only a failed one does, where ordered_on_failure is stop.`
+    : `${name}; it waits behind ${formatDeliveryId(behind.id)}. Ask for that one.`
 }
 
 /** An integration that is off or gone would end the delivery again at once, or leave it waiting for good. */
@@ -191,7 +238,8 @@ async function fullView(context: Context, delivery: DeliveryRecord): Promise<Sta
   })
   const policy = directory.integration(id.integration)?.integration.policy
   return {
-    ...viewOfDelivery(delivery, await reasons.ofDelivery(delivery), directory),
+    ...viewOfDelivery(delivery, await reasons.ofDelivery(delivery), directory, reasons.nextAttemptAt(delivery)),
+    same_failure: await sameFailureAs(context, delivery, attempts, exchanges),
     attempts: await Promise.all(views),
     retry_plan: policy === undefined ? [] : retryPlan(policy, delivery, at),
   }

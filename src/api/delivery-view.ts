@@ -36,7 +36,20 @@ export const deliveryFields = {
   attempt_count: Type.Integer({ description: "Over all its schedules." }),
   revision: Nullable(Type.Integer({ description: "Of the integration, at the last attempt." })),
   destination_record: Nullable(Type.String({ description: "The identifier that the destination gave the record." })),
-  ordering_key: Nullable(Type.String()),
+  ordering_key: Nullable(Type.String({ description: "Set where it is delivered in the order of this key." })),
+  waiting_behind: Nullable(
+    Type.String({
+      description: "The delivery in front of it in the line of its ordering key: it goes when that one has ended.",
+      examples: ["dlv_01j9zq4kx2m01j9zq4kx2n"],
+    }),
+  ),
+  blocks_key: Type.Boolean({
+    description:
+      "It has failed and holds those behind it in the line of its ordering key, until it is retried or released.",
+  }),
+  recovery: Nullable(
+    Type.String({ description: "The recovery that made it due last.", examples: ["rec_01j9zq4kx2m"] }),
+  ),
   created_at: Time,
   updated_at: Time,
 }
@@ -55,6 +68,7 @@ export function viewOfDelivery(
   delivery: DeliveryRecord,
   reason: ReasonView | null,
   directory: Directory,
+  nextAttemptAt: number | null,
 ): DeliveryView {
   const { id, event } = delivery
   return {
@@ -70,11 +84,14 @@ export function viewOfDelivery(
     integration: nameOfIntegration(directory, id.integration),
     status: delivery.status,
     reason,
-    next_attempt_at: timeText(delivery.nextAt),
+    next_attempt_at: timeText(nextAttemptAt),
     attempt_count: delivery.attempts,
     revision: delivery.revision,
     destination_record: delivery.record,
     ordering_key: delivery.orderingKey,
+    waiting_behind: delivery.behind === null ? null : formatDeliveryId(delivery.behind.id),
+    blocks_key: delivery.blocksKey,
+    recovery: delivery.recovery === null ? null : formatId("rec", delivery.recovery),
     created_at: timeText(delivery.createdAt),
     updated_at: timeText(delivery.updatedAt),
   }

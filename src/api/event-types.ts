@@ -5,6 +5,7 @@ import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { isReservedType } from "../domain/event-names.ts"
 import { pointerTo } from "../domain/json-pointer.ts"
+import { type OperationalType, operationalTypeNames, operationalTypes } from "../domain/operational-types.ts"
 import type { EventType } from "../store/projects.ts"
 import { removeEventType, saveEventType } from "../store/projects.ts"
 import { actorOf, type Context, keyOf } from "./context.ts"
@@ -26,9 +27,11 @@ const EventTypeView = Type.Object({
   description: Nullable(Type.String()),
   schema: Nullable(Schema),
   examples: Type.Array(Type.Unknown()),
-  created_at: Time,
-  updated_at: Time,
+  reserved: Type.Boolean({ description: "Waybill's own: an operational event, the same in every project." }),
+  created_at: Nullable(Time, "null for Waybill's own."),
+  updated_at: Nullable(Time, "null for Waybill's own."),
 })
+type EventTypeView = Static<typeof EventTypeView>
 
 const EventTypeBody = Type.Object(
   {
@@ -47,12 +50,15 @@ export function eventTypeRoutes(server: FastifyInstance, { directory, changes, n
     {
       schema: {
         operationId: "listEventTypes",
-        summary: "Lists the catalogue, by name",
+        summary: "Lists the catalogue, by name, and Waybill's own types after it",
         tags: ["event types"],
         response: responses({ 200: Type.Object({ data: Type.Array(EventTypeView), next_cursor: Type.Null() }) }, 401),
       },
     },
-    async request => ({ data: directory.eventTypes(keyOf(request).project).map(viewOf), next_cursor: null }),
+    async request => {
+      const own = directory.eventTypes(keyOf(request).project).map(viewOf)
+      return { data: [...own, ...operationalTypeNames.map(viewOfReserved)], next_cursor: null }
+    },
   )
 
   server.get<{ Params: NamePath }>(
@@ -68,6 +74,8 @@ export function eventTypeRoutes(server: FastifyInstance, { directory, changes, n
     },
     async request => {
       const { name } = request.params
+      const reserved = operationalTypeNames.find(type => type === name)
+      if (reserved !== undefined) return viewOfReserved(reserved)
       const found = directory.eventTypes(keyOf(request).project).find(type => type.name === name)
       if (found === undefined) throw notFound("event type", name)
       return viewOf(found)
@@ -89,11 +97,7 @@ export function eventTypeRoutes(server: FastifyInstance, { directory, changes, n
     async request => {
       const { project } = keyOf(request)
       const { name } = request.params
-      if (isReservedType(name)) {
-        throw new Problem("invalid", 'Types that begin with "waybill." are Waybill\'s own.', {
-          errors: [{ pointer: "params/name", message: "Choose another name." }],
-        })
-      }
+      refuseReserved(name)
       const { description = null, schema = null, examples = [] } = request.body
       if (schema !== null) checkSchema(schema)
       const before = directory.eventTypes(project).find(type => type.name === name)
@@ -128,6 +132,7 @@ export function eventTypeRoutes(server: FastifyInstance, { directory, changes, n
     async (request, reply) => {
       const { project } = keyOf(request)
       const { name } = request.params
+      refuseReserved(name)
       if (!directory.eventTypes(project).some(type => type.name === name)) throw notFound("event type", name)
       const change = { project, kind: "event_type.removed", subject: name, by: actorOf(request) }
       await changes.together(change, tx => removeEventType(tx, project, name))
@@ -137,9 +142,22 @@ export function eventTypeRoutes(server: FastifyInstance, { directory, changes, n
   )
 }
 
-function viewOf(type: EventType): Static<typeof EventTypeView> {
+function refuseReserved(name: string): void {
+  if (!isReservedType(name)) return
+  throw new Problem("invalid", 'Types that begin with "waybill." are Waybill\'s own.', {
+    errors: [{ pointer: "params/name", message: "Choose another name." }],
+  })
+}
+
+function viewOfReserved(name: OperationalType): EventTypeView {
+  const { description, schema, example } = operationalTypes[name]
+  return { name, description, schema, examples: [example], reserved: true, created_at: null, updated_at: null }
+}
+
+function viewOf(type: EventType): EventTypeView {
   return {
     name: type.name,
+    reserved: false,
     description: type.description,
     schema: type.schema === null ? null : (JSON.parse(type.schema) as object),
     examples: JSON.parse(type.examples) as unknown[],

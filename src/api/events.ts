@@ -156,7 +156,7 @@ async function deliveriesWithAttempts(
   const { environment, type } = summary
   return Promise.all(
     deliveries.map(async delivery => ({
-      ...viewOfDelivery(delivery, await reasons.ofDelivery(delivery), directory),
+      ...viewOfDelivery(delivery, await reasons.ofDelivery(delivery), directory, reasons.nextAttemptAt(delivery)),
       attempts: await Promise.all(
         (byIntegration.get(delivery.id.integration) ?? []).map(async attempt => {
           const isLast = attempt.id === delivery.lastAttempt

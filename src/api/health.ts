@@ -1,8 +1,13 @@
 /** `/livez`, `/readyz`, `/metrics`, `/v1/status`: how Waybill itself is doing, for balancers, operators and people. */
 import type { FastifyInstance } from "fastify"
 import { Type } from "typebox"
+import { inWords } from "../domain/diagnosis.ts"
+import { ownMachineFinding } from "../domain/verdicts.ts"
+import { type Lateness, latenessFault, latenessOf } from "../engine/lateness.ts"
+import type { MailStatus } from "../engine/notifier.ts"
 import { makeProbe } from "../engine/probe.ts"
 import type { Context } from "./context.ts"
+import { lookAtOwnSide } from "./picture.ts"
 import { Nullable, ProblemSchema, responses, Time, timeText } from "./schemas.ts"
 
 /** A loop that is later than this is no longer alive (OB-20). */
@@ -11,8 +16,16 @@ const MAX_LAG_MS = 5_000
 const Check = Type.Object({ ok: Type.Boolean(), detail: Nullable(Type.String()) })
 const ReadyView = Type.Object({
   ready: Type.Boolean(),
-  checks: Type.Object({ started: Check, database: Check }),
-  oldest_due_seconds: Type.Number({ description: "How late the oldest due delivery is; does not change the status." }),
+  checks: Type.Object({
+    started: Check,
+    database: Check,
+    deliveries: Type.Object(Check.properties, {
+      description: "Whether what is due goes out. It does not change the status, which is that of taking events.",
+    }),
+  }),
+  oldest_due_seconds: Type.Number({
+    description: "How late the oldest due delivery is; what is paused, resting or held by a rate does not count.",
+  }),
 })
 const StatusView = Type.Object({
   healthy: Type.Boolean(),
@@ -20,8 +33,31 @@ const StatusView = Type.Object({
   process: Type.String(),
   started_at: Time,
   in_flight: Type.Integer(),
-  oldest_due_seconds: Type.Number(),
+  oldest_due_seconds: Type.Number({
+    description: "How late the oldest due delivery is; what is paused, resting or held by a rate does not count.",
+  }),
+  late_integrations: Type.Integer({ description: "Integrations with a delivery that is later than it should be." }),
+  own_trouble: Nullable(
+    Type.Object({
+      since: Time,
+      integrations: Type.Integer({ description: "Integrations that could not be reached: all that were tried." }),
+      hosts: Type.Integer(),
+      sign: Type.Enum(["sender_fault", "all_at_once"]),
+    }),
+    "Set while Waybill's own machine or network is what fails.",
+  ),
   last_retention: Nullable(Type.Object({}, { additionalProperties: true })),
+  mail: Nullable(
+    Type.Object({
+      server: Type.String(),
+      waiting: Type.Integer({ description: "Mails that have not been handed over yet." }),
+      oldest_waiting_at: Nullable(Time),
+      last_done_at: Nullable(Time, "When a mail was last handed over, or given up."),
+      error: Nullable(Type.String({ description: "What was wrong the last time; null since all went well." })),
+      error_at: Nullable(Time),
+    }),
+    "How mail for alert_emails stands; null where WAYBILL_SMTP_URL is not set.",
+  ),
   problems: Type.Array(Type.String()),
 })
 
@@ -69,9 +105,12 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
         : { ok: false, detail: "Waybill is starting or stopping." }
       const database = await checkDatabase()
       const ready = started.ok && database.ok
+      const lateness = latenessNow(context, now())
+      const fault = latenessFault(lateness)
+      const deliveries = { ok: fault === null, detail: fault }
       return reply
         .code(ready ? 200 : 503)
-        .send({ ready, checks: { started, database }, oldest_due_seconds: lateness(context, now()) })
+        .send({ ready, checks: { started, database, deliveries }, oldest_due_seconds: lateness.oldestMs / 1_000 })
     },
   )
 
@@ -94,7 +133,9 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
     async (_request, reply) => {
       const lanes = context.engine.lanes()
       const at = now()
-      metrics.oldestAge.set(lateness(context, at))
+      const lateness = latenessNow(context, at)
+      metrics.oldestAge.set(lateness.oldestMs / 1_000)
+      metrics.lateLanes.set(lateness.lateLanes)
       metrics.eventLoopLag.set(context.loopLagMs() / 1_000)
       metrics.queueDepth.set(
         { state: "due_lanes" },
@@ -118,24 +159,46 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
     async () => {
       const database = await checkDatabase()
       const problems = database.ok ? [] : [database.detail ?? "The database does not answer."]
+      const lateness = latenessNow(context, now())
+      const ownTrouble = (await lookAtOwnSide(context))?.trouble ?? null
+      if (ownTrouble !== null) problems.push(inWords(ownMachineFinding(ownTrouble)).what)
+      const late = latenessFault(lateness)
+      if (late !== null) problems.push(late)
       const lag = context.loopLagMs()
       if (lag > 1_000) problems.push(`The process is overloaded: its event loop is ${Math.round(lag)} ms late.`)
+      const mail = await context.notifier.status()
+      if (mail !== null && mail.error !== null && mail.waiting > 0) {
+        problems.push(`Mail cannot be handed over to ${mail.server}: ${mail.error}. It is tried again by itself.`)
+      }
       return {
         healthy: problems.length === 0,
         version: context.version,
         process: context.process,
         started_at: timeText(context.startedAt),
         in_flight: context.engine.inFlight,
-        oldest_due_seconds: lateness(context, now()),
+        oldest_due_seconds: lateness.oldestMs / 1_000,
+        late_integrations: lateness.lateLanes,
+        own_trouble: ownTrouble === null ? null : { ...ownTrouble, since: timeText(ownTrouble.since) },
         last_retention: context.keeper.lastReport() ?? null,
+        mail: mail === null ? null : viewOfMail(mail),
         problems,
       }
     },
   )
 }
 
-/** How late the oldest due delivery is, in seconds; those held by a person do not count. */
-function lateness({ engine }: Context, now: number): number {
-  const due = engine.lanes().flatMap(lane => (lane.isHeld || lane.nextAt === null ? [] : [now - lane.nextAt]))
-  return Math.max(0, ...due) / 1_000
+function viewOfMail({ server, waiting, oldestAt, lastDoneAt, error, errorAt }: MailStatus) {
+  return {
+    server,
+    waiting,
+    oldest_waiting_at: timeText(oldestAt),
+    last_done_at: timeText(lastDoneAt),
+    error,
+    error_at: timeText(errorAt),
+  }
+}
+
+/** How late what is due is, over all lanes. */
+function latenessNow({ engine, directory }: Context, now: number): Lateness {
+  return latenessOf(engine.lanes(), directory, now)
 }

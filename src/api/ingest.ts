@@ -23,7 +23,7 @@ import {
 import { BatchBody, EventBody } from "./ingest-schemas.ts"
 import { Problem, type ProblemCode, type ProblemDocument } from "./problem.ts"
 import { Nullable, ProblemSchema, responses } from "./schemas.ts"
-import { asProblem } from "./server.ts"
+import { asProblem, documentOf } from "./server.ts"
 
 /** The most events of a batch. */
 export const MAX_BATCH = 1_000
@@ -63,7 +63,7 @@ export function ingestRoutes(server: FastifyInstance, context: Context): void {
     scope.addHook("onRequest", (request, reply, done) => done(budget.admit(request, reply, mostBytes(request))))
     scope.setErrorHandler((error, request) => {
       const problem = asProblem(error)
-      note(context, request, problem.document(request.id), bytesOf(request.body))
+      note(context, request, documentOf(context, request, problem), bytesOf(request.body))
       throw error
     })
 
@@ -179,7 +179,7 @@ async function acceptBatch(context: Context, request: FastifyRequest, { readings
       const problem = asProblem(error)
       // What concerns all of them is said once, for all of them.
       if (problem.status >= 500) throw problem
-      const document = problem.document(request.id)
+      const document = documentOf(context, request, problem)
       note(context, request, document, new Uint8Array(0))
       return { index, problem: document }
     }

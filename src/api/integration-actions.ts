@@ -6,17 +6,19 @@ import { environments } from "../domain/event.ts"
 import { formatDeliveryId, formatId, parseId } from "../domain/id.ts"
 import { memberSpans } from "../domain/json-spans.ts"
 import { describeReason } from "../domain/reason.ts"
+import type { LiveIntegration } from "../engine/directory.ts"
+import { referTo } from "../engine/operational.ts"
 import { API_SOURCE } from "../sources/waybill.ts"
 import { readEvent } from "../store/event-reads.ts"
 import { addSigningKey, type Switch, switchIntegration } from "../store/integrations.ts"
-import type { Settlement } from "../store/ledger.ts"
+import type { Settlement, Tidings } from "../store/ledger.ts"
 import { actorOf, type Context, keyOf } from "./context.ts"
 import { IntegrationView, RotateSecret, TestEvent } from "./integration-schemas.ts"
 import { textOfIntegration } from "./integration-view.ts"
 import { findIntegration, IntegrationPath, latestRecord, signingKey } from "./integrations.ts"
 import { notFound, Problem } from "./problem.ts"
 import { sendJson } from "./raw-json.ts"
-import { Nullable, responses } from "./schemas.ts"
+import { Nullable, responses, timeText } from "./schemas.ts"
 
 const TestView = Type.Object({
   event: Type.String(),
@@ -66,11 +68,15 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       },
       async (request, reply) => {
         const { project } = keyOf(request)
-        const { record } = findIntegration(context, project, request.params.id)
+        const before = findIntegration(context, project, request.params.id)
+        const { record } = before
         const by = actorOf(request)
-        await changes.inTransaction(async (tx, note) => {
+        // While it is off still: what failed before is not held against it.
+        if (name === "enable" && !record.enabled) await context.aftermath.beginAnew(record.id)
+        await changes.inTransaction(async (tx, note, tell) => {
           const isChanged = await switchIntegration(tx, record.id, name, now())
           if (isChanged) await note({ project, kind, subject: request.params.id, by })
+          if (isChanged && name === "disable" && record.enabled) tell(switchedOffBy(by.id, before))
         })
         await directory.reload(record.id)
         if (name === "enable") {
@@ -141,7 +147,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       })
       await directory.reload(id)
       const live = findIntegration(context, project, request.params.id)
-      return sendJson(reply, 200, textOfIntegration(live, directory, key.secret))
+      return sendJson(reply, 200, textOfIntegration(live, directory, { secret: key.secret }))
     },
   )
 
@@ -181,6 +187,26 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
     },
   )
 
+  /** The operational event of a person's switching an integration off. */
+  function switchedOffBy(by: string | null, live: LiveIntegration): Tidings {
+    const health = context.aftermath.healthOf(live.record.id)
+    const { advice } = describeReason(
+      { code: "integration_disabled", facts: { by: "person" } },
+      { status: "failed", nextAt: null },
+    )
+    const data = {
+      integration: referTo(live),
+      cause: "person",
+      by,
+      failing_since: health === null ? null : timeText(health.failingSince),
+      failed_attempts: health?.errors ?? null,
+      last_error: null,
+      advice,
+    } as const
+    const type = "waybill.integration.disabled"
+    return { emits: [context.operational.event(live, { type, data }, { isGoingOff: true })] }
+  }
+
   /** The event that a test sends: one of the past again, or one made of what the request says. */
   async function testDraft(project: number, body: TestEvent, text: string): Promise<EventDraft> {
     if (body.event !== undefined) {
@@ -188,7 +214,9 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       const found = id === undefined ? undefined : await readEvent(store.reads, project, id, now())
       if (found === undefined) throw notFound("event", body.event)
       if (found.event === null) {
-        throw new Problem("payload_expired", `The payload of ${body.event} is no longer kept. Choose a newer event.`)
+        const at = timeText(found.summary.payloadExpiresAt)
+        const detail = `The payload of ${body.event} was kept until ${at}. Choose a newer event.`
+        throw new Problem("payload_expired", detail, { extra: { payload_expired_at: at } })
       }
       return { ...found.event, externalId: null, historical: false }
     }

@@ -165,7 +165,14 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
         return {
           event: viewOfSummary(event, at),
           delivery:
-            delivery === undefined ? null : viewOfDelivery(delivery, await reasons.ofDelivery(delivery), directory),
+            delivery === undefined
+              ? null
+              : viewOfDelivery(
+                  delivery,
+                  await reasons.ofDelivery(delivery),
+                  directory,
+                  reasons.nextAttemptAt(delivery),
+                ),
           withheld: code === undefined ? null : await reasons.ofWithheld(event, integration, code),
         }
       })

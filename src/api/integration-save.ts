@@ -106,7 +106,7 @@ function check(
     if (resolved.kind === "faults") under("/policy", resolved.faults)
   }
 
-  const { settings, faults } = joinSecrets(connector.settings, withVerification(draft.config, policy), kept)
+  const { settings, faults } = joinSecrets(connector.settings, withVerification(connector, draft.config, policy), kept)
   under("/config", faults)
   const shape = schemaFaults(connector.settings, settings, "/config")
   under("/config", shape)
@@ -147,8 +147,12 @@ function check(
 }
 
 /** Where verification is left out, the policy's preset decides; written down, so that everybody sees which it is. */
-function withVerification(config: Settings, { preset = "standard" }: PolicyInput): Settings {
-  if (config["verification"] !== undefined || !presetNames.includes(preset)) return config
+function withVerification(
+  { verification }: Connector,
+  config: Settings,
+  { preset = "standard" }: PolicyInput,
+): Settings {
+  if (verification === undefined || config["verification"] !== undefined || !presetNames.includes(preset)) return config
   return { ...config, verification: presetVerification[preset] }
 }
 

@@ -3,6 +3,7 @@ import { type Static, Type } from "typebox"
 import { presetNames } from "../domain/policy.ts"
 import { AppName } from "./apps.ts"
 import { troubleFields, troubleOut } from "./policy-schemas.ts"
+import { ProtectionView } from "./protection-view.ts"
 import { Environment, Nullable, Time } from "./schemas.ts"
 
 const later = (what: string) => `${what} is not built yet: leave it out.`
@@ -128,8 +129,7 @@ export const PolicyOut = Type.Object({
 
 const Config = Type.Unsafe<Record<string, unknown>>({
   type: "object",
-  description:
-    'The connector\'s settings; for `webhook` see docs/reference/connectors.md. Secrets read as {"set": true}.',
+  description: 'The connector\'s settings, see docs/reference/connectors.md. Secrets read as {"set": true}.',
 })
 const Filter = Type.Unsafe<object>({
   type: "object",
@@ -210,6 +210,7 @@ export const IntegrationView = Type.Object({
   filter: Nullable(Type.Object({}, { additionalProperties: true })),
   options: Type.Object({}, { additionalProperties: true }),
   policy: PolicyOut,
+  protection: Type.Optional(ProtectionView),
   verification: Type.Partial(Type.Object({ production: VerificationView, sandbox: VerificationView })),
   signing_keys: Type.Array(
     Type.Object({

@@ -8,16 +8,25 @@ import type { Directory, LiveIntegration } from "../engine/directory.ts"
 import type { Revision, Snapshot, Verification } from "../store/integrations.ts"
 import { publicKeyOf } from "../transport/sign.ts"
 import type { IntegrationView, RevisionView, VerificationView } from "./integration-schemas.ts"
+import type { ProtectionView } from "./protection-view.ts"
 import { jsonText } from "./raw-json.ts"
 import { timeText } from "./schemas.ts"
 
 /**
  * An integration as its owner sees it, as JSON text: secrets masked, the filter as it was written, because its numbers
- * are exact. `secret` is the signing secret in the one answer that shows it.
+ * are exact. `secret` is the signing secret in the one answer that shows it, `protection` how its lane stands.
  */
-export function textOfIntegration(live: LiveIntegration, directory: Directory, secret?: string): string {
+export function textOfIntegration(
+  live: LiveIntegration,
+  directory: Directory,
+  { secret, protection }: { readonly secret?: string; readonly protection?: ProtectionView | undefined } = {},
+): string {
   const { filter } = live.record.snapshot
-  const view = { ...viewOfIntegration(live, directory), ...(secret === undefined ? {} : { secret }) }
+  const view = {
+    ...viewOfIntegration(live, directory),
+    ...(protection === undefined ? {} : { protection }),
+    ...(secret === undefined ? {} : { secret }),
+  }
   return jsonText(view, { filter: { raw: filter ?? "null" } })
 }
 

@@ -1,11 +1,13 @@
 /** `/v1/integrations`: create, read, change and remove; what people do with one stands in integration-actions.ts. */
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
+import { inbox } from "../connectors/inbox.ts"
 import { connectors, findConnector } from "../connectors/index.ts"
 import type { SigningKey } from "../domain/exchange.ts"
 import { formatId, type IntegrationId, type ProjectId, parseId } from "../domain/id.ts"
 import { nearest } from "../domain/nearest.ts"
 import type { LiveIntegration } from "../engine/directory.ts"
+import type { Actor } from "../store/changes.ts"
 import type { Database } from "../store/database.ts"
 import {
   addSigningKey,
@@ -22,6 +24,7 @@ import { type Configuration, readNew, readPatch, type Surroundings } from "./int
 import { IntegrationPatch, IntegrationView, NewIntegration, RevisionView } from "./integration-schemas.ts"
 import { textOfIntegration, viewOfRevision } from "./integration-view.ts"
 import { notFound, Problem } from "./problem.ts"
+import { viewOfProtection } from "./protection-view.ts"
 import { jsonList, jsonText, sendJson } from "./raw-json.ts"
 import { Page, paging, responses } from "./schemas.ts"
 
@@ -49,7 +52,7 @@ export async function latestRecord({ store }: Context, tx: Database, id: Integra
 const ListQuery = Type.Object(paging, { additionalProperties: false })
 
 export function integrationRoutes(server: FastifyInstance, context: Context): void {
-  const { directory, cursors, store, engine, changes, verifier, now } = context
+  const { directory, cursors, store, engine, changes, verifier, inboxes, now } = context
 
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     "/v1/integrations",
@@ -99,34 +102,10 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
         await surroundings(project, body.apps ?? []),
       )
       const key = signingKey(configuration, body.secret)
-      const at = now()
-      const record: IntegrationRecord = {
-        id: store.ids.next(),
-        project,
-        revision: 1,
-        enabled: body.enabled ?? true,
-        disabledBy: body.enabled === false ? "person" : null,
-        disabledReason: null,
-        disabledAt: body.enabled === false ? at : null,
-        paused: false,
-        snapshot: configuration.snapshot,
-        secrets: configuration.secrets,
-        signingKeys: [],
-        verification: {},
-        fault: null,
-        createdAt: at,
-        updatedAt: at,
-      }
       const by = actorOf(request)
-      const change = { project, kind: "integration.created", subject: formatId("int", record.id), by }
-      await changes.together(change, async tx => {
-        await saveIntegration(tx, store.seal, record, { by, secretsChanged: configuration.secretsChanged })
-        await verifier.stand(tx, record)
-        const kept: KeptSigningKey = { ...key, number: 1, createdAt: at, expiresAt: null }
-        await addSigningKey(tx, store.seal, record.id, kept, at)
-      })
-      const live = await takeOver(record.id, by)
-      return sendJson(reply, 201, textOfIntegration(live, directory, key.secret))
+      const id = await keepNew(context, { project, configuration, key, enabled: body.enabled ?? true, by })
+      const live = await takeOver(id, by)
+      return sendJson(reply, 201, textOfIntegration(live, directory, { secret: key.secret }))
     },
   )
 
@@ -136,6 +115,7 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
       schema: {
         operationId: "getIntegration",
         summary: "Shows an integration",
+        description: "With `protection`: how its endpoints stand just now, and how much waits for them.",
         tags: ["integrations"],
         params: IntegrationPath,
         response: responses({ 200: IntegrationView }, 401, 404, 422),
@@ -143,7 +123,8 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
     },
     async (request, reply) => {
       const live = findIntegration(context, keyOf(request).project, request.params.id)
-      return sendJson(reply, 200, textOfIntegration(live, directory))
+      const protection = await viewOfProtection(context, live.record.id)
+      return sendJson(reply, 200, textOfIntegration(live, directory, { protection }))
     },
   )
 
@@ -203,13 +184,14 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
     },
     async (request, reply) => {
       const { project } = keyOf(request)
-      const { record } = findIntegration(context, project, request.params.id)
+      const { record, connector } = findIntegration(context, project, request.params.id)
       const change = { project, kind: "integration.removed", subject: request.params.id, by: actorOf(request) }
       await changes.together(change, async tx => {
         if (!(await removeIntegration(tx, record.id, now()))) throw notFound("integration", request.params.id)
       })
       await directory.reload(record.id)
       engine.refresh(record.id)
+      if (connector.name === inbox.name) await inboxes.remove(record.id)
       return reply.code(204).send()
     },
   )
@@ -262,6 +244,46 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
       appId: name => directory.appId(project, name) ?? null,
     }
   }
+}
+
+/** Keeps a new integration with its first key, in one commit; gives its id. */
+export async function keepNew(
+  { store, changes, verifier, now }: Context,
+  made: {
+    readonly project: ProjectId
+    readonly configuration: Configuration
+    readonly key: SigningKey
+    readonly enabled: boolean
+    readonly by: Actor
+  },
+): Promise<IntegrationId> {
+  const { project, configuration, key, enabled, by } = made
+  const at = now()
+  const record: IntegrationRecord = {
+    id: store.ids.next(),
+    project,
+    revision: 1,
+    enabled,
+    disabledBy: enabled ? null : "person",
+    disabledReason: null,
+    disabledAt: enabled ? null : at,
+    paused: false,
+    snapshot: configuration.snapshot,
+    secrets: configuration.secrets,
+    signingKeys: [],
+    verification: {},
+    fault: null,
+    createdAt: at,
+    updatedAt: at,
+  }
+  const change = { project, kind: "integration.created", subject: formatId("int", record.id), by }
+  await changes.together(change, async tx => {
+    await saveIntegration(tx, store.seal, record, { by, secretsChanged: configuration.secretsChanged })
+    await verifier.stand(tx, record)
+    const kept: KeptSigningKey = { ...key, number: 1, createdAt: at, expiresAt: null }
+    await addSigningKey(tx, store.seal, record.id, kept, at)
+  })
+  return record.id
 }
 
 /** The key that signs: the user's own, or a new one of the scheme that the settings ask for. */

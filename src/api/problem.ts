@@ -8,7 +8,7 @@ export interface ProblemError {
 
 /**
  * The codes of problems, once: status, title, and what to do about it in a sentence, for the docs page. The code is
- * stable; it is also the problem type's last part.
+ * stable; it is also the last part of the problem's type, an address at which `/problems/<code>` explains it.
  */
 export const problems = {
   malformed: {
@@ -21,11 +21,16 @@ export const problems = {
     title: "An API key is needed",
     advice: "Send `Authorization: Bearer wb_…` with a key that has neither expired nor been revoked.",
   },
+  forbidden: {
+    status: 403,
+    title: "The API key may not do this",
+    advice: "`detail` names the scope that is needed. Use a key that has it.",
+  },
   not_found: {
     status: 404,
     title: "There is no such thing",
     advice:
-      "Compare the method, the address and the id in it with [the API](api.md). What belongs to another project reads the same.",
+      "Compare the method, the address and the id in it with `/openapi.json`. What belongs to another project reads the same.",
   },
   conflict: {
     status: 409,
@@ -126,10 +131,10 @@ export class Problem extends Error {
     return problems[this.code].status
   }
 
-  /** The document; `instance` is the request's id. */
-  document(instance: string): ProblemDocument {
+  /** The document. `instance` is the request's id, `publicUrl` where this Waybill is reached. */
+  document({ instance, publicUrl }: { readonly instance: string; readonly publicUrl: string }): ProblemDocument {
     return {
-      type: `https://waybill.example/problems/${this.code}`,
+      type: problemType(this.code, publicUrl),
       title: problems[this.code].title,
       status: this.status,
       code: this.code,
@@ -139,6 +144,14 @@ export class Problem extends Error {
       ...this.extra,
     }
   }
+}
+
+/**
+ * The URI that names a kind of problem: it leads to its explanation (RFC 9457, 3.1.1). It begins as this Waybill is
+ * reached, so programs that talk to several compare the code.
+ */
+export function problemType(code: ProblemCode, publicUrl: string): string {
+  return `${publicUrl}/problems/${code}`
 }
 
 export interface ProblemDocument {

@@ -3,14 +3,18 @@
  * kept and those that are known now.
  */
 import { type Static, Type } from "typebox"
+import { findConnector } from "../connectors/index.ts"
 import { outcomeOf } from "../domain/decide.ts"
 import type { Facts, Reason } from "../domain/delivery.ts"
 import type { Environment } from "../domain/event.ts"
-import { formatId, type IntegrationId } from "../domain/id.ts"
+import { formatDeliveryId, formatId, type IntegrationId } from "../domain/id.ts"
+import type { Policy } from "../domain/policy.ts"
 import { describeReason, type ReasonCode, type ReasonContext, reasonCodes } from "../domain/reason.ts"
+import { causeOfFiltered } from "../domain/route.ts"
 import type { Lane } from "../engine/lane.ts"
 import type { AttemptSummary, KeptExchange } from "../store/attempt-reads.ts"
 import { credentialsChangedAt, type DeliveryRecord } from "../store/delivery-reads.ts"
+import { snapshotInForce } from "../store/integrations.ts"
 import type { Context } from "./context.ts"
 
 export const ReasonView = Type.Object({
@@ -59,7 +63,13 @@ export class Reasons {
     if (reason === null) return null
     const { integration } = delivery.id
     const { environment, type } = delivery.event
-    const facts = { ordering_key: delivery.orderingKey, ...(await this.#factsNow(reason, integration, environment)) }
+    const { behind } = delivery
+    const line = behind === null ? {} : { behind: formatDeliveryId(behind.id), behind_status: behind.status }
+    const facts = {
+      ordering_key: delivery.orderingKey,
+      ...line,
+      ...(await this.#factsNow(reason, integration, environment)),
+    }
     return this.#describe(reason, integration, {
       status: delivery.status,
       nextAt: delivery.nextAt,
@@ -69,14 +79,15 @@ export class Reasons {
 
   /** Of an integration that did not get an event at all. */
   async ofWithheld(
-    event: { readonly environment: Environment; readonly type: string },
+    event: { readonly environment: Environment; readonly type: string; readonly receivedAt: number },
     integration: IntegrationId,
     code: ReasonCode,
   ): Promise<ReasonView> {
-    const reason: Reason = { code, facts: {} }
-    const { environment, type } = event
-    const facts = { environment, type, ...(await this.#factsNow(reason, integration, environment)) }
-    return this.#describe(reason, integration, { status: "withheld", nextAt: null, facts })
+    const { environment, type, receivedAt } = event
+    const facts = code === "filtered" ? await this.#whyFiltered(integration, environment, receivedAt) : {}
+    const reason: Reason = { code, facts }
+    const surroundings = { environment, type, ...(await this.#factsNow(reason, integration, environment)) }
+    return this.#describe(reason, integration, { status: "withheld", nextAt: null, facts: surroundings })
   }
 
   /** Null for an attempt that succeeded. The last one of a delivery says what follows from it, the others do not. */
@@ -103,14 +114,34 @@ export class Reasons {
   #reasonNow({ id, status, reason, nextAt }: DeliveryRecord): Reason | null {
     const { directory, now } = this.#context
     const live = directory.integration(id.integration)
+    const lane = this.#lane(id.integration)
+    if (reason !== null && isHeld(status, reason))
+      return { ...reason, facts: { ...reason.facts, ...this.#restFacts(lane, reason) } }
     if (status !== "pending" || reason?.code !== "queued" || live === undefined) return reason
     if (live.integration.paused) return { code: "paused", facts: {} }
-    const { maxPerSecond, maxConcurrent } = live.integration.policy
-    const lane = this.#lane(id.integration)
-    const isDue = nextAt !== null && nextAt <= now()
-    if (maxPerSecond === null || lane === undefined || !isDue || lane.inFlight >= maxConcurrent) return reason
-    // A place is free and nothing holds the lane, so that only the rate can be what it waits for.
-    return lane.roomAt(now()) < 1 ? { code: "waiting_rate", facts: { max_per_second: maxPerSecond } } : reason
+    const at = now()
+    if (lane === undefined || nextAt === null || nextAt > at) return reason
+    return lane.gate.isClearAt(at)
+      ? (rateReason(lane, live.integration.policy, at) ?? reason)
+      : (blockReason(lane, at) ?? reason)
+  }
+
+  /** When the next attempt is due; of what waits for its endpoint, when that is tried again, as far as it is known. */
+  nextAttemptAt({ id, status, reason, nextAt }: DeliveryRecord): number | null {
+    if (reason === null || !isHeld(status, reason)) return nextAt
+    const facts = { ...reason.facts, ...this.#restFacts(this.#lane(id.integration), reason) }
+    const { probe_at, until_at } = facts
+    const at = typeof probe_at === "number" ? probe_at : typeof until_at === "number" ? until_at : null
+    return at === null || at < this.#context.now() ? null : at
+  }
+
+  /** How its endpoint stands now, which may be other than when it was held back. */
+  #restFacts(lane: Lane | undefined, { facts }: Reason): Facts {
+    const views = lane?.gate.view(this.#context.now()) ?? []
+    const view = views.find(({ origin }) => new URL(origin).host === facts.host)
+    if (view === undefined) return {}
+    const { state, pausedUntil } = view
+    return { probe_at: state.state === "open" ? state.until : null, until_at: pausedUntil }
   }
 
   async #factsNow({ code, facts }: Reason, integration: IntegrationId, environment: Environment): Promise<Facts> {
@@ -133,6 +164,17 @@ export class Reasons {
     }
   }
 
+  async #whyFiltered(integration: IntegrationId, environment: Environment, receivedAt: number): Promise<Facts> {
+    const { directory, store } = this.#context
+    const record = directory.integration(integration)?.record
+    // What has not been touched since is at hand: an event may be withheld from a thousand.
+    const isAsThen = record !== undefined && record.updatedAt < receivedAt
+    const snapshot = isAsThen ? record.snapshot : await snapshotInForce(store.reads, integration, receivedAt)
+    const connector = snapshot === undefined ? undefined : findConnector(snapshot.connector)
+    if (snapshot === undefined || connector === undefined) return {}
+    return { cause: causeOfFiltered(environment, connector.environments(snapshot.config)) }
+  }
+
   #describe(reason: Reason, integration: IntegrationId, context: ReasonContext): ReasonView {
     const text = describeReason(reason, { ...context, integration: formatId("int", integration) })
     return { ...text, links: text.links.map(link => ({ ...link })) }
@@ -151,6 +193,33 @@ export class Reasons {
     this.#lanes ??= new Map(this.#context.engine.lanes().map(lane => [lane.id, lane]))
     return this.#lanes.get(integration)
   }
+}
+
+/** Whether a delivery waits for its endpoint, and not for a time of its own: then the skip has used up a retry. */
+function isHeld(status: DeliveryRecord["status"], { code, facts }: Reason): boolean {
+  return status === "skipped" && (code !== "sleeping" || facts.try === undefined)
+}
+
+/** What keeps back what is due in a lane whose endpoint is in trouble; null where it only waits for its turn. */
+function blockReason(lane: Lane, now: number): Reason | null {
+  const block = lane.gate.blockAt(now)
+  if (block === null) return null
+  const { origin, state, pausedUntil } = block
+  const { host } = new URL(origin)
+  if (pausedUntil !== null) return { code: "waiting_rate", facts: { cause: "asked", host, until_at: pausedUntil } }
+  if (state.state !== "open" && state.state !== "probing") return null
+  const { since: since_at, errors, successes } = state
+  const probe_at = state.state === "open" ? state.until : null
+  return { code: "sleeping", facts: { host, since_at, errors, successes, probe_at } }
+}
+
+/** The rate that keeps back what is due where a place is free; null where none does. */
+function rateReason(lane: Lane, policy: Pick<Policy, "maxPerSecond">, now: number): Reason | null {
+  if (lane.inFlight >= lane.places || lane.roomAt(now) >= 1) return null
+  const usedUpUntil = lane.budget?.usedUpUntil(now) ?? null
+  if (usedUpUntil !== null) return { code: "waiting_rate", facts: { cause: "budget", until_at: usedUpUntil } }
+  if (policy.maxPerSecond === null && lane.budget === null) return null
+  return { code: "waiting_rate", facts: { max_per_second: policy.maxPerSecond } }
 }
 
 /** What an attempt's own record says: the same facts that the reason was kept with, as far as they can be told again. */

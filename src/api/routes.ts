@@ -4,16 +4,23 @@ import { apiKeyRoutes } from "./api-keys.ts"
 import { appRoutes } from "./apps.ts"
 import type { Context } from "./context.ts"
 import { deliveryRoutes } from "./deliveries.ts"
+import { diagnosisRoutes } from "./diagnosis.ts"
 import { eventTypeRoutes } from "./event-types.ts"
 import { eventRoutes } from "./events.ts"
+import { failureRoutes } from "./failures.ts"
 import { healthRoutes } from "./health.ts"
+import { inboxRoutes } from "./inbox.ts"
+import { inboxReceiveRoutes } from "./inbox-receive.ts"
 import { ingestRoutes } from "./ingest.ts"
 import { integrationActionRoutes } from "./integration-actions.ts"
 import { integrationHistoryRoutes } from "./integration-history.ts"
 import { integrationRoutes } from "./integrations.ts"
 import { openapiRoutes } from "./openapi.ts"
+import { problemTypeRoutes } from "./problem-types.ts"
 import { projectRoutes } from "./projects.ts"
+import { recoveryRoutes } from "./recoveries.ts"
 import { rejectionRoutes } from "./rejections.ts"
+import { reportRoutes } from "./report.ts"
 import { streamRoutes } from "./stream-routes.ts"
 
 /** Registers every route of the API. */
@@ -22,8 +29,14 @@ export function routes(server: FastifyInstance, context: Context): void {
   integrationRoutes(server, context)
   integrationActionRoutes(server, context)
   integrationHistoryRoutes(server, context)
+  diagnosisRoutes(server, context)
+  failureRoutes(server, context)
+  reportRoutes(server, context)
+  inboxRoutes(server, context)
+  inboxReceiveRoutes(server, context)
   eventRoutes(server, context)
   deliveryRoutes(server, context)
+  recoveryRoutes(server, context)
   rejectionRoutes(server, context)
   streamRoutes(server, context)
   eventTypeRoutes(server, context)
@@ -31,5 +44,6 @@ export function routes(server: FastifyInstance, context: Context): void {
   apiKeyRoutes(server, context)
   projectRoutes(server, context)
   healthRoutes(server, context)
+  problemTypeRoutes(server, context)
   openapiRoutes(server)
 }

@@ -5,10 +5,11 @@ import type { Socket } from "node:net"
 import swagger from "@fastify/swagger"
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify"
 import { jsonFault, MAX_DEPTH } from "../domain/json-spans.ts"
+import { formatDuration } from "../domain/sentence.ts"
 import { StoreUnavailable } from "../store/database.ts"
 import type { Context } from "./context.ts"
 import { openapi } from "./openapi.ts"
-import { Problem, type ProblemCode } from "./problem.ts"
+import { Problem, type ProblemCode, type ProblemDocument } from "./problem.ts"
 import { routes } from "./routes.ts"
 import { compileForRoute, describeFaults } from "./validation.ts"
 
@@ -17,20 +18,37 @@ const BODY_LIMIT = 1_048_576
 /** Of the path with its query (API-13). */
 const MAX_URL_CHARACTERS = 8_192
 
+/** How long a client may take, in ms: what is slower than that only holds a place (API-25). */
+export interface TimeLimits {
+  /** From the first byte, or the end of the request before, until the headers are complete. */
+  readonly headersMs: number
+  /** The same until the body is. */
+  readonly requestMs: number
+  /** How often connections are looked through for those that are over a limit. */
+  readonly checkMs: number
+}
+export const timeLimits: TimeLimits = { headersMs: 10_000, requestMs: 30_000, checkMs: 5_000 }
+
 export interface ServerOptions {
   readonly trustProxy: readonly string[]
+  readonly timeLimits: TimeLimits
 }
 
 /** Builds the server with all its routes; the caller listens. */
 export async function buildServer(context: Context, options: ServerOptions): Promise<FastifyInstance> {
+  const limits = options.timeLimits
   const server = Fastify({
     logger: false,
     bodyLimit: BODY_LIMIT,
     // Fastify's own defaults switch Node's time-outs off (API-25).
-    requestTimeout: 30_000,
+    requestTimeout: limits.requestMs,
     connectionTimeout: 0,
     keepAliveTimeout: 72_000,
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000, maxHeaderSize: 16_384 },
+    http: {
+      headersTimeout: limits.headersMs,
+      connectionsCheckingInterval: limits.checkMs,
+      maxHeaderSize: 16_384,
+    },
     forceCloseConnections: "idle",
     return503OnClosing: true,
     requestIdHeader: false,
@@ -39,7 +57,7 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
     exposeHeadRoutes: false,
     // An event type of 128 characters, each of them percent-encoded.
     routerOptions: { maxParamLength: 384 },
-    clientErrorHandler: answerBrokenRequest,
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, context, limits),
     // What goes wrong before a route is found, such as a path that is no path.
     frameworkErrors: (error, request, reply) => answerError(context, error, request, reply),
   })
@@ -65,7 +83,8 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
   server.setErrorHandler((error, request, reply) => answerError(context, error, request, reply))
   server.setNotFoundHandler((request, reply) => {
     const path = request.url.split("?")[0]
-    sendProblem(reply, request, new Problem("not_found", `There is no ${request.method} ${path}. See /openapi.json.`))
+    const problem = new Problem("not_found", `There is no ${request.method} ${path}. See /openapi.json.`)
+    sendProblem(context, request, reply, problem)
   })
   await server.register(swagger, openapi(context.version))
   await server.register(async scope => routes(scope, context))
@@ -132,17 +151,31 @@ declare module "fastify" {
 function answerError(context: Context, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = asProblem(error)
   if (problem.code === "internal") context.log.error({ err: error, request: request.id }, "a request failed")
-  sendProblem(reply, request, problem)
+  sendProblem(context, request, reply, problem)
+}
+
+/** A problem as the document that a request is answered with. */
+export function documentOf(
+  { publicUrl }: Pick<Context, "publicUrl">,
+  request: FastifyRequest,
+  problem: Problem,
+): ProblemDocument {
+  return problem.document({ instance: request.id, publicUrl: publicUrl() })
 }
 
 /** Sends a problem document; the connection stays usable. */
-export function sendProblem(reply: FastifyReply, request: FastifyRequest, problem: Problem): void {
+export function sendProblem(
+  context: Pick<Context, "publicUrl">,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problem: Problem,
+): void {
   if (problem.code === "unauthorized") reply.header("www-authenticate", "Bearer")
   if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds))
   void reply
     .code(problem.status)
     .type("application/problem+json; charset=utf-8")
-    .send(JSON.stringify(problem.document(request.id)))
+    .send(JSON.stringify(documentOf(context, request, problem)))
 }
 
 const fastifyCodes: Readonly<Record<string, readonly [ProblemCode, string]>> = {
@@ -179,19 +212,28 @@ function isFastifyError(error: unknown): error is FastifyError {
   return error instanceof Error && "code" in error
 }
 
-/** What Node itself refuses before there is a request: answered in the same form, then the connection ends. */
-function answerBrokenRequest(this: unknown, error: Error & { code?: string }, socket: Socket): void {
+/**
+ * What Node itself refuses before there is a request: answered in the same form, then the connection is cut. Ending our side
+ * alone would not do: a client that keeps its own open, and goes on, would hold the socket for good.
+ */
+function answerBrokenRequest(
+  error: Error & { code?: string },
+  socket: Socket,
+  { publicUrl }: Context,
+  { headersMs, requestMs }: TimeLimits,
+): void {
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy()
     return
   }
+  const within = `headers within ${formatDuration(headersMs)}, all within ${formatDuration(requestMs)}`
   const problem =
     error.code === "HPE_HEADER_OVERFLOW"
       ? new Problem("headers_too_large", "The headers are larger than 16 KiB.")
       : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-        ? new Problem("malformed", "The request did not arrive in time: headers within 10 s, all within 30 s.")
+        ? new Problem("malformed", `The request did not arrive in time: ${within}.`)
         : new Problem("malformed", "This is not a valid HTTP/1.1 request.")
-  const body = JSON.stringify(problem.document("none"))
+  const body = JSON.stringify(problem.document({ instance: "none", publicUrl: publicUrl() }))
   const head = `HTTP/1.1 ${problem.status} ${problem.status}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n`
-  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`, () => socket.destroy())
 }

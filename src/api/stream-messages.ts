@@ -9,7 +9,7 @@ import type { Reasons, ReasonsContext } from "./reasons.ts"
 import { timeText } from "./schemas.ts"
 
 /** What the messages are called. */
-export type MessageName = "event" | "attempt" | "change" | "reset" | "bye"
+export type MessageName = "event" | "attempt" | "skip" | "change" | "reset" | "bye"
 
 /** One message: its name, its data (JSON text), and the position that a listener has once it has read it. */
 export function message(name: MessageName, data: string, position?: string): string {

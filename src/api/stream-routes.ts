@@ -24,7 +24,7 @@ const StreamQuery = Type.Object(
 )
 type StreamQuery = Static<typeof StreamQuery>
 
-const description = `Server-sent events of what is on disk: \`event\` (accepted, with its payload), \`attempt\` and \`change\`, in one order, each at least once. The \`id\` of a message is the position after it: send the last one as \`Last-Event-ID\` to go on without a gap. \`reset\` says that the position is no longer known, so that something may have been missed; \`bye\` says why the connection ends. Filters are about events and their attempts: with any but \`integration\`, changes are left out.`
+const description = `Server-sent events of what is on disk: \`event\` (accepted, with its payload), \`attempt\` and \`change\`, in one order, each at least once. \`skip\` (held back, because the endpoint rests) comes as it happens, without an id, and is not sent again. The \`id\` of a message is the position after it: send the last one as \`Last-Event-ID\` to go on without a gap. \`reset\` says that the position is no longer known, so that something may have been missed; \`bye\` says why the connection ends. Filters are about events and their attempts: with any but \`integration\`, changes are left out.`
 
 export function streamRoutes(
   server: FastifyInstance,

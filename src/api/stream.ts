@@ -9,6 +9,7 @@
  */
 import type { ServerResponse } from "node:http"
 import type { ProjectId } from "../domain/id.ts"
+import type { FeedItem } from "../engine/feed.ts"
 import type { Follower, Tail } from "../engine/tail.ts"
 import { readPayloads } from "../store/event-reads.ts"
 import {
@@ -21,6 +22,7 @@ import {
 } from "../store/stream-reads.ts"
 import type { Context } from "./context.ts"
 import { Reasons, type ReasonsContext } from "./reasons.ts"
+import { matchesSkip, messageOfSkip } from "./skip-message.ts"
 import { message, messageOf } from "./stream-messages.ts"
 
 /** What a stream may take and how long it waits. */
@@ -102,6 +104,7 @@ export class Stream implements Follower {
   /** Sends until one of both sides ends it. */
   async run(resumption: Resumption | undefined): Promise<void> {
     const keepAlive = setInterval(() => this.#keepAlive(), this.#limits.keepAliveMs)
+    const unlisten = this.#context.feed.listen(item => this.#hear(item))
     const checkKey = setInterval(() => void this.#checkKey(), this.#limits.checkKeyMs)
     try {
       this.#begin(resumption)
@@ -118,6 +121,7 @@ export class Stream implements Follower {
     } finally {
       clearInterval(keepAlive)
       clearInterval(checkKey)
+      unlisten()
       this.#parts.tail.detach(this)
     }
   }
@@ -148,6 +152,15 @@ export class Stream implements Follower {
       else this.#fallBehind()
     }
     this.#wake?.()
+  }
+
+  /** Skips are shown as they happen, or not at all: not to one that is behind, nor faster than they are taken. */
+  #hear(item: FeedItem): void {
+    const { project, filter, response } = this.#parts
+    if (item.kind !== "skip" || item.project !== project || !this.#isLive || this.#isBlocked) return
+    if (!matchesSkip(filter, item.settlement) || response.writableLength > this.#limits.unsentBytes / 2) return
+    const text = messageOfSkip(this.#context, item)
+    if (text !== null) this.#write(text)
   }
 
   #begin(resumption: Resumption | undefined): void {

@@ -6,13 +6,13 @@ import { commandName } from "../config.ts"
 import { clientOf, type ServerFlags, withServer } from "./client.ts"
 import { attemptLine } from "./events.ts"
 import {
-  type Page,
+  type List,
   paintReason,
   paintStatus,
+  printList,
   printReason,
   type RangeFlags,
   rangeQuery,
-  tellEnd,
   withRange,
 } from "./lists.ts"
 import { indentJson } from "./pretty-json.ts"
@@ -24,6 +24,7 @@ interface DeliveryFlags extends ServerFlags, RangeFlags {
   readonly status?: string
   readonly reason?: string
   readonly destinationRecord?: string
+  readonly orderingKey?: string
 }
 
 /** One delivery as `GET /v1/deliveries/{id}` gives it. */
@@ -46,6 +47,7 @@ export function addDeliveries(program: Command, terminal: Terminal): void {
     .option("--status <status>", "pending, sending, delivered, retrying, failed, skipped or withheld")
     .option("--reason <code>", "a reason's code, such as timeout_response")
     .option("--destination-record <id>", "the identifier that the destination gave the record")
+    .option("--ordering-key <key>", "delivered in the order of this key")
     .addHelpText(
       "after",
       `
@@ -62,33 +64,41 @@ Examples:
     .argument("<id>", "a delivery: dlv_…")
     .addHelpText("after", "\nExample:\n  $ waybill retry dlv_01j9zq4kx2m01j9zq4kx2n")
     .action((id: string, flags: ServerFlags) => retry(id, flags, terminal))
+
+  withServer(program.command("release").summary("let those behind a failed delivery go on"))
+    .description(
+      "Lets those behind a failed delivery of their ordering key go on, where the policy's ordered_on_failure is stop.",
+    )
+    .argument("<id>", "the delivery that has failed: dlv_…")
+    .addHelpText("after", "\nExample:\n  $ waybill release dlv_01j9zq4kx2m01j9zq4kx2n")
+    .action((id: string, flags: ServerFlags) => release(id, flags, terminal))
 }
 
-async function listDeliveries(flags: DeliveryFlags, terminal: Terminal): Promise<void> {
-  const { text, value } = await clientOf(flags, terminal).get<Page<DeliveryView>>("/v1/deliveries", {
-    ...rangeQuery(flags, terminal.now()),
-    integration: flags.integration,
-    event: flags.event,
-    status: flags.status,
-    reason: flags.reason,
-    destination_record: flags.destinationRecord,
-  })
-  if (flags.json) {
-    terminal.print(text)
-    return
+function listDeliveries(flags: DeliveryFlags, terminal: Terminal): Promise<void> {
+  const list: List<DeliveryView> = {
+    name: "deliveries",
+    path: "/v1/deliveries",
+    query: {
+      ...rangeQuery(flags, terminal.now()),
+      integration: flags.integration,
+      event: flags.event,
+      status: flags.status,
+      reason: flags.reason,
+      destination_record: flags.destinationRecord,
+      ordering_key: flags.orderingKey,
+    },
+    head: ["RECEIVED", "ID", "TYPE", "INTEGRATION", "STATUS", "ATTEMPTS", "REASON"],
+    row: ({ id, event, integration, status, attempt_count, reason }) => [
+      terminal.time(event.received_at),
+      id,
+      event.type,
+      oneLine(integration.name ?? integration.id, 30),
+      paintStatus(status, terminal),
+      String(attempt_count),
+      reason === null ? "-" : paintReason(reason.colour, oneLine(reason.title, 60), terminal),
+    ],
   }
-  const rows = value.data.map(delivery => [
-    terminal.time(delivery.event.received_at),
-    delivery.id,
-    delivery.event.type,
-    oneLine(delivery.integration.name ?? delivery.integration.id, 30),
-    paintStatus(delivery.status, terminal),
-    String(delivery.attempt_count),
-    delivery.reason === null ? "-" : paintReason(delivery.reason.colour, oneLine(delivery.reason.title, 60), terminal),
-  ])
-  const head = ["RECEIVED", "ID", "TYPE", "INTEGRATION", "STATUS", "ATTEMPTS", "REASON"]
-  terminal.printTable(head, rows, "No deliveries.")
-  tellEnd(value, "deliveries", terminal)
+  return printList(list, flags, terminal)
 }
 
 async function showDelivery(id: string, flags: ServerFlags, terminal: Terminal): Promise<void> {
@@ -108,6 +118,12 @@ async function showDelivery(id: string, flags: ServerFlags, terminal: Terminal):
     ["next attempt", delivery.next_attempt_at === null ? null : terminal.time(delivery.next_attempt_at)],
     ["then", delivery.retry_plan.map(({ not_before }) => terminal.time(not_before)).join(", ")],
     ["record", oneLine(delivery.destination_record ?? "")],
+    ["ordering key", oneLine(delivery.ordering_key ?? "")],
+    ["behind", delivery.waiting_behind],
+    [
+      "blocks its key",
+      delivery.blocks_key ? `yes; to go on without it: ${commandName()} release ${delivery.id}` : null,
+    ],
   ])
   if (delivery.reason !== null) {
     terminal.print()
@@ -127,7 +143,8 @@ function printAttempt(attempt: FullAttemptView, terminal: Terminal): void {
   if (attempt.incomplete) terminal.print("  (the answer was cut off)")
 }
 
-function printMessage(
+/** Prints a request or an answer: its headers, secrets masked, and its body. */
+export function printMessage(
   title: string,
   { headers, body, body_encoding }: Pick<NonNullable<FullAttemptView["request"]>, "headers" | "body" | "body_encoding">,
   terminal: Terminal,
@@ -146,4 +163,14 @@ async function retry(id: string, flags: ServerFlags, terminal: Terminal): Promis
   const { text, value } = await clientOf(flags, terminal).post<DeliveryView>(path)
   if (flags.json) terminal.print(text)
   else terminal.print(`${value.id} is due now. What comes of it: ${commandName()} deliveries ${value.id}`)
+}
+
+async function release(id: string, flags: ServerFlags, terminal: Terminal): Promise<void> {
+  const path = `/v1/deliveries/${encodeURIComponent(id)}/release`
+  const { text, value } = await clientOf(flags, terminal).post<DeliveryView & { readonly released: string | null }>(
+    path,
+  )
+  if (flags.json) terminal.print(text)
+  else if (value.released === null) terminal.print(`The key of ${value.id} is free; nothing waited behind it.`)
+  else terminal.print(`${value.released} is due now. What comes of it: ${commandName()} deliveries ${value.released}`)
 }

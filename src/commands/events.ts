@@ -6,7 +6,7 @@ import type { EventSummaryView } from "../api/event-view.ts"
 import type { ReasonView } from "../api/reasons.ts"
 import { memberSpans } from "../domain/json-spans.ts"
 import { clientOf, type ServerFlags, withServer } from "./client.ts"
-import { type Page, paintStatus, printReason, type RangeFlags, rangeQuery, tellEnd, withRange } from "./lists.ts"
+import { type List, paintStatus, printList, printReason, type RangeFlags, rangeQuery, withRange } from "./lists.ts"
 import { indentJson } from "./pretty-json.ts"
 import { oneLine, printable, type Terminal } from "./terminal.ts"
 
@@ -59,35 +59,35 @@ Examples:
     )
 }
 
-async function listEvents(flags: EventFlags, terminal: Terminal): Promise<void> {
-  const { text, value } = await clientOf(flags, terminal).get<Page<EventSummaryView>>("/v1/events", {
-    ...rangeQuery(flags, terminal.now()),
-    type: flags.type,
-    status: flags.status,
-    app: flags.app,
-    environment: flags.environment,
-    integration: flags.integration,
-    profile_id: flags.profileId,
-    device_id: flags.deviceId,
-    source_record: flags.sourceRecord,
-    destination_record: flags.destinationRecord,
-    external_id: flags.externalId,
-  })
-  if (flags.json) {
-    terminal.print(text)
-    return
+function listEvents(flags: EventFlags, terminal: Terminal): Promise<void> {
+  const list: List<EventSummaryView> = {
+    name: "events",
+    path: "/v1/events",
+    query: {
+      ...rangeQuery(flags, terminal.now()),
+      type: flags.type,
+      status: flags.status,
+      app: flags.app,
+      environment: flags.environment,
+      integration: flags.integration,
+      profile_id: flags.profileId,
+      device_id: flags.deviceId,
+      source_record: flags.sourceRecord,
+      destination_record: flags.destinationRecord,
+      external_id: flags.externalId,
+    },
+    head: ["RECEIVED", "ID", "TYPE", "STATUS", "DELIVERIES", "APP", "OWN ID"],
+    row: event => [
+      terminal.time(event.received_at),
+      event.id,
+      event.type,
+      paintStatus(event.status, terminal),
+      countsOf(event),
+      oneLine(event.app ?? "-"),
+      oneLine(event.external_id ?? "-", 40),
+    ],
   }
-  const rows = value.data.map(event => [
-    terminal.time(event.received_at),
-    event.id,
-    event.type,
-    paintStatus(event.status, terminal),
-    countsOf(event),
-    oneLine(event.app ?? "-"),
-    oneLine(event.external_id ?? "-", 40),
-  ])
-  terminal.printTable(["RECEIVED", "ID", "TYPE", "STATUS", "DELIVERIES", "APP", "OWN ID"], rows, "No events.")
-  tellEnd(value, "events", terminal)
+  return printList(list, flags, terminal)
 }
 
 function countsOf({ counts }: EventSummaryView): string {

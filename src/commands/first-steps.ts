@@ -5,7 +5,7 @@ import { createServer } from "node:http"
 const USUAL_PORT = 9_000
 
 export interface FirstSteps {
-  /** Where this Waybill is reached from this machine. */
+  /** Where this Waybill is reached: at its public address, where it has one. */
   readonly url: string
   /** The first API key, or how a shell names it. */
   readonly key: string

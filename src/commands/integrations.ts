@@ -2,10 +2,12 @@
 import type { Command } from "commander"
 import { clientOf, type ServerFlags, withServer } from "./client.ts"
 import { unknownSubcommand } from "./fault.ts"
+import { addInbox } from "./inbox.ts"
 import { addIntegrationActions } from "./integration-actions.ts"
 import { addIntegrationCreate } from "./integration-create.ts"
+import { addIntegrationDiagnose } from "./integration-diagnose.ts"
 import { type Integration, printIntegration, stateOf, verificationOf } from "./integration-view.ts"
-import { type Page, type PageFlags, pageQuery, tellEnd, withPage } from "./lists.ts"
+import { type List, type PageFlags, pageQuery, printList, withPage } from "./lists.ts"
 import { oneLine, type Terminal } from "./terminal.ts"
 
 export function addIntegrations(program: Command, terminal: Terminal): void {
@@ -30,25 +32,26 @@ Examples:
     })
   addIntegrationCreate(command, terminal)
   addIntegrationActions(command, terminal)
+  addIntegrationDiagnose(command, terminal)
+  addInbox(command, terminal)
 }
 
-async function listIntegrations(flags: ServerFlags & PageFlags, terminal: Terminal): Promise<void> {
-  const client = clientOf(flags, terminal)
-  const { text, value } = await client.get<Page<Integration>>("/v1/integrations", pageQuery(flags))
-  if (flags.json) {
-    terminal.print(text)
-    return
+function listIntegrations(flags: ServerFlags & PageFlags, terminal: Terminal): Promise<void> {
+  const list: List<Integration> = {
+    name: "integrations",
+    path: "/v1/integrations",
+    query: pageQuery(flags),
+    head: ["ID", "NAME", "CONNECTOR", "STATE", "VERIFICATION", "APPS"],
+    row: integration => [
+      integration.id,
+      oneLine(integration.name, 40),
+      integration.connector,
+      stateOf(integration, terminal),
+      verificationOf(integration, terminal),
+      integration.apps.length === 0 ? "all" : oneLine(integration.apps.join(", "), 40),
+    ],
   }
-  const rows = value.data.map(integration => [
-    integration.id,
-    oneLine(integration.name, 40),
-    integration.connector,
-    stateOf(integration, terminal),
-    verificationOf(integration, terminal),
-    integration.apps.length === 0 ? "all" : oneLine(integration.apps.join(", "), 40),
-  ])
-  terminal.printTable(["ID", "NAME", "CONNECTOR", "STATE", "VERIFICATION", "APPS"], rows, "No integrations.")
-  tellEnd(value, "integrations", terminal)
+  return printList(list, flags, terminal)
 }
 
 async function showOne(id: string, flags: ServerFlags, terminal: Terminal): Promise<void> {

@@ -2,7 +2,7 @@
 import type { Command } from "commander"
 import { clientOf, type ServerFlags, withServer } from "./client.ts"
 import { unknownSubcommand } from "./fault.ts"
-import { type Page, type PageFlags, pageQuery, tellEnd, withPage } from "./lists.ts"
+import { type List, type PageFlags, pageQuery, printList, withPage } from "./lists.ts"
 import { oneLine, type Terminal } from "./terminal.ts"
 
 interface KeyView {
@@ -45,24 +45,24 @@ export function addKeys(program: Command, terminal: Terminal): void {
     .action((id: string, _flags, command: Command) => revokeKey(id, command.optsWithGlobals(), terminal))
 }
 
-async function listKeys(flags: ServerFlags & PageFlags, terminal: Terminal): Promise<void> {
-  const { text, value } = await clientOf(flags, terminal).get<Page<KeyView>>("/v1/api-keys", pageQuery(flags))
-  if (flags.json) {
-    terminal.print(text)
-    return
-  }
+function listKeys(flags: ServerFlags & PageFlags, terminal: Terminal): Promise<void> {
   const now = terminal.now()
-  const rows = value.data.map(key => [
-    key.id,
-    oneLine(key.name, 40),
-    `${key.prefix}…${key.last4}`,
-    stateOf(key, now, terminal),
-    terminal.time(key.created_at),
-    terminal.time(key.last_used_at),
-    terminal.time(key.last_event_at),
-  ])
-  terminal.printTable(["ID", "NAME", "KEY", "STATE", "CREATED", "LAST USED", "LAST EVENT"], rows, "No keys.")
-  tellEnd(value, "keys", terminal)
+  const list: List<KeyView> = {
+    name: "keys",
+    path: "/v1/api-keys",
+    query: pageQuery(flags),
+    head: ["ID", "NAME", "KEY", "STATE", "CREATED", "LAST USED", "LAST EVENT"],
+    row: key => [
+      key.id,
+      oneLine(key.name, 40),
+      `${key.prefix}…${key.last4}`,
+      stateOf(key, now, terminal),
+      terminal.time(key.created_at),
+      terminal.time(key.last_used_at),
+      terminal.time(key.last_event_at),
+    ],
+  }
+  return printList(list, flags, terminal)
 }
 
 function stateOf({ revoked_at, expires_at }: KeyView, now: number, terminal: Terminal): string {

@@ -2,7 +2,7 @@
 import type { Command } from "commander"
 import type { ReasonView } from "../api/reasons.ts"
 import { commandName } from "../config.ts"
-import type { Query } from "./client.ts"
+import { clientOf, type Query, type ServerFlags } from "./client.ts"
 import { oneLine, type Style, type Terminal } from "./terminal.ts"
 import { readAge, readNumber } from "./values.ts"
 
@@ -46,6 +46,27 @@ export function pageQuery({ limit, cursor }: PageFlags): Query {
 export function rangeQuery(flags: RangeFlags, now: number): Query {
   const from = flags.since === undefined ? flags.from : new Date(now - flags.since).toISOString()
   return { ...pageQuery(flags), from, to: flags.to }
+}
+
+/** A list of the API, and how it is shown as a table. */
+export interface List<T> {
+  /** Of the things that it lists, in the plural: the command's name, too. */
+  readonly name: string
+  readonly path: string
+  readonly query: Query
+  readonly head: readonly string[]
+  readonly row: (item: T) => readonly string[]
+}
+
+/** Prints one page of a list: as the API gave it with `--json`, else as a table with how it ended. */
+export async function printList<T>(list: List<T>, flags: ServerFlags, terminal: Terminal): Promise<void> {
+  const { text, value } = await clientOf(flags, terminal).get<Page<T>>(list.path, list.query)
+  if (flags.json) {
+    terminal.print(text)
+    return
+  }
+  terminal.printTable(list.head, value.data.map(list.row), `No ${list.name}.`)
+  tellEnd(value, list.name, terminal)
 }
 
 /** Says how a page ended, and what to type for the next one. */

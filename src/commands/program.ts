@@ -9,6 +9,7 @@ import { addIntegrations } from "./integrations.ts"
 import { addKeys } from "./keys.ts"
 import { addListen } from "./listen.ts"
 import { addMigrate } from "./migrate.ts"
+import { addRecoveries } from "./recoveries.ts"
 import { addRestore } from "./restore.ts"
 import { addSend } from "./send.ts"
 import { addServe } from "./serve.ts"
@@ -36,6 +37,7 @@ export function makeProgram(terminal: Terminal): Command {
   addTail(program, terminal)
   addEvents(program, terminal)
   addDeliveries(program, terminal)
+  addRecoveries(program, terminal)
   addIntegrations(program, terminal)
   addKeys(program, terminal)
 

@@ -23,6 +23,8 @@ async function serve(config: Config, terminal: Terminal): Promise<void> {
   const running = await begin(config)
   stopOnSignals(running, terminal)
   await greet(config, running, terminal)
+  // After the greeting: on a terminal, where both come to the same place, that is what a person reads first.
+  running.announce()
 }
 
 async function begin(config: Config): Promise<Running> {
@@ -68,6 +70,7 @@ async function greet(config: Config, running: Running, terminal: Terminal): Prom
       ? `It is bound to a loopback address, so integrations may reach loopback (127.0.0.1) on this machine.`
       : `It is not bound to a loopback address, so integrations reach no private addresses${listed(config.egressAllow)}.`,
   )
+  if (config.publicUrl !== null) terminal.print(`Others reach it at ${config.publicUrl} (WAYBILL_PUBLIC_URL).`)
   terminal.print(`Everything it keeps is in ${config.dataDir}. Ctrl-C stops it.`)
   if (running.firstKey === undefined) return
 
@@ -76,7 +79,7 @@ async function greet(config: Config, running: Running, terminal: Terminal): Prom
   const allow = reading.kind === "read" ? reading.allow : []
   const reachable = judgeUrl(`http://127.0.0.1:${port}`, { loopback, allow }).kind === "allowed"
   const lines = firstSteps({
-    url: running.url,
+    url: config.publicUrl ?? running.url,
     key: config.apiKey === null ? running.firstKey : "$WAYBILL_API_KEY",
     secret: generateSecret(),
     port,

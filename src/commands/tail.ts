@@ -38,6 +38,13 @@ interface Messages {
     readonly subject: string
     readonly by: { readonly kind: string; readonly id: string | null }
   }
+  readonly skip: {
+    readonly at: string
+    readonly text: string
+    readonly delivery: Pick<DeliveryView, "id" | "status" | "next_attempt_at">
+    readonly integration: DeliveryView["integration"]
+    readonly event: { readonly id: string; readonly type: string }
+  }
   /** Of the stream itself: where it stands, why it ends. */
   readonly notice: { readonly reason: string; readonly detail: string }
 }
@@ -106,6 +113,8 @@ function lineOf({ name, data }: StreamMessage, terminal: Terminal): string {
       return eventLine(parse(data), terminal)
     case "attempt":
       return attemptLine(parse(data), terminal)
+    case "skip":
+      return skipLine(parse(data), terminal)
     case "change": {
       const { at, kind, subject, by }: Messages["change"] = parse(data)
       return line(at, "change", `${kind} ${subject} by ${by.id ?? by.kind}`, terminal)
@@ -134,6 +143,13 @@ function attemptLine(attempt: Messages["attempt"], terminal: Terminal): string {
   const to = oneLine(attempt.integration.name ?? attempt.integration.id)
   const text = `${delivery.id} ${attempt.event.type} → ${to} · ${outcome} ${paintStatus(attempt.outcome, terminal)}${took}${why}${next}`
   return line(attempt.started_at, "attempt", text, terminal)
+}
+
+function skipLine({ at, text, delivery, integration, event }: Messages["skip"], terminal: Terminal): string {
+  const to = oneLine(integration.name ?? integration.id)
+  const next = delivery.next_attempt_at === null ? "" : ` · again ${terminal.time(delivery.next_attempt_at)}`
+  const status = paintStatus(delivery.status, terminal)
+  return line(at, "skip", `${delivery.id} ${event.type} → ${to} · ${status} · ${text}${next}`, terminal)
 }
 
 function line(at: string, name: string, text: string, terminal: Terminal): string {

@@ -11,6 +11,19 @@ const MAX_NAME_CHARACTERS = 256
 const FRAMING = "belongs to the connection; Waybill sets it itself"
 const OURS = "is Waybill's own"
 
+/** Names that frame a message or belong to its connection, in lower case. */
+const framing = [
+  "host",
+  "content-length",
+  "transfer-encoding",
+  "connection",
+  "keep-alive",
+  "te",
+  "trailer",
+  "upgrade",
+  "expect",
+]
+
 /** Names that may not be added, in lower case, and why. */
 const reserved: ReadonlyMap<string, string> = new Map([
   ["authorization", "has a field of its own: put the value into authorization, and it is sent exactly as typed"],
@@ -18,17 +31,7 @@ const reserved: ReadonlyMap<string, string> = new Map([
   ["content-encoding", "would not be true: bodies go out uncompressed"],
   ["accept-encoding", "would bring answers that Waybill cannot read: it decompresses nothing"],
   ["user-agent", "names Waybill and its version"],
-  ...[
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-  ].map((name): [string, string] => [name, FRAMING]),
+  ...framing.map((name): [string, string] => [name, FRAMING]),
 ])
 
 /** Beginnings of names that may not be added, in lower case, and why. */
@@ -54,6 +57,14 @@ export function headerNameFault(name: string): string | null {
   const lower = name.toLowerCase()
   const reason = reserved.get(lower) ?? reservedPrefixes.find(([prefix]) => lower.startsWith(prefix))?.[1]
   return reason === undefined ? null : `The header ${name} ${reason}.`
+}
+
+/** Why a header may not stand in an answer that a person writes, as a sentence; null where it may. */
+export function answerHeaderFault(name: string, value: string): string | null {
+  if (!isHeaderName(name)) return headerNameFault(name)
+  if (framing.includes(name.toLowerCase())) return `The header ${name} ${FRAMING}.`
+  const fault = headerValueFault(value)
+  return fault === null ? null : `The value of ${name} ${fault}`
 }
 
 /** Why a value cannot be sent as it is, as the end of a sentence that begins with what it is the value of; null where it can. */

@@ -9,6 +9,33 @@ const MAX_URL_CHARACTERS = 8_192
 const MAX_VALUE_BYTES = 4_096
 const MAX_HEADERS = 50
 
+/** What goes with every request to an endpoint, secret as it is. */
+export const endpointHeaders = {
+  authorization: Type.Optional(
+    Type.String({
+      title: "Authorization",
+      description:
+        "The value of the Authorization header, sent exactly as typed. Printable ASCII. Leave it out to send none.",
+      secret: true,
+      maxLength: MAX_VALUE_BYTES,
+    }),
+  ),
+  headers: Type.Optional(
+    Type.Unsafe<Readonly<Record<string, string>>>({
+      title: "Headers",
+      description: "Further headers by name. Those that Waybill or the connection set themselves are refused.",
+      type: "object",
+      maxProperties: MAX_HEADERS,
+      additionalProperties: Type.String({
+        title: "Value",
+        description: "Printable ASCII without a space at either end, at most 4,096 bytes.",
+        secret: true,
+        maxLength: MAX_VALUE_BYTES,
+      }),
+    }),
+  ),
+}
+
 /** An endpoint, described for one environment. */
 function endpointSchema(environment: Environment) {
   return Type.Object(
@@ -20,29 +47,7 @@ function endpointSchema(environment: Environment) {
         minLength: 1,
         maxLength: MAX_URL_CHARACTERS,
       }),
-      authorization: Type.Optional(
-        Type.String({
-          title: "Authorization",
-          description:
-            "The value of the Authorization header, sent exactly as typed. Printable ASCII. Leave it out to send none.",
-          secret: true,
-          maxLength: MAX_VALUE_BYTES,
-        }),
-      ),
-      headers: Type.Optional(
-        Type.Unsafe<Readonly<Record<string, string>>>({
-          title: "Headers",
-          description: "Further headers by name. Those that Waybill or the connection set themselves are refused.",
-          type: "object",
-          maxProperties: MAX_HEADERS,
-          additionalProperties: Type.String({
-            title: "Value",
-            description: "Printable ASCII without a space at either end, at most 4,096 bytes.",
-            secret: true,
-            maxLength: MAX_VALUE_BYTES,
-          }),
-        }),
-      ),
+      ...endpointHeaders,
     },
     {
       title: `${environment === "production" ? "Production" : "Sandbox"} endpoint`,
@@ -53,9 +58,78 @@ function endpointSchema(environment: Environment) {
 }
 
 /**
- * `x-not-yet` names values that are understood but not built, each with the sentence that says so. `verification` has no
- * default here, because the policy's preset decides where it is left out.
+ * How requests are written and signed, and what is read from their answers. `x-not-yet` names values that are understood
+ * but not built, each with the sentence that says so.
  */
+export const requestSettings = {
+  format: Type.Optional(
+    Type.Enum(["waybill", "cloudevents"], {
+      title: "Format",
+      description: "How an event is written: waybill is {id, type, timestamp, data, …}, cloudevents a CloudEvent 1.0.",
+      default: "waybill",
+      "x-not-yet": {
+        adapty: "Adapty's format is not built yet; use waybill or cloudevents.",
+        revenuecat: "RevenueCat's format is not built yet; use waybill or cloudevents.",
+        template: "Templates are not built yet; use waybill or cloudevents.",
+      },
+    }),
+  ),
+  cloudevents_mode: Type.Optional(
+    Type.Enum(["structured", "binary"], {
+      title: "CloudEvents mode",
+      description:
+        "For the format cloudevents: structured puts attributes and data into one JSON body, binary puts attributes into ce- headers and leaves the body to the data.",
+      default: "structured",
+    }),
+  ),
+  destination_record: Type.Optional(
+    Type.Object(
+      {
+        pointer: Type.Optional(
+          Type.String({
+            title: "JSON pointer",
+            description: "Where the id stands in an answer's JSON body, such as /data/id (RFC 6901).",
+            maxLength: 1_024,
+          }),
+        ),
+        header: Type.Optional(
+          Type.String({
+            title: "Header",
+            description: "The answer's header that holds the id, such as x-record-id.",
+          }),
+        ),
+      },
+      {
+        title: "Destination record",
+        description:
+          "Where the endpoint's answer tells the id that it gave the record: one of the two. It is taken from a successful answer and can be searched for.",
+        minProperties: 1,
+        maxProperties: 1,
+        additionalProperties: false,
+      },
+    ),
+  ),
+  signature: Type.Optional(
+    Type.Object(
+      {
+        scheme: Type.Enum(["v1", "v1a", "none"], {
+          title: "Scheme",
+          description:
+            "Standard Webhooks: v1 is symmetric (HMAC-SHA256), v1a asymmetric (Ed25519), none signs nothing.",
+        }),
+      },
+      {
+        title: "Signature",
+        description:
+          "How requests are signed. The secret is not part of the settings: it is shown once and can be rotated.",
+        default: { scheme: "v1" },
+        additionalProperties: false,
+      },
+    ),
+  ),
+}
+
+/** `verification` has no default here, because the policy's preset decides where it is left out. */
 export const webhookSettings = Type.Object(
   {
     production: Type.Optional(endpointSchema("production")),
@@ -68,72 +142,7 @@ export const webhookSettings = Type.Object(
         "x-not-yet": { cloudevents: "The CloudEvents handshake is not built yet; use json, status or none." },
       }),
     ),
-    format: Type.Optional(
-      Type.Enum(["waybill", "cloudevents"], {
-        title: "Format",
-        description:
-          "How an event is written: waybill is {id, type, timestamp, data, …}, cloudevents a CloudEvent 1.0.",
-        default: "waybill",
-        "x-not-yet": {
-          adapty: "Adapty's format is not built yet; use waybill or cloudevents.",
-          revenuecat: "RevenueCat's format is not built yet; use waybill or cloudevents.",
-          template: "Templates are not built yet; use waybill or cloudevents.",
-        },
-      }),
-    ),
-    cloudevents_mode: Type.Optional(
-      Type.Enum(["structured", "binary"], {
-        title: "CloudEvents mode",
-        description:
-          "For the format cloudevents: structured puts attributes and data into one JSON body, binary puts attributes into ce- headers and leaves the body to the data.",
-        default: "structured",
-      }),
-    ),
-    destination_record: Type.Optional(
-      Type.Object(
-        {
-          pointer: Type.Optional(
-            Type.String({
-              title: "JSON pointer",
-              description: "Where the id stands in an answer's JSON body, such as /data/id (RFC 6901).",
-              maxLength: 1_024,
-            }),
-          ),
-          header: Type.Optional(
-            Type.String({
-              title: "Header",
-              description: "The answer's header that holds the id, such as x-record-id.",
-            }),
-          ),
-        },
-        {
-          title: "Destination record",
-          description:
-            "Where the endpoint's answer tells the id that it gave the record: one of the two. It is taken from a successful answer and can be searched for.",
-          minProperties: 1,
-          maxProperties: 1,
-          additionalProperties: false,
-        },
-      ),
-    ),
-    signature: Type.Optional(
-      Type.Object(
-        {
-          scheme: Type.Enum(["v1", "v1a", "none"], {
-            title: "Scheme",
-            description:
-              "Standard Webhooks: v1 is symmetric (HMAC-SHA256), v1a asymmetric (Ed25519), none signs nothing.",
-          }),
-        },
-        {
-          title: "Signature",
-          description:
-            "How requests are signed. The secret is not part of the settings: it is shown once and can be rotated.",
-          default: { scheme: "v1" },
-          additionalProperties: false,
-        },
-      ),
-    ),
+    ...requestSettings,
   },
   { title: "Webhook", description: "Sends each event to a URL of your own.", additionalProperties: false },
 )

@@ -55,6 +55,8 @@ export type Next =
       readonly queue: Queue
       /** Whether it used up a retry of the schedule. */
       readonly charged: boolean
+      /** It only joins those that wait for their endpoint: no skip of its own, and not counted as one. */
+      readonly joins?: true
     }
   | {
       readonly status: "failed"

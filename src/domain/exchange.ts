@@ -1,4 +1,5 @@
 /** One request to the other side and what came of it: what connectors ask for, what transport reports. */
+import type { IntegrationId } from "./id.ts"
 
 /** A header as it will be sent. `secret` values are masked wherever an attempt is shown or logged. */
 export interface Header {
@@ -25,6 +26,11 @@ export interface OutboundRequest {
   readonly headers: readonly Header[]
   readonly body: string | Uint8Array
   readonly signature: { readonly id: string; readonly keys: readonly SigningKey[] } | null
+  /**
+   * Set by the inbox connector alone: the request goes to the inbox of this integration, which this very process holds
+   * open, whatever the guard says of its address. Then `url` only names the inbox to people.
+   */
+  readonly inbox?: IntegrationId
 }
 
 /** Where an exchange stood when it ended. */

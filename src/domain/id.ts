@@ -8,7 +8,20 @@
  */
 
 /** The kinds of id that have a text form, by their prefix. */
-export type IdKind = "evt" | "att" | "int" | "prj" | "app" | "src" | "key" | "rej" | "job" | "chg"
+export type IdKind =
+  | "evt"
+  | "att"
+  | "int"
+  | "prj"
+  | "app"
+  | "src"
+  | "key"
+  | "rej"
+  | "job"
+  | "chg"
+  | "req"
+  | "rec"
+  | "grp"
 
 /** An id of one kind; a plain number at run time, so that an event's id cannot be passed for an integration's. */
 export type Id<Kind extends IdKind = IdKind> = number & { readonly kind?: Kind }
@@ -18,6 +31,7 @@ export type IntegrationId = Id<"int">
 export type ProjectId = Id<"prj">
 export type AppId = Id<"app">
 export type KeyId = Id<"key">
+export type RecoveryId = Id<"rec">
 
 /** A delivery is named by what it is: one event on its way to one integration. */
 export interface DeliveryId {

@@ -89,6 +89,8 @@ const protection: ProtectionPolicy = {
   longestRestMs: 5 * MINUTE,
   onSkip: "wait",
 }
+/** An endpoint that is never left alone. */
+export const noProtection: ProtectionPolicy = { ...protection, enabled: false }
 const nothing: LongFailurePolicy = { warnAfterMs: null, disableAfterMs: null, stopRetriesAfterMs: null }
 const common = { protection, ordered: false, onFailedInLine: "skip", budget: null } as const
 
@@ -100,7 +102,7 @@ export const troublePresets = {
   // RevenueCat writes at most one mail a day; its schedule is over after 2 h 35 min.
   revenuecat: {
     ...common,
-    protection: { ...protection, enabled: false },
+    protection: noProtection,
     longFailure: { ...nothing, warnAfterMs: 3 * HOUR },
   },
   device: { ...common, protection: { ...protection, onSkip: "use_retry" }, longFailure: nothing },

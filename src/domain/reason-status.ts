@@ -204,7 +204,7 @@ export const statusRows = {
     what: "{host|The endpoint} answered 410: it wants no more events, so the integration was switched off[ at {off_at}].",
     causes: "The endpoint was retired, or its owner unsubscribed.",
     advice:
-      "If that was meant, nothing is left to do but to remove the integration. Else correct the URL or the endpoint, enable the integration again and replay what it missed. With on_gone set to as_status, a 410 is a rejection like any other.",
+      "If that was meant, nothing is left to do but to remove the integration. Else correct the URL or the endpoint, enable the integration again and replay what it missed with POST /v1/recoveries. With on_gone set to as_status, a 410 is a rejection like any other.",
     setting: "/enabled",
     colour: "red",
     triedAgain: "no",

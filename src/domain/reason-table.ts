@@ -22,13 +22,27 @@ const onItsWay = {
   },
   waiting_turn: {
     title: "Behind an earlier event",
-    what: "It waits behind an earlier event of the same ordering key[, {ordering_key}].",
+    what: "It waits behind {behind|an earlier event} of the same ordering key[, {ordering_key}].",
     causes: "The integration delivers one event after another per key, and an earlier one has not got through yet.",
     advice: "Mend or end the earlier delivery; this one follows by itself.",
-    setting: "/policy",
+    setting: "/policy/ordered",
     colour: "plain",
     triedAgain: null,
     classes: [],
+    variants: {
+      by: "behind_status",
+      wordings: {
+        failed: {
+          title: "Behind an event that has failed",
+          what: "It waits behind {behind|an earlier event} of the same ordering key[, {ordering_key}], which has failed and holds those behind it.",
+          causes:
+            "The policy's ordered_on_failure is stop: what has failed for good holds its ordering key until someone acts.",
+          advice:
+            "Mend what the earlier delivery failed of and retry it[ with POST /v1/deliveries/{behind}/retry], or let its key go on without it[ with POST /v1/deliveries/{behind}/release].",
+          setting: "/policy/ordered_on_failure",
+        },
+      },
+    },
   },
   waiting_rate: {
     title: "Held by the rate limit",
@@ -39,6 +53,26 @@ const onItsWay = {
     colour: "plain",
     triedAgain: null,
     classes: [],
+    variants: {
+      by: "cause",
+      wordings: {
+        asked: {
+          title: "The endpoint asked to be left alone",
+          what: "It waits, because {host|the endpoint} asked to be left alone[ until {until_at}].",
+          causes: "The endpoint answered another event with Retry-After: it gets more requests than it takes.",
+          advice:
+            "Nothing to do: it goes out after that time. To keep below what the endpoint takes, set max_per_second.",
+        },
+        budget: {
+          title: "The shared budget is used up",
+          what: "It waits, because the budget that it shares with other integrations is used up[ until {until_at}].",
+          causes: "The other side grants so many requests to one account, and its answers say that none are left.",
+          advice:
+            "Nothing to do: it goes out after that time, in turn with the others. To get more through, ask the other side for a higher limit.",
+          setting: "/policy/budget",
+        },
+      },
+    },
   },
   scheduled: {
     title: "Not before its time",
@@ -162,7 +196,7 @@ const notReady = {
     causes:
       "The verification request, an empty JSON object sent by POST when the integration is saved or enabled, got no 2xx answer, or none with valid JSON where the rule asks for it.",
     advice:
-      "Let the endpoint take Content-Type application/json and answer 2xx with any valid JSON, then verify it again and replay what was withheld. Trying it out on the sandbox endpoint first is safest.",
+      "Let the endpoint take Content-Type application/json and answer 2xx with any valid JSON, then verify it again and replay what was withheld with POST /v1/recoveries. Trying it out on the sandbox endpoint first is safest.",
     setting: "/config[/{environment}/url]",
     colour: "red",
     triedAgain: "on_replay",
@@ -172,7 +206,7 @@ const notReady = {
     title: "Credential missing",
     what: "[The credential {field}|A credential that the endpoint needs] is not set[ for {environment}].",
     causes: "It was never filled in, was removed, or is set for the other environment or platform only.",
-    advice: "Fill it in in the integration's configuration, then replay what was withheld.",
+    advice: "Fill it in in the integration's configuration, then replay what was withheld with POST /v1/recoveries.",
     setting: environmentConfig,
     colour: "red",
     triedAgain: "on_replay",
@@ -184,7 +218,7 @@ const notReady = {
     causes:
       "The app's SDK is not set up to hand it over, or did so only after the event. Some integrations also need a profile that has attribution and is newer than their configuration.",
     advice:
-      "See in the integration's documentation which identifiers it needs, set {field|them} on the profile before its events happen, and replay this one.",
+      "See in the integration's documentation which identifiers it needs, set {field|them} on the profile before its events happen, and replay this one with POST /v1/recoveries.",
     setting: null,
     colour: "red",
     triedAgain: "on_replay",
@@ -195,7 +229,7 @@ const notReady = {
     what: "A template or mapping[, that of {field},] gave an error or a value that cannot be used[: {detail}].",
     causes: "A field of the event is missing or is of another kind than the mapping expects.",
     advice:
-      "Compare the mapping with the data of this event; fixed values in place of variables show which one it is. Then replay the event.",
+      "Compare the mapping with the data of this event; fixed values in place of variables show which one it is. Then replay the event with POST /v1/recoveries.",
     setting: "/config",
     colour: "red",
     triedAgain: "on_replay",
@@ -217,10 +251,10 @@ const notReady = {
 const heldBack = {
   no_recent_success: {
     title: "Nothing got through for a day",
-    what: "Nothing has got through to {host|the endpoint} for 24 h, so nothing is retried by itself until a delivery succeeds.",
+    what: "Nothing has got through to {host|the endpoint} [since {failing_since_at}|for 24 h], so nothing is retried by itself until a delivery succeeds.",
     causes: "The endpoint has been down, moved or has refused everything for a day.",
     advice:
-      "Mend the endpoint and send it a test event. After the first success new events are retried as usual; replay those that failed meanwhile.",
+      "Mend the endpoint and send it a test event. After the first success new events are retried as usual; replay those that failed meanwhile with POST /v1/recoveries.",
     setting: "/policy",
     colour: "red",
     triedAgain: "on_replay",
@@ -228,11 +262,11 @@ const heldBack = {
   },
   sleeping: {
     title: "Skipped, the endpoint is resting",
-    what: "Sleeping, too many errors, please wait and try again: {host|the endpoint} lately failed more often than it succeeded, so this attempt was skipped and nothing was sent.",
+    what: "Sleeping, too many errors, please wait and try again: {host|the endpoint} lately failed more often than it succeeded[ ({errors} errors, {successes} successes)], so this attempt was skipped and nothing was sent.[ It has been in trouble since {since_at}.][ It is tried again at {probe_at}.]",
     causes:
       "The endpoint answered with more 4xx, 5xx and time-outs than successes, mostly because it gets more requests than it can handle.",
     advice:
-      "After a few seconds' rest one attempt is let through to try, and normal traffic comes back gradually. Make sure that the server can take the volume that you send, or set max_per_second[ (now {max_per_second})]. Under the device preset, a skipped event is tried again after 30 s and once more after 60 s, then it fails.",
+      "After a few seconds' rest one attempt is let through to try, and normal traffic comes back gradually, oldest first. Make sure that the server can take the volume that you send, or set max_per_second[ (now {max_per_second})]. Under the device preset, a skipped event is tried again after 30 s and once more after 60 s, then it fails.",
     setting: "/policy/max_per_second",
     colour: "grey_then_red",
     triedAgain: "by_policy",
@@ -254,7 +288,7 @@ const heldBack = {
     title: "Integration switched off",
     what: "The integration was switched off[ at {off_at}], so nothing is sent to it.",
     causes: "It failed for too long, or somebody switched it off while this event waited.",
-    advice: "Mend what made it fail, enable the integration, and replay what it missed.",
+    advice: "Mend what made it fail, enable the integration, and replay what it missed with POST /v1/recoveries.",
     setting: "/enabled",
     colour: "red",
     triedAgain: "on_replay",

@@ -89,6 +89,15 @@ export function route(event: RoutedEvent, integrations: readonly RoutingIntegrat
   return { deliver, withheld, red }
 }
 
+/**
+ * Which of the two causes of `filtered` held an event back from settings with these endpoints: the endpoint is asked for
+ * before the filter, so where it was missing, that was it. No sentence of its own is stored with the event: the settings
+ * of its time, which are kept, say it again.
+ */
+export function causeOfFiltered(environment: Environment, endpoints: readonly Environment[]): "no_endpoint" | "filter" {
+  return endpoints.includes(environment) ? "filter" : "no_endpoint"
+}
+
 function isConcerned({ project, apps, state }: RoutingIntegration, event: RoutedEvent): boolean {
   if (project !== event.project || state === "off_by_person") return false
   return apps === null || (event.appId !== null && apps.has(event.appId))

@@ -45,13 +45,14 @@ function textOf(name: string, facts: Facts): string {
   const fact = Object.hasOwn(facts, name) ? facts[name] : undefined
   if (fact === undefined || fact === null) return ""
   if (typeof fact === "boolean") return fact ? "yes" : "no"
-  if (typeof fact === "string") return printable(fact)
+  if (typeof fact === "string") return oneLine(fact)
   if (!Number.isFinite(fact)) return ""
   if (name.endsWith("_ms")) return formatDuration(fact)
   return name.endsWith("_at") ? formatTime(fact) : String(fact)
 }
 
-function printable(text: string): string {
+/** Text of others as part of a sentence: one line, nothing that turns or tears it, of bounded length, no full stop. */
+export function oneLine(text: string): string {
   // A full stop at the end goes, since the sentence brings its own.
   const line = text
     .slice(0, 2 * MAX_FACT_CHARACTERS)

@@ -1,7 +1,11 @@
-/** Changes of the configuration: written in the transaction that makes them, told to the feed after it. */
+/**
+ * Changes of the configuration, and the operational events that tell of them: written in the transaction that makes them,
+ * told to the feed after it.
+ */
 import type { ProjectId } from "../domain/id.ts"
 import { type Actor, type Change, recordChange } from "../store/changes.ts"
 import type { Database } from "../store/database.ts"
+import type { Emitted, Tidings } from "../store/ledger.ts"
 import type { Store } from "../store/store.ts"
 import type { Feed } from "./feed.ts"
 
@@ -17,27 +21,41 @@ export interface NewChange {
 /** Writes a change down in the transaction that it was given with. */
 export type Note = (change: NewChange) => Promise<void>
 
+/** Accepts operational events in the transaction that it was given with. */
+export type Tell = (tidings: Tidings) => void
+
 export class Changes {
   readonly #store: Store
   readonly #feed: Feed
+  readonly #setGoing: (emitted: readonly Emitted[]) => void
 
-  constructor(store: Store, feed: Feed) {
+  /** `setGoing` has operational events delivered, once they are on the disk. */
+  constructor(store: Store, feed: Feed, setGoing: (emitted: readonly Emitted[]) => void) {
     this.#store = store
     this.#feed = feed
+    this.#setGoing = setGoing
   }
 
-  /** Runs work in one transaction with the changes that it notes, then tells the feed of them. */
-  async inTransaction<T>(work: (tx: Database, note: Note) => Promise<T>): Promise<T> {
-    const { db, ids, now } = this.#store
+  /** Runs work in one transaction with the changes that it notes and what it tells, then tells the feed of them. */
+  async inTransaction<T>(work: (tx: Database, note: Note, tell: Tell) => Promise<T>): Promise<T> {
+    const { db, ids, now, ledger } = this.#store
     const written: Change[] = []
-    const result = await db.transaction(tx =>
-      work(tx, async change => {
+    const told = ledger.telling()
+    const done = db.transaction(tx => {
+      const note: Note = async change => {
         const noted: Change = { id: ids.next(), at: now(), facts: {}, ...change }
         await recordChange(tx, noted)
         written.push(noted)
-      }),
-    )
+      }
+      return work(tx, note, told.tell)
+    })
+    // Before anybody else's turn, whom its parts would mislead.
+    const result = await done.catch((error: unknown) => {
+      told.rolledBack()
+      throw error
+    })
     for (const change of written) this.#feed.changed(change)
+    this.#setGoing(told.emitted)
     return result
   }
 

@@ -6,14 +6,18 @@ import type { DeliveryProgress, Facts, Next, Outcome, Reason } from "../domain/d
 import type { Event } from "../domain/event.ts"
 import type { Exchange, OutboundRequest } from "../domain/exchange.ts"
 import { formatId } from "../domain/id.ts"
+import type { Policy } from "../domain/policy.ts"
+import { afterSkip, sleepingFacts } from "../domain/protection.ts"
 import type { Claim, Settlement } from "../store/ledger.ts"
 import type { Transport } from "../transport/http.ts"
 import { type Builder, type Directory, type LiveIntegration, signingKeysAt } from "./directory.ts"
+import type { Ended, HeldBack, Passage } from "./gate.ts"
 import type { Metrics } from "./metrics.ts"
 
 /** Carries out claims. */
 export interface Deliver {
-  (claim: Claim): Promise<Settlement>
+  /** `passage`: the gate of its lane; a test passes none. */
+  (claim: Claim, passage?: Passage): Promise<Settlement>
   /** The settlement of a claim whose process ended before it knew what came of the attempt. */
   interrupted(claim: Claim): Settlement
   /** The request that a delivery's next attempt would send, or why there would be none. */
@@ -33,7 +37,7 @@ export interface DeliverOptions {
 export function makeDeliver(options: DeliverOptions): Deliver {
   const { directory, now } = options
 
-  const deliver = async (claim: Claim): Promise<Settlement> => {
+  const deliver = async (claim: Claim, passage?: Passage): Promise<Settlement> => {
     const live = directory.integration(claim.delivery.integration)
     const payloadDays = directory.payloadDays(claim.project)
     if (live === undefined) return ended(claim, { code: "integration_removed", facts: {} }, payloadDays)
@@ -45,7 +49,13 @@ export function makeDeliver(options: DeliverOptions): Deliver {
     const builder = await directory.builder(live, claim.revision)
     const build = buildFor(live, builder, claim.event, now())
     if (build.kind !== "send") return unbuilt(claim, build, payloadDays)
-    return attempt(options, { claim, event: claim.event, live, builder, request: build.request, payloadDays })
+    const work = { claim, event: claim.event, live, builder, request: build.request, payloadDays }
+    if (passage === undefined) return attempt(options, work)
+    const { origin } = placeOf(build.request.url)
+    const { dueAt, queue } = claim
+    const admission = passage.admit({ origin, environment: claim.event.environment, dueAt, queue }, now())
+    if (typeof admission !== "number") return heldBack(options, work, admission)
+    return attempt(options, work, ended => passage.ended(origin, admission, ended))
   }
 
   return Object.assign(deliver, {
@@ -99,7 +109,7 @@ function buildFor(live: LiveIntegration, builder: Builder, event: Event, now: nu
   })
 }
 
-async function attempt(options: DeliverOptions, work: Work): Promise<Settlement> {
+async function attempt(options: DeliverOptions, work: Work, tell?: (ended: Ended) => void): Promise<Settlement> {
   const { transport, now, metrics } = options
   const { claim, live } = work
   const { policy } = live.integration
@@ -130,6 +140,8 @@ async function attempt(options: DeliverOptions, work: Work): Promise<Settlement>
     acceptedAt: claim.createdAt,
   }
   const next = decide(policy, progress, outcome, endedAt)
+  const answer = exchange.kind === "answered" ? exchange.answer : null
+  tell?.({ outcome, isSuccess: next.status === "delivered", answer, startedAt, endedAt })
   count(metrics, live.connector.name, exchange, next, endedAt - claim.createdAt)
   return {
     claim,
@@ -156,6 +168,29 @@ async function attempt(options: DeliverOptions, work: Work): Promise<Settlement>
   }
 }
 
+/** Held back without an attempt: its endpoint rests, or others of it are before this one. */
+function heldBack({ now, metrics }: DeliverOptions, work: Work, why: HeldBack): Settlement {
+  const { claim, live, payloadDays } = work
+  const { policy } = live.integration
+  const progress: DeliveryProgress = {
+    id: claim.delivery,
+    attempt: claim.scheduleAttempts + 1,
+    charged: claim.charged,
+    acceptedAt: claim.createdAt,
+  }
+  const next = why.kind === "skip" ? afterSkip(policy, progress, why.held, why.state, now()) : afterJoin(policy, why)
+  if (why.kind === "skip") metrics.skipped(live.connector.name)
+  return { claim, attempt: null, attemptReason: null, next, recordId: null, payloadDays }
+}
+
+function afterJoin(policy: Policy, { held, state, pausedUntil }: HeldBack): Next {
+  const reason: Reason =
+    pausedUntil === null
+      ? { code: "sleeping", facts: sleepingFacts(policy, held, state) }
+      : { code: "waiting_rate", facts: { cause: "asked", host: new URL(held.origin).host, until_at: pausedUntil } }
+  return { status: "skipped", reason, at: held.dueAt, queue: held.queue, charged: false, joins: true }
+}
+
 /** Ended without an attempt. */
 function ended(claim: Claim, reason: Reason, payloadDays: number): Settlement {
   const next: Next = { status: "failed", reason, disable: false }
@@ -179,18 +214,24 @@ function withFacts(outcome: Outcome, facts: Facts): Outcome {
   return { ...outcome, facts: { ...facts, ...outcome.facts } }
 }
 
+interface UrlPlace {
+  readonly origin: string
+  readonly host: string
+  readonly text: string
+}
+
 /** Host and path, without the query, which may hold a secret (API-30). URLs are few, so each is taken apart once. */
-function placeOf(url: string): { readonly host: string; readonly text: string } {
+function placeOf(url: string): UrlPlace {
   let place = places.get(url)
   if (place === undefined) {
-    const { host, pathname } = new URL(url)
-    place = { host, text: host + pathname }
+    const { origin, host, pathname } = new URL(url)
+    place = { origin, host, text: host + pathname }
     if (places.size >= 4_096) places.clear()
     places.set(url, place)
   }
   return place
 }
-const places = new Map<string, { readonly host: string; readonly text: string }>()
+const places = new Map<string, UrlPlace>()
 
 function count(metrics: Metrics, connector: string, exchange: Exchange, next: Next, ageMs: number): void {
   const broken = exchange.kind === "broken" ? exchange : null

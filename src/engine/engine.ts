@@ -3,15 +3,22 @@
  * room, claims what waits when it is due, and sends. It is the only place with a timer for due work.
  */
 import type { Reason } from "../domain/delivery.ts"
-import type { IntegrationId } from "../domain/id.ts"
+import type { DeliveryId, IntegrationId } from "../domain/id.ts"
+import { noProtection } from "../domain/policy-trouble.ts"
+import { DUE, type Queue } from "../domain/queue.ts"
 import type { Log } from "../log.ts"
 import { StoreUnavailable } from "../store/database.ts"
-import type { Accepted, Arrival, Claim, Ledger, Settled, Settlement, WaitingPlace } from "../store/ledger.ts"
+import type { Claim, Emitted, KeptLane, Ledger, Settled, Settlement } from "../store/ledger.ts"
 import type { Aftermath } from "./aftermath.ts"
+import { Budgets } from "./budgets.ts"
 import type { Deliver } from "./deliver.ts"
 import type { Directory } from "./directory.ts"
+import { Endings } from "./endings.ts"
 import type { Feed } from "./feed.ts"
-import { Lane } from "./lane.ts"
+import type { Passage } from "./gate.ts"
+import { Lane, type Place, usualPlace } from "./lane.ts"
+import { Lines } from "./lines.ts"
+import { bringForward } from "./put-back.ts"
 
 export interface EngineOptions {
   readonly ledger: Ledger
@@ -32,16 +39,17 @@ export interface EngineOptions {
 const STORE_RETRY_MS = 1_000
 /** The longest sleep of the timer: work that appears without our knowing is found by then. */
 const LONGEST_SLEEP_MS = 30_000
-/** How many waiting deliveries of a switched-off integration end in one commit, or are brought forward in one. */
-const PIECE = 500
 /** A clock that was put back by less only makes what waits wait so much longer. */
 const CLOCK_STEP_MS = 1_000
 
 export class Engine {
   readonly #options: EngineOptions
   readonly #lanes = new Map<IntegrationId, Lane>()
-  /** Lanes whose waiting deliveries are being ended; true where more may have come meanwhile. */
-  readonly #ending = new Map<IntegrationId, boolean>()
+  readonly #lines: Lines
+  readonly #budgets = new Budgets()
+  /** What each lane was refreshed with last: a new revision is tried at once. */
+  readonly #revisions = new Map<IntegrationId, number>()
+  readonly #endings: Endings
   readonly #dirty = new Set<Lane>()
   #inFlight = 0
   #timer: NodeJS.Timeout | undefined
@@ -53,15 +61,19 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options
+    this.#lines = new Lines(options)
+    this.#endings = new Endings({ ...options, isRunning: () => this.#state === "running" })
     this.#lastSeen = options.seenUpTo ?? 0
   }
 
   /** Frees what an earlier start left under way, opens the lanes and begins to send. */
   async start(): Promise<void> {
     await this.#recordInterrupted()
+    const { directory, ledger } = this.#options
+    const kept = await ledger.lanes()
     this.#state = "running"
-    const { directory } = this.#options
     for (const { id } of directory.integrations()) this.refresh(id)
+    this.#restore(kept)
     // What a removal had not ended when the process did.
     for (const id of directory.removedIntegrations()) this.refresh(id)
   }
@@ -100,6 +112,11 @@ export class Engine {
     return [...this.#lanes.values()]
   }
 
+  /** The lane of an integration; undefined before it was ever sent to or waited for. */
+  lane(id: IntegrationId): Lane | undefined {
+    return this.#lanes.get(id)
+  }
+
   /** The fencing number for a delivery that is sent as soon as it is stored; null where it has to wait its turn. */
   reserve(integration: IntegrationId, now: number): number | null {
     if (this.#state !== "running" || this.#inFlight >= this.#options.maxInFlight) return null
@@ -111,13 +128,13 @@ export class Engine {
 
   /** Gives back what `reserve` took, when the event turned out to be a repeat or could not be stored. */
   giveBack(integration: IntegrationId): void {
-    this.#lane(integration).release()
-    this.#ended()
+    this.#giveUp(this.#lane(integration))
   }
 
   /** Sends a delivery whose place was reserved and whose claim is stored. */
   send(claim: Claim): void {
-    void this.#carryOut(this.#lane(claim.delivery.integration), claim)
+    const lane = this.#lane(claim.delivery.integration)
+    void this.#carryOut(lane, claim, usualPlace, lane.gate)
   }
 
   /**
@@ -147,19 +164,64 @@ export class Engine {
     else this.#pump(lane)
   }
 
+  /** Notes that a recovery has made deliveries of an integration due. */
+  expectRecovered(integration: IntegrationId): void {
+    const lane = this.#lane(integration)
+    lane.expectRecovered()
+    this.#pump(lane)
+  }
+
+  /**
+   * Tries a delivery that a person has made due. While its lane is in trouble it goes before all others, as the probe of an
+   * endpoint that rests; where one is under way already it waits with the others.
+   */
+  async tryNow(delivery: DeliveryId): Promise<void> {
+    const { ledger, fence } = this.#options
+    const lane = this.#lane(delivery.integration)
+    const now = this.#time()
+    const goesFirst = this.#state === "running" && !lane.gate.isClearAt(now) && lane.reserveByHand(now)
+    if (!goesFirst) {
+      this.expect(delivery.integration, now)
+      return
+    }
+    this.#inFlight++
+    let claim: Claim | null = null
+    try {
+      claim = await ledger.claimOne(delivery, fence)
+    } finally {
+      if (claim === null) this.#giveUp(lane)
+    }
+    if (claim === null) this.expect(delivery.integration, now)
+    else void this.#carryOut(lane, claim, usualPlace, lane.gate.byHand())
+  }
+
+  #giveUp(lane: Lane): void {
+    lane.release(false)
+    this.#ended()
+  }
+
   /** Takes over what was changed on an integration: its limits, paused, switched off, removed, … */
   refresh(id: IntegrationId): void {
     const lane = this.#lane(id)
     const live = this.#options.directory.integration(id)
     const open = live?.integration.enabled
+    const policy = live?.integration.policy
+    const budget = live === undefined ? null : this.#budgets.of(live.record.project, policy?.budget ?? null)
+    const places = policy?.maxConcurrent ?? 1
     lane.setLimits({
-      maxConcurrent: live?.integration.policy.maxConcurrent ?? 1,
-      maxPerSecond: live?.integration.policy.maxPerSecond ?? null,
+      maxConcurrent: places,
+      maxPerSecond: policy?.maxPerSecond ?? null,
       held: live === undefined || !open || live.integration.paused,
+      budget,
     })
+    const environments = live?.connector.environments(live.settings).length ?? 1
+    const protection = policy?.protection ?? noProtection
+    lane.gate.setRules({ protection, places, environments, budget }, this.#time())
+    this.#tryRevision(lane, live?.record.revision)
     if (open) {
       lane.expect(this.#time())
       this.#pump(lane)
+      void this.#lines.letGo(id, () => this.expect(id, this.#time()))
     } else {
       const reason: Reason =
         live === undefined
@@ -168,7 +230,25 @@ export class Engine {
               code: "integration_disabled",
               facts: { by: live.integration.disabledBy, cause: live.record.disabledReason },
             }
-      void this.#endWaiting(id, reason)
+      void this.#endings.end(id, reason)
+    }
+  }
+
+  /** What was mended is tried at once, however long the endpoint was to rest. */
+  #tryRevision(lane: Lane, revision: number | undefined): void {
+    const before = this.#revisions.get(lane.id)
+    if (revision === undefined) this.#revisions.delete(lane.id)
+    else this.#revisions.set(lane.id, revision)
+    if (before !== undefined && before !== revision) lane.gate.tryAtOnce(this.#time())
+  }
+
+  /** Goes on where an earlier start stood: what rests rests on, and what is held waits for it. */
+  #restore(kept: readonly KeptLane[]): void {
+    const now = this.#time()
+    for (const record of kept) {
+      const lane = this.#lanes.get(record.integration)
+      lane?.startAnew(now)
+      lane?.restore(record, now)
     }
   }
 
@@ -203,11 +283,13 @@ export class Engine {
       return
     }
     this.#inFlight += room
-    ledger.claim(lane.id, fence, room, this.#time()).then(
+    const place = lane.claimedPlace
+    const { queue } = place
+    ledger.claim(lane.id, fence, room, queue === DUE ? this.#time() : Number.POSITIVE_INFINITY, queue).then(
       ({ claims, nextAt }) => {
         this.#inFlight -= room - claims.length
         lane.claimed(room, claims.length, nextAt)
-        for (const claim of claims) void this.#carryOut(lane, claim)
+        for (const claim of claims) void this.#carryOut(lane, claim, place, lane.gate)
         this.#pump(lane)
         this.#checkIdle()
       },
@@ -222,40 +304,55 @@ export class Engine {
   }
 
   /** One delivery from build to settle. */
-  async #carryOut(lane: Lane, claim: Claim): Promise<void> {
+  async #carryOut(lane: Lane, claim: Claim, place: Place, passage: Passage): Promise<void> {
     const { deliver, log } = this.#options
+    let isSent = true
     try {
-      const settlement = await deliver(claim)
-      await this.#settle(settlement)
+      const settlement = await deliver(claim, passage)
+      isSent = settlement.attempt !== null
+      await this.#settle(settlement, lane)
     } catch (error) {
       // A bug: the delivery stays claimed and is recorded as interrupted at the next start; say so loudly.
       log.error({ err: error, delivery: claim.delivery }, "a delivery could not be carried out")
     } finally {
-      lane.release()
+      lane.release(isSent, place)
       this.#ended()
       this.#pump(lane)
     }
   }
 
-  async #settle(plain: Settlement): Promise<void> {
+  async #settle(plain: Settlement, lane: Lane): Promise<void> {
     const { directory, feed, aftermath } = this.#options
-    const settlement = aftermath.of(plain, null)
+    const settlement = this.#lines.of(aftermath.of(plain, lane.gate.takeNews()))
     const settled = await this.#write(settlement)
     if (settled === undefined) return
-    this.#setGoing(settlement.consequences?.emits ?? [], settled.emitted)
-    if (settled.kind === "lease-lost") return
     const { next, claim } = settlement
     const { integration } = claim.delivery
-    // Not on the lane alone: switched off or removed during the attempt, it would wait for good.
-    if (next.status === "retrying") this.expect(integration, Math.ceil(next.at))
-    // Its turn has come in the line of its ordering key.
-    if (settled.released !== null) this.expect(integration, this.#time())
-    feed.settled(settlement, settled)
+    if (settled.kind === "moved") {
+      // Not on the lane alone: switched off or removed during the attempt, it would wait for good.
+      if (next.status === "retrying") this.expect(integration, Math.ceil(next.at))
+      if (next.status === "skipped") this.#expectSkipped(lane, next)
+      // Its turn has come in the line of its ordering key.
+      if (settled.released !== null) this.expect(integration, this.#time())
+      // After a recovered delivery mostly another one.
+      if (settled.released !== null && claim.recovery !== null) this.expectRecovered(integration)
+      feed.settled(settlement, settled)
+    }
+    // In the order of their ids, which is that of the stream.
     if (settled.change !== null) feed.changed(settled.change)
-    if (next.status === "failed" && next.disable) {
+    this.setGoing(settled.emitted)
+    if (settled.change !== null) {
       await directory.reload(integration)
       this.refresh(integration)
     }
+  }
+
+  /** It has a time of its own where the skip used up a retry; else it waits for its endpoint. */
+  #expectSkipped(lane: Lane, { at, queue }: { readonly at: number; readonly queue: Queue }): void {
+    if (queue !== DUE) lane.gate.hold(queue)
+    else lane.expect(Math.ceil(at))
+    if (this.#options.directory.integration(lane.id)?.integration.enabled !== true) this.refresh(lane.id)
+    else this.#pump(lane)
   }
 
   /** Writes a settlement down, once: what the other side answered is known only here until it can be written. */
@@ -271,10 +368,10 @@ export class Engine {
   }
 
   /** Operational events are on the disk: their deliveries may go. */
-  #setGoing(arrivals: readonly Arrival[], emitted: readonly Accepted[]): void {
-    for (const [index, { targets, withheld, receivedAt }] of arrivals.entries()) {
-      const accepted = emitted[index]
-      if (accepted?.kind !== "new") continue
+  setGoing(emitted: readonly Emitted[]): void {
+    for (const { arrival, accepted } of emitted) {
+      if (accepted.kind !== "new") continue
+      const { targets, withheld, receivedAt } = arrival
       for (const { integration } of targets) this.expect(integration, receivedAt)
       const ids = targets.map(target => target.integration)
       this.#options.feed.accepted(accepted.event, ids, withheld)
@@ -326,44 +423,15 @@ export class Engine {
   }
 
   async #bringForward(): Promise<void> {
-    const { ledger, log } = this.#options
-    log.warn("the clock was put back; deliveries that wait by the time that it showed before are brought forward")
+    const isRunning = () => this.#state === "running"
+    this.#options.log.warn(
+      "the clock was put back; deliveries that wait by the time that it showed before are brought forward",
+    )
     // Lanes that are opened meanwhile, as at a start, take their turn too.
     for (const lane of this.#lanes.values()) {
-      let from: WaitingPlace | null = null
-      let isDone = false
-      while (!isDone && this.#state === "running") {
-        try {
-          from = await ledger.bringForward(lane.id, from, PIECE)
-          isDone = from === null
-        } catch (error) {
-          log.warn({ err: error }, "what waits by the old time could not be brought forward; trying again in a second")
-          await new Promise(resolve => setTimeout(resolve, STORE_RETRY_MS).unref())
-        }
-      }
+      await bringForward(this.#options, lane.id, isRunning)
       lane.expect(this.#time())
       this.#pump(lane)
-    }
-  }
-
-  /** Ends what waits for an integration that is off or gone, piece by piece, so that nothing else has to wait. */
-  async #endWaiting(id: IntegrationId, reason: Reason): Promise<void> {
-    if (this.#ending.has(id)) {
-      this.#ending.set(id, true)
-      return
-    }
-    const { ledger, directory, log } = this.#options
-    const isOff = () => this.#state === "running" && directory.integration(id)?.integration.enabled !== true
-    try {
-      let ended = PIECE
-      while (isOff() && (ended === PIECE || this.#ending.get(id) === true)) {
-        this.#ending.set(id, false)
-        ended = await ledger.endWaiting(id, reason, PIECE)
-      }
-    } catch (error) {
-      log.warn({ err: error, integration: id }, "waiting deliveries could not be ended; the next start goes on with it")
-    } finally {
-      this.#ending.delete(id)
     }
   }
 

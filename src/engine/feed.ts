@@ -23,6 +23,8 @@ export type FeedItem =
       readonly project: number
       readonly settlement: Settlement
     }
+  /** A delivery was held back as its endpoint rests. It stands nowhere in the order: the store keeps counts of skips only. */
+  | { readonly kind: "skip"; readonly id: null; readonly project: number; readonly settlement: Settlement }
   | { readonly kind: "change"; readonly id: number; readonly project: number; readonly change: Change }
 
 export class Feed {
@@ -40,8 +42,10 @@ export class Feed {
   }
 
   settled(settlement: Settlement, { attempt }: Settled): void {
-    if (this.#listeners.size === 0 || attempt === null) return
-    this.#publish({ kind: "attempt", id: attempt, project: settlement.claim.project, settlement })
+    if (this.#listeners.size === 0) return
+    const { project } = settlement.claim
+    if (attempt !== null) this.#publish({ kind: "attempt", id: attempt, project, settlement })
+    else if (isSkip(settlement)) this.#publish({ kind: "skip", id: null, project, settlement })
   }
 
   changed(change: Change): void {
@@ -52,4 +56,10 @@ export class Feed {
   #publish(item: FeedItem): void {
     for (const hear of this.#listeners) hear(item)
   }
+}
+
+/** A delivery that was held back, the last time for good where that used up its last retry; not one that only joins others. */
+function isSkip({ next }: Settlement): boolean {
+  if (next.status === "skipped") return next.joins !== true
+  return next.status === "failed" && next.reason.code === "sleeping"
 }

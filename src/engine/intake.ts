@@ -87,12 +87,15 @@ export class Intake {
     const { project, draft, receivedAt } = incoming
     const occurredAt = draft.occurredAt ?? receivedAt
     const routed = route({ ...draft, project, appId, receivedAt, occurredAt }, this.#directory.routing(project))
-    const targets: Target[] = routed.deliver.map(integration => ({
-      integration,
-      claim: this.#engine.reserve(integration, receivedAt),
-      ordered: false,
-    }))
+    const targets = routed.deliver.map(integration => this.#target(integration, draft, receivedAt))
     return this.#arrivalFor(incoming, appId, { targets, withheld: routed.withheld, red: routed.red, test: false })
+  }
+
+  /** One that is delivered in order never takes the way past the queue: whether another of its key is before it shows in the commit. */
+  #target(integration: IntegrationId, { orderingKey }: EventDraft, receivedAt: number): Target {
+    const ordered =
+      orderingKey !== null && this.#directory.integration(integration)?.integration.policy.ordered === true
+    return { integration, claim: ordered ? null : this.#engine.reserve(integration, receivedAt), ordered }
   }
 
   #arrivalFor(

@@ -4,6 +4,7 @@
  * and goes out is never held up for long.
  */
 import { setTimeout as rest } from "node:timers/promises"
+import type { IntegrationId } from "../domain/id.ts"
 import { type SteadyTime, steadyTime } from "../domain/steady-time.ts"
 import type { Log } from "../log.ts"
 import { readJob, saveJob } from "../store/jobs.ts"
@@ -16,6 +17,8 @@ export interface KeeperOptions {
   readonly metrics: Metrics
   readonly now: () => number
   readonly log: Log
+  /** Told of integrations in which something is due now, as what stood before it in the line of its ordering key has gone. */
+  readonly released?: (integration: IntegrationId) => void
   /** A clock that only ever goes forward, in ms; the process's own unless a test turns it. */
   readonly monotonicNow?: () => number
 }
@@ -141,8 +144,9 @@ export class Keeper {
   /** One step, resting after each of its pieces. */
   async #carryOut(step: Step, sheet: Sheet): Promise<void> {
     try {
-      for await (const { counts, ms } of step.pieces()) {
+      for await (const { counts, ms, released = [] } of step.pieces()) {
         sheet.add(counts, ms)
+        for (const integration of released) this.#options.released?.(integration)
         if (this.#isStopping) return
         // A piece that only read held up nobody who writes.
         if (ms > 0) await rest(Math.max(1, ms * REST_PER_PIECE))

@@ -61,7 +61,12 @@ export class Metrics {
   })
   readonly oldestAge = new Gauge({
     name: "waybill_queue_oldest_age_seconds",
-    help: "How late the oldest due delivery is.",
+    help: "How late the oldest due delivery is; what is paused, resting or held by a rate does not count.",
+    registers: this.#on,
+  })
+  readonly lateLanes = new Gauge({
+    name: "waybill_queue_late_lanes",
+    help: "Integrations with a delivery that is later than it should be; paused, resting and rate-limited ones apart.",
     registers: this.#on,
   })
   readonly queueDepth = new Gauge({
@@ -120,6 +125,13 @@ export class Metrics {
       this.deliveries.labels({ destination_type: connector, outcome: next }),
     ).inc()
     this.attemptDuration.observe(attempt.tookMs / 1_000)
+  }
+
+  /** Counts a delivery that was held back without an attempt. */
+  skipped(connector: string): void {
+    this.#child(`d ${connector} skipped`, () =>
+      this.deliveries.labels({ destination_type: connector, outcome: "skipped" }),
+    ).inc()
   }
 
   #child(key: string, make: () => { inc(): void }): { inc(): void } {

@@ -52,7 +52,8 @@ export class Tail {
     this.#at = end.id
     this.#last = end.last
     this.#unlisten = feed.listen(item => {
-      if (item.project === project) this.#hint()
+      // A skip is not among what is read.
+      if (item.project === project && item.kind !== "skip") this.#hint()
     })
     this.#sleep(LOOK_MS)
   }

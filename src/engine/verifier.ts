@@ -3,14 +3,17 @@ import { type Environment, environments } from "../domain/event.ts"
 import type { Exchange, OutboundRequest } from "../domain/exchange.ts"
 import { formatId, type IntegrationId } from "../domain/id.ts"
 import type { VerificationState } from "../domain/integration.ts"
+import { describeReason } from "../domain/reason.ts"
 import type { Actor } from "../store/changes.ts"
 import type { Database } from "../store/database.ts"
 import { type IntegrationRecord, saveVerdict, saveVerification, type Verification } from "../store/integrations.ts"
 import type { Store } from "../store/store.ts"
 import type { Transport } from "../transport/http.ts"
+import type { WatchfulAftermath } from "./aftermath.ts"
 import type { Changes } from "./changes.ts"
 import { type Directory, goLive, type LiveIntegration, signingKeysAt } from "./directory.ts"
 import type { Engine } from "./engine.ts"
+import { type Operational, referTo } from "./operational.ts"
 
 export interface VerifierParts {
   readonly store: Store
@@ -18,6 +21,8 @@ export interface VerifierParts {
   readonly engine: Engine
   readonly transport: Transport
   readonly changes: Changes
+  readonly operational: Operational
+  readonly aftermath: Pick<WatchfulAftermath, "beginAnew">
   readonly userAgent: string
 }
 
@@ -54,13 +59,14 @@ export class Verifier {
    * changed while it was being asked.
    */
   async verify(id: IntegrationId, which: readonly Environment[], by: Actor): Promise<void> {
-    const { directory, engine, changes } = this.#parts
+    const { directory, engine, changes, operational, aftermath } = this.#parts
     const live = directory.integration(id)
     if (live === undefined) return
+    let hasPassed = false
     const found = await Promise.all(
       which.map(async environment => [environment, await this.#ask(live, environment)] as const),
     )
-    await changes.inTransaction(async (tx, note) => {
+    await changes.inTransaction(async (tx, note, tell) => {
       for (const [environment, verification] of found) {
         if (verification === undefined || !(await saveVerdict(tx, id, environment, verification))) continue
         await note({
@@ -70,8 +76,11 @@ export class Verifier {
           by,
           facts: { environment, message: verification.message },
         })
+        tell({ emits: [operational.event(live, tidingsOf(live, environment, verification), { environment })] })
+        hasPassed ||= verification.state === "verified"
       }
     })
+    if (hasPassed) await aftermath.beginAnew(id)
     await directory.reload(id)
     engine.refresh(id)
   }
@@ -126,6 +135,13 @@ export class Verifier {
       answer: JSON.stringify(answerOf(exchange)),
     }
   }
+}
+
+function tidingsOf(live: LiveIntegration, environment: Environment, { state, rule, message }: Verification) {
+  const data = { integration: referTo(live), environment, rule }
+  if (state === "verified") return { type: "waybill.integration.verified", data } as const
+  const { advice } = describeReason({ code: "not_verified", facts: {} }, { status: "withheld", nextAt: null })
+  return { type: "waybill.verification.failed", data: { ...data, message: message ?? "", advice } } as const
 }
 
 function standing(state: VerificationState, rule: string, endpoint: string): Verification {

@@ -1,7 +1,14 @@
 /** Attempts as people read them, and what went over the wire in each while that is kept. */
 import type { AttemptOutcome } from "../domain/delivery.ts"
 import type { ErrorClass, Phase, Timings } from "../domain/exchange.ts"
-import { type AttemptId, type DeliveryId, firstIdAt, type IntegrationId, type ProjectId } from "../domain/id.ts"
+import {
+  type AttemptId,
+  type DeliveryId,
+  firstIdAt,
+  type IntegrationId,
+  type ProjectId,
+  type RecoveryId,
+} from "../domain/id.ts"
 import type { ReasonCode } from "../domain/reason.ts"
 import { list, raw, type Sql, sql } from "./database.ts"
 import { isReadable, METADATA_MS, rowsOfPart } from "./kept.ts"
@@ -39,6 +46,8 @@ export interface AttemptSummary {
   readonly url: string | null
   /** Null where it is not known what came of it. */
   readonly timings: Timings | null
+  /** The recovery that it was made for; null where it was none. */
+  readonly recovery: RecoveryId | null
   /** Where its exchange lies; null where there is none. */
   readonly exchangePart: number | null
   /** From when on the exchange can no longer be read; null where there is none, or its part has gone. */
@@ -83,6 +92,7 @@ export interface AttemptRow {
   readonly body_ms: number | null
   readonly total_ms: number | null
   readonly exchange_part: number | null
+  readonly recovery_id: number | null
   readonly retention_days: number | null
 }
 
@@ -90,7 +100,7 @@ export interface AttemptRow {
 export const attemptColumns: Sql = sql`
   a.id, a.project_id, a.integration_id, a.event_id, a.number, a.started_at, a.outcome, a.reason, a.status, a.class,
   a.phase, a.code, a.message, a.flags, a.revision, a.process, a.url, a.dns_ms, a.connect_ms, a.tls_ms, a.wait_ms,
-  a.body_ms, a.total_ms, a.exchange_part,
+  a.body_ms, a.total_ms, a.exchange_part, a.recovery_id,
   (select p.retention_days from part p where p.id = a.exchange_part) as retention_days`
 
 export function attemptOfRow(row: AttemptRow): AttemptSummary {
@@ -117,6 +127,7 @@ export function attemptOfRow(row: AttemptRow): AttemptSummary {
       total_ms === null
         ? null
         : { dnsMs: dns_ms, connectMs: connect_ms, tlsMs: tls_ms, waitMs: wait_ms, bodyMs: body_ms, totalMs: total_ms },
+    recovery: row.recovery_id,
     exchangePart: row.exchange_part,
     exchangeExpiresAt: row.retention_days === null ? null : row.started_at + row.retention_days * DAY_MS,
   }
@@ -165,6 +176,14 @@ export async function lastAttempts(
     where a.integration_id = ${integration} and ${outcome} and a.id >= ${firstIdAt(now - METADATA_MS)}
       and a.project_id = ${project} and ${isReadable(now)}
     order by a.id desc limit ${limit}`)
+  return rows.map(attemptOfRow)
+}
+
+/** Attempts by their ids, the newest first. Primary key. */
+export async function attemptsById(db: Reader, ids: readonly AttemptId[]): Promise<AttemptSummary[]> {
+  if (ids.length === 0) return []
+  const rows = await db.query<AttemptRow>(sql`
+    select ${attemptColumns} from attempt a where a.id in ${list(ids)} order by a.id desc`)
   return rows.map(attemptOfRow)
 }
 

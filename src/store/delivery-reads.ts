@@ -1,11 +1,12 @@
 /** Deliveries as people read them: one, those of an event, those of an integration. */
 import type { DeliveryStatus, Facts, Reason } from "../domain/delivery.ts"
 import type { Environment } from "../domain/event.ts"
-import type { AppId, AttemptId, DeliveryId, EventId, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { AppId, AttemptId, DeliveryId, EventId, IntegrationId, ProjectId, RecoveryId } from "../domain/id.ts"
 import type { ReasonCode } from "../domain/reason.ts"
 import { list, type Sql, sql } from "./database.ts"
 import { isReadable } from "./kept.ts"
 import type { Reader } from "./reader.ts"
+import { along } from "./walk.ts"
 
 /** A delivery with what its readers want to know of its event. */
 export interface DeliveryRecord {
@@ -16,7 +17,12 @@ export interface DeliveryRecord {
   readonly reason: Reason | null
   /** When it is due; null where nothing more happens by itself, or is happening now. */
   readonly nextAt: number | null
+  /** Set where it is delivered in the order of its key. */
   readonly orderingKey: string | null
+  /** What stands in front of it in the line of its key; null where it is in no line, or in front itself. */
+  readonly behind: { readonly id: DeliveryId; readonly status: DeliveryStatus } | null
+  /** It has failed and holds those behind it in the line of its key. */
+  readonly blocksKey: boolean
   /** The revision of the integration that its last attempt was made with; null before the first. */
   readonly revision: number | null
   /** Attempts in all. */
@@ -24,6 +30,8 @@ export interface DeliveryRecord {
   /** Attempts that used up a retry since the schedule began. */
   readonly charged: number
   readonly lastAttempt: AttemptId | null
+  /** The recovery that made it due last; null where it was none. */
+  readonly recovery: RecoveryId | null
   /** The id that the destination gave the record. */
   readonly record: string | null
   readonly createdAt: number
@@ -48,10 +56,14 @@ export interface DeliveryRow {
   readonly facts: string | null
   readonly next_at: number | null
   readonly ordering_key: string | null
+  readonly front_event: number | null
+  readonly front_status: DeliveryStatus | null
+  readonly blocks_key: number
   readonly revision: number | null
   readonly attempts: number
   readonly charged: number
   readonly last_attempt_id: number | null
+  readonly recovery_id: number | null
   readonly record_id: string | null
   readonly created_at: number
   readonly updated_at: number
@@ -63,10 +75,18 @@ export interface DeliveryRow {
   readonly payload_expires_at: number
 }
 
+/** One that waits behind another asks who is in front. Index delivery_in_line. */
+const frontOf = (column: Sql): Sql => sql`case when d.in_line = 2 then (
+    select f.${column} from delivery f${along("delivery_in_line")}
+    where f.integration_id = d.integration_id and f.ordering_key = d.ordering_key and f.in_line = 1 limit 1
+  ) end`
+
 /** The columns of a DeliveryRow, from a delivery `d` and its event `e`. */
 export const deliveryColumns: Sql = sql`
   d.integration_id, d.event_id, d.project_id, d.status, d.reason, d.facts, d.next_at, d.ordering_key, d.revision,
-  d.attempts, d.charged, d.last_attempt_id, d.record_id, d.created_at, d.updated_at,
+  d.attempts, d.charged, d.last_attempt_id, d.recovery_id, d.record_id, d.created_at, d.updated_at,
+  ${frontOf(sql`event_id`)} as front_event, ${frontOf(sql`status`)} as front_status,
+  d.status = 'failed' and coalesce(d.in_line, 0) = 1 as blocks_key,
   e.type, e.environment, e.app_id, e.test, e.received_at, e.payload_expires_at`
 
 export function deliveryOfRow(row: DeliveryRow): DeliveryRecord {
@@ -77,10 +97,16 @@ export function deliveryOfRow(row: DeliveryRow): DeliveryRecord {
     reason: row.reason === null ? null : { code: row.reason, facts: JSON.parse(row.facts ?? "{}") as Facts },
     nextAt: row.next_at,
     orderingKey: row.ordering_key,
+    behind:
+      row.front_event === null || row.front_status === null
+        ? null
+        : { id: { event: row.front_event, integration: row.integration_id }, status: row.front_status },
+    blocksKey: row.blocks_key === 1,
     revision: row.revision,
     attempts: row.attempts,
     charged: row.charged,
     lastAttempt: row.last_attempt_id,
+    recovery: row.recovery_id,
     record: row.record_id,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

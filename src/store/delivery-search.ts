@@ -3,7 +3,8 @@
  *
  *   an event                     its integrations, as they stand on it
  *   a destination record         the search index, then each event's integrations
- *   an integration               delivery_failed for `failed`, delivery_due for what waits, else the primary key backwards
+ *   an integration               delivery_failed for `failed`, delivery_due for what waits (delivery_in_line in the line of
+ *                                an ordering key), else the primary key backwards
  *   none of them                 the project's events backwards (event_by_need for `failed`), then their integrations
  */
 import type { DeliveryStatus } from "../domain/delivery.ts"
@@ -24,6 +25,8 @@ export interface DeliveryFilter {
   readonly status?: DeliveryStatus | undefined
   readonly reason?: ReasonCode | undefined
   readonly record?: string | undefined
+  /** It is delivered in the order of this key. */
+  readonly orderingKey?: string | undefined
   /** Its event was received at this time or later, ms since 1970. */
   readonly from?: number | undefined
   /** Its event was received before this time. */
@@ -73,7 +76,7 @@ async function stepsOf(db: Reader, search: DeliverySearch): Promise<AsyncIterabl
   if (record !== undefined) return ofEvents(db, search, eventIdsByRecord(db, project, record, span))
   if (integration === undefined) return acrossIntegrations(db, search, span)
   if (filter.status === "pending" || filter.status === "retrying" || filter.status === "skipped") {
-    const waiting = await waitingEvents(db, integration, span)
+    const waiting = await waitingEvents(db, integration, filter.orderingKey, span)
     if (waiting !== null) return atIntegration(db, search, integration, once(waiting))
   }
   return alongIntegration(db, search, integration, span)
@@ -137,11 +140,24 @@ async function* atIntegration(
   }
 }
 
-/** Events that wait at an integration, newest first; null where they are too many to sort. Index delivery_due. */
-async function waitingEvents(db: Reader, integration: IntegrationId, span: Span): Promise<EventId[] | null> {
-  const rows = await db.query<{ event_id: number }>(sql`
-    select event_id from delivery
-    where integration_id = ${integration} and next_at is not null limit ${SORTED_AT_MOST + 1}`)
+/**
+ * Events that wait at an integration, or in a line of it, newest first; null where they are too many to sort. Index
+ * delivery_due, or delivery_in_line.
+ */
+async function waitingEvents(
+  db: Reader,
+  integration: IntegrationId,
+  key: string | undefined,
+  span: Span,
+): Promise<EventId[] | null> {
+  const which =
+    key === undefined
+      ? sql` where integration_id = ${integration} and next_at is not null`
+      : sql`${along("delivery_in_line")}
+        where integration_id = ${integration} and ordering_key = ${key} and in_line in (1, 2)`
+  const rows = await db.query<{ event_id: number }>(
+    sql`select event_id from delivery${which} limit ${SORTED_AT_MOST + 1}`,
+  )
   if (rows.length > SORTED_AT_MOST) return null
   return rows
     .map(row => row.event_id)
@@ -158,39 +174,34 @@ async function* once(ids: readonly EventId[]): AsyncGenerator<Step<EventId>> {
 }
 
 /** Primary key of `event`, or event_by_need; then that of `delivery`. */
-async function selectOfEvents(
-  db: Reader,
-  search: DeliverySearch,
-  which: Sql,
-  onlyFailed = false,
-): Promise<DeliveryRecord[]> {
-  const { project, limit } = search
-  const rows = await db.query<DeliveryRow>(sql`
-    select ${deliveryColumns}
+function selectOfEvents(db: Reader, search: DeliverySearch, which: Sql, onlyFailed = false): Promise<DeliveryRecord[]> {
+  const found = sql`
     from event e${onlyFailed ? along("event_by_need") : sql``}
       join json_each(e.targets) t
       join delivery d on d.integration_id = t.value and d.event_id = e.id
-    where e.project_id = ${project} and ${which} ${onlyFailed ? sql`and e.needs_action = 1` : sql``}
-      and ${conditions(search)}
-    order by e.id desc, d.integration_id desc limit ${limit + 1}`)
-  return rows.map(deliveryOfRow)
+    where e.project_id = ${search.project} and ${which} ${onlyFailed ? sql`and e.needs_action = 1` : sql``}`
+  return select(db, search, found, sql`e.id desc, d.integration_id desc`)
 }
 
 /** Primary key of `delivery`, or delivery_failed; then that of `event`. */
-async function selectAtIntegration(
+function selectAtIntegration(
   db: Reader,
   search: DeliverySearch,
   integration: IntegrationId,
   which: Sql,
   onlyFailed = false,
 ): Promise<DeliveryRecord[]> {
-  const { project, limit } = search
-  const rows = await db.query<DeliveryRow>(sql`
-    select ${deliveryColumns}
+  const found = sql`
     from delivery d${onlyFailed ? along("delivery_failed") : sql``}
       join event e on e.project_id = d.project_id and e.id = d.event_id
-    where d.integration_id = ${integration} and ${which} and d.project_id = ${project} and ${conditions(search)}
-    order by d.event_id desc limit ${limit + 1}`)
+    where d.integration_id = ${integration} and ${which} and d.project_id = ${search.project}`
+  return select(db, search, found, sql`d.event_id desc`)
+}
+
+/** Those of what was found that the search asks for: at most one more than a page takes, so that it is known of more. */
+async function select(db: Reader, search: DeliverySearch, found: Sql, order: Sql): Promise<DeliveryRecord[]> {
+  const rows = await db.query<DeliveryRow>(sql`
+    select ${deliveryColumns} ${found} and ${conditions(search)} order by ${order} limit ${search.limit + 1}`)
   return rows.map(deliveryOfRow)
 }
 
@@ -200,6 +211,7 @@ function conditions({ filter, after, now }: DeliverySearch): Sql {
   if (filter.status !== undefined) all.push(statusCondition(filter.status))
   if (filter.reason !== undefined) all.push(sql`d.reason = ${filter.reason}`)
   if (filter.record !== undefined) all.push(sql`d.record_id = ${filter.record}`)
+  if (filter.orderingKey !== undefined) all.push(sql`d.ordering_key = ${filter.orderingKey}`)
   if (filter.from !== undefined) all.push(sql`e.received_at >= ${filter.from}`)
   if (filter.to !== undefined) all.push(sql`e.received_at < ${filter.to}`)
   if (after !== undefined) {

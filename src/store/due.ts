@@ -94,3 +94,14 @@ export async function integrationsWithOldRevisions(db: Reader, upTo: number): Pr
     ) <= ${upTo}`)
   return rows.map(row => row.id)
 }
+
+/** Removed integrations that requests to their inbox are still kept of. */
+export async function removedInboxes(db: Reader): Promise<IntegrationId[]> {
+  const rows = await db.query<{ id: number }>(sql`
+    select id from integration i
+    where removed_at is not null and (
+      exists (select 1 from inbox_request r where r.integration_id = i.id)
+      or exists (select 1 from inbox_script s where s.integration_id = i.id)
+    )`)
+  return rows.map(row => row.id)
+}

@@ -52,7 +52,8 @@ export function matchesType(type: string, asked: string): boolean {
   return asked.endsWith("*") ? type.startsWith(asked.slice(0, -1)) : type === asked
 }
 
-function typeCondition(type: string): Sql {
+/** Whether an event, from a table called `e`, is of a type, or begins with a prefix that ends in `*`. */
+export function typeCondition(type: string): Sql {
   if (!type.endsWith("*")) return sql`e.type = ${type}`
   const prefix = type.slice(0, -1)
   // Types are printable ASCII, so that every one with this prefix sorts before the prefix and a DEL.

@@ -314,6 +314,17 @@ export async function snapshotAt(db: Reader, id: IntegrationId, revision: number
   return row === undefined ? undefined : (JSON.parse(row.snapshot) as Snapshot)
 }
 
+/**
+ * The configuration that events were routed by at a time, in ms since 1970: that of the last save before it. Primary key,
+ * from the newest. A save takes effect some milliseconds after its time, so that what comes in between may be told by it.
+ */
+export async function snapshotInForce(db: Reader, id: IntegrationId, at: number): Promise<Snapshot | undefined> {
+  const [row] = await db.query<{ snapshot: string }>(sql`
+    select snapshot from integration_revision
+    where integration_id = ${id} and (at < ${at} or revision = 1) order by revision desc limit 1`)
+  return row === undefined ? undefined : (JSON.parse(row.snapshot) as Snapshot)
+}
+
 interface SecretRow {
   readonly integration_id: number
   readonly pointer: string

@@ -12,6 +12,10 @@ export const METADATA_MS = 30 * DAY_MS
 export const REJECTIONS_MS = 7 * DAY_MS
 /** How many of them a project keeps. */
 export const REJECTIONS_KEPT = 1_000
+/** Requests that came to an inbox. */
+export const INBOX_REQUESTS_MS = 7 * DAY_MS
+/** How many of them an inbox keeps. */
+export const INBOX_REQUESTS_KEPT = 1_000
 
 /** Whether an event, from a table called `e`, can still be read; its deliveries and attempts can as long as it can. */
 export function isReadable(now: number): Sql {

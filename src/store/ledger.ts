@@ -27,6 +27,7 @@ export interface Arrival {
 export interface Target {
   readonly integration: IntegrationId
   readonly claim: number | null
+  /** Delivered in the order of its key, if it has one. Such a target is never sent at once: who is before it is known in the commit. */
   readonly ordered: boolean
 }
 
@@ -80,13 +81,40 @@ export interface Settlement {
 }
 
 /** What an attempt brings about beyond its delivery, written in the same commit. */
-export interface Consequences {
+export interface Consequences extends Tidings {
   /** The state of the lane as it stands now; what is undefined stays as it was. */
   readonly lane?: LaneRecord
-  /** Operational events that it causes. */
-  readonly emits?: readonly Arrival[]
+  /** The integration is switched off, unless it is off already. */
+  readonly switchOff?: SwitchOff
   /** Ordered delivery: whether those behind it stay where they are although it has failed. */
   readonly blocksLine?: boolean
+}
+
+/** What people are to be told, written in the commit of what it tells of. */
+export interface Tidings {
+  /** Operational events. */
+  readonly emits?: readonly Arrival[]
+  readonly mails?: readonly Mail[]
+}
+
+/** A mail to the people of a project. One of each key is written down, and no other ever after. */
+export interface Mail {
+  readonly key: string
+  readonly project: ProjectId
+  /** What it tells, as JSON. */
+  readonly content: string
+}
+
+/** Why an integration is switched off, and what is told of it if this is what switches it off. */
+export interface SwitchOff extends Tidings {
+  /** As it stands on the integration from then on. */
+  readonly cause: "gone" | "long_failure"
+}
+
+/** An event that was accepted along with what caused it. */
+export interface Emitted {
+  readonly arrival: Arrival
+  readonly accepted: Accepted
 }
 
 /** What a lane keeps over a restart, each as JSON. */
@@ -99,12 +127,12 @@ export interface LaneRecord {
 export interface Settled {
   readonly kind: "moved" | "lease-lost"
   readonly attempt: AttemptId | null
-  /** What it changed on the integration, where the other side asked to be left alone. */
+  /** What it changed on the integration, where it switched that off. */
   readonly change: Change | null
   /** The delivery that was behind it in the line of its ordering key and is due now. */
   readonly released: EventId | null
-  /** What became of the operational events, in the order in which they were given. */
-  readonly emitted: readonly Accepted[]
+  /** The operational events, as they were accepted. */
+  readonly emitted: readonly Emitted[]
 }
 
 /** What a claim found, and when the earliest of those that still wait is due. */
@@ -124,6 +152,8 @@ export interface KeptLane extends Required<LaneRecord> {
   readonly integration: IntegrationId
   /** Queues of origins in which deliveries are held. */
   readonly held: readonly Queue[]
+  /** Whether deliveries wait that a recovery made due again. */
+  readonly hasRecovered: boolean
 }
 
 export interface Ledger {
@@ -136,8 +166,13 @@ export interface Ledger {
   claim(lane: IntegrationId, fence: number, room: number, now: number, queue?: Queue): Promise<Claimed>
   /** Records every attempt always; moves the delivery on only where the claim still holds. */
   settle(settlements: readonly Settlement[]): Promise<readonly Settled[]>
-  /** Ends up to `limit` deliveries that wait in a lane: failed, for this reason. Gives how many there were. */
+  /**
+   * Ends up to `limit` deliveries that wait in a lane that is off or gone: failed, for this reason; then the blocks of
+   * its lines. Gives how many there were.
+   */
   endWaiting(lane: IntegrationId, reason: Reason, limit: number): Promise<number>
+  /** Takes one delivery that is due, before all others of its lane; null where it is not, or no longer. */
+  claimOne(delivery: DeliveryId, fence: number): Promise<Claim | null>
   /** Makes a delivery due now, its schedule anew, whatever its state; undefined while it is being sent or is not there. */
   retry(delivery: DeliveryId, project: ProjectId): Promise<"due" | "sending" | "absent" | "payload_expired">
   /**
@@ -151,6 +186,8 @@ export interface Ledger {
   lanes(): Promise<readonly KeptLane[]>
   /** Lets those behind a failed delivery that blocks the line of its ordering key go on; undefined where it blocks none. */
   unblock(delivery: DeliveryId, project: ProjectId): Promise<EventId | null | undefined>
+  /** Ends up to `limit` blocks of a lane's lines, so that those behind them go on. Gives how many there were. */
+  endBlocks(lane: IntegrationId, limit: number): Promise<number>
   /** Claims of earlier starts: deliveries whose attempt was under way when the process ended. */
   lost(limit: number): Promise<readonly Claim[]>
 }

@@ -5,6 +5,7 @@
  */
 import type { EventId, IntegrationId, ProjectId } from "../domain/id.ts"
 import type { Commit } from "./sqlite-ledger.ts"
+import { release } from "./sqlite-line.ts"
 import { failWaiting, payloadExpired, type WaitingRow } from "./sqlite-move.ts"
 
 /** How many rows a piece removed. */
@@ -14,6 +15,8 @@ export interface RemovedEvents {
   readonly attempt: number
   /** Deliveries that still waited and failed before they went. */
   readonly ended: number
+  /** Integrations in which something is due now that stood behind one of them in the line of its ordering key. */
+  readonly released: readonly IntegrationId[]
   /** False where nothing more of this project is due. */
   readonly more: boolean
 }
@@ -31,8 +34,9 @@ export interface DueEvents {
 /** Removes a piece of what is due. */
 export function removeOldEvents(commit: Commit, due: DueEvents): RemovedEvents {
   const last = lastDue(commit, due)
-  if (last === null) return { event: 0, delivery: 0, attempt: 0, ended: 0, more: false }
-  const removed = { delivery: 0, attempt: 0, ended: 0 }
+  if (last === null) return { event: 0, delivery: 0, attempt: 0, ended: 0, released: [], more: false }
+  const released: IntegrationId[] = []
+  const removed = { delivery: 0, attempt: 0, ended: 0, released }
   for (const integration of due.integrations) {
     const left = due.rows - removed.delivery - removed.attempt
     if (left <= 0) return { ...removed, event: 0, more: true }
@@ -40,6 +44,7 @@ export function removeOldEvents(commit: Commit, due: DueEvents): RemovedEvents {
     removed.delivery += piece.delivery
     removed.attempt += piece.attempt
     removed.ended += piece.ended
+    if (piece.released) released.push(integration)
     if (!piece.all) return { ...removed, event: 0, more: true }
   }
   const { statements } = commit.db
@@ -70,21 +75,27 @@ function removeDeliveries(commit: Commit, integration: IntegrationId, upTo: Even
   const { statements } = commit.db
   const found = statements.text(selectDeliveries).all(integration, upTo, rows) as unknown as OldDeliveryRow[]
   let [taken, size, ended] = [0, 0, 0]
+  const lines = new Set<string>()
+  const turns: (EventId | null)[] = []
   for (const row of found) {
     // A delivery's attempts go together, however many somebody has asked for by hand.
     if (size >= rows) break
     if (row.next_at !== null) {
-      failWaiting(commit, integration, row, payloadExpired(row.payload_expires_at))
+      turns.push(failWaiting(commit, integration, row, payloadExpired(row.payload_expires_at)))
       ended++
     }
+    if (row.ordering_key !== null) lines.add(row.ordering_key)
     taken++
     size += 1 + row.attempts
   }
   const last = found[taken - 1]?.event_id
-  if (last === undefined) return { delivery: 0, attempt: 0, ended, all: true }
+  if (last === undefined) return { delivery: 0, attempt: 0, ended, released: false, all: true }
   const attempt = Number(statements.text(deleteAttempts).run(integration, last).changes)
   statements.text(deleteDeliveries).run(integration, last)
-  return { delivery: taken, attempt, ended, all: taken === found.length && found.length < rows }
+  // One that blocked its line goes with its event, which was there to act upon for all that time: nothing would end it later.
+  for (const key of lines) turns.push(release(commit, integration, key))
+  const released = turns.some(event => event !== null && event > last)
+  return { delivery: taken, attempt, ended, released, all: taken === found.length && found.length < rows }
 }
 
 interface OldestRow {
@@ -106,7 +117,7 @@ const selectSending = "select min(event_id) as event_id from delivery where clai
 
 // Primary keys.
 const selectDeliveries = `
-  select d.event_id, d.project_id, d.status, d.next_at, d.attempts, e.payload_expires_at
+  select d.event_id, d.project_id, d.status, d.ordering_key, d.next_at, d.attempts, e.payload_expires_at
   from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
   where d.integration_id = ? and d.event_id <= ? order by d.event_id limit ?`
 

@@ -1,6 +1,7 @@
 /** Projects, their apps and their catalogue of event types. */
-import type { AppId, ProjectId } from "../domain/id.ts"
+import type { AppId, KeyId, ProjectId } from "../domain/id.ts"
 import { type Database, sql } from "./database.ts"
+import { insertKey } from "./keys.ts"
 import type { Reader } from "./reader.ts"
 
 export interface Project {
@@ -11,6 +12,8 @@ export interface Project {
   /** Apps that were not made by hand are refused. */
   readonly strictApps: boolean
   readonly payloadDays: number
+  /** Who is told by mail when an integration is in trouble. */
+  readonly alertEmails: readonly string[]
   readonly createdAt: number
 }
 
@@ -40,19 +43,21 @@ interface ProjectRow {
   readonly strict_types: number
   readonly strict_apps: number
   readonly payload_days: number
+  readonly alert_emails: string
   readonly created_at: number
 }
 
 /** All projects, oldest first. */
 export async function listProjects(db: Reader): Promise<Project[]> {
   const rows = await db.query<ProjectRow>(sql`
-    select id, name, strict_types, strict_apps, payload_days, created_at from project order by id`)
+    select id, name, strict_types, strict_apps, payload_days, alert_emails, created_at from project order by id`)
   return rows.map(row => ({
     id: row.id,
     name: row.name,
     strictTypes: row.strict_types === 1,
     strictApps: row.strict_apps === 1,
     payloadDays: row.payload_days,
+    alertEmails: JSON.parse(row.alert_emails) as string[],
     createdAt: row.created_at,
   }))
 }
@@ -61,12 +66,33 @@ export async function listProjects(db: Reader): Promise<Project[]> {
 export async function saveProject(db: Database, project: Project): Promise<void> {
   const { id, name, payloadDays, createdAt } = project
   const [strictTypes, strictApps] = [project.strictTypes ? 1 : 0, project.strictApps ? 1 : 0]
+  const alertEmails = JSON.stringify(project.alertEmails)
   await db.query(sql`
-    insert into project (id, name, strict_types, strict_apps, payload_days, created_at)
-    values (${id}, ${name}, ${strictTypes}, ${strictApps}, ${payloadDays}, ${createdAt})
+    insert into project (id, name, strict_types, strict_apps, payload_days, alert_emails, created_at)
+    values (${id}, ${name}, ${strictTypes}, ${strictApps}, ${payloadDays}, ${alertEmails}, ${createdAt})
     on conflict (id) do update set
       name = excluded.name, strict_types = excluded.strict_types, strict_apps = excluded.strict_apps,
-      payload_days = excluded.payload_days`)
+      payload_days = excluded.payload_days, alert_emails = excluded.alert_emails`)
+}
+
+/** What a new project is like where its maker says nothing else. */
+export const freshProject = { strictTypes: false, strictApps: false, payloadDays: 7, alertEmails: [] }
+
+/** Makes a project with its first API key, without which nobody could reach it; call it in a transaction. */
+export async function makeProject(
+  db: Database,
+  project: Project,
+  key: { readonly id: KeyId; readonly secret: string; readonly createdBy: string | null },
+): Promise<void> {
+  await saveProject(db, project)
+  await insertKey(db, {
+    ...key,
+    project: project.id,
+    name: "first key",
+    scopes: ["admin"],
+    at: project.createdAt,
+    expiresAt: null,
+  })
 }
 
 interface AppRow {

@@ -3,7 +3,8 @@
  * pieces; whoever runs it decides how long to rest between two of them. What is found on the reader costs the writer
  * nothing, and each piece joins the next commit, so that nobody waits longer for it than for a large batch.
  */
-import { firstIdAt } from "../domain/id.ts"
+import { firstIdAt, type IntegrationId } from "../domain/id.ts"
+import { blockedLines, expiredBehind } from "./blocked-lines.ts"
 import { type Database, sql } from "./database.ts"
 import {
   IDEMPOTENCY_MS,
@@ -15,16 +16,20 @@ import {
   oldSegments,
   projectsWithOldEvents,
   projectsWithOldTallies,
+  removedInboxes,
 } from "./due.ts"
 import { carryOver, expiredParts, lookAtExchanges, lookAtPayloads, removeFromPart } from "./expired-parts.ts"
-import { METADATA_MS, REJECTIONS_MS } from "./kept.ts"
+import { INBOX_REQUESTS_MS, METADATA_MS, REJECTIONS_MS } from "./kept.ts"
 import { removeOldEvents } from "./old-events.ts"
 import { Pace, type PaceLimits } from "./pace.ts"
 import { expiredOf, pausedIntegrations } from "./paused-waiting.ts"
 import type { Reader } from "./reader.ts"
+import { oldRecoveries } from "./recoveries.ts"
 import type { SqliteDatabase } from "./sqlite.ts"
+import { forgetTurns } from "./sqlite-inbox.ts"
 import type { Commit, SqliteLedger } from "./sqlite-ledger.ts"
 import { endExpired } from "./sqlite-move.ts"
+import { removeRecovery } from "./sqlite-recover.ts"
 
 const HOUR_MS = 3_600_000
 
@@ -40,8 +45,11 @@ export type Counted =
   | "event"
   | "delivery"
   | "attempt"
+  | "failure_group"
+  | "recovery"
   | "idempotency"
   | "rejection"
+  | "inbox_request"
   | "search_entry"
   | "delivery_tally"
   | "ingest_tally"
@@ -54,6 +62,8 @@ export interface Piece {
   readonly counts: Counts
   /** How long it held the writer; 0 for one that only read. */
   readonly ms: number
+  /** Integrations in which something is due now, as what stood before it in its line has gone. */
+  readonly released?: readonly IntegrationId[]
 }
 
 /** One kind of thing that is let go. */
@@ -73,6 +83,8 @@ const lookLimits = { first: 200, most: 2_000, pieceMs: 10 }
 const pieceLimits = { first: 100, most: 500, pieceMs: 10 }
 /** Rows of a part, or of a search segment, lie together, so that many of them are few pages. */
 const partLimits = { first: 200, most: 2_000, pieceMs: 10 }
+/** Rows with a body of up to 1 MiB each. */
+const bodyLimits = { first: 10, most: 200, pieceMs: 10 }
 /** How many waiting deliveries of a paused integration are looked at together. */
 const PAUSED_PAGE = 5_000
 /** Free pages stay for what comes in next, unless they are many: 64 MiB, or a quarter of what is in use. */
@@ -101,12 +113,16 @@ export class Retention {
     return [
       { name: "idempotency", pieces: () => this.#sweep("idempotency", deleteIdempotency, [at - IDEMPOTENCY_MS]) },
       { name: "rejections", pieces: () => this.#sweepById("rejection", deleteRejections, at - REJECTIONS_MS) },
+      { name: "inboxes", pieces: () => this.#inboxRequests(at - INBOX_REQUESTS_MS) },
       // Before the parts, which would carry their payloads over.
       { name: "deliveries of paused integrations", pieces: () => this.#pausedDeliveries(at) },
+      { name: "deliveries behind one that blocks their key", pieces: () => this.#blockedDeliveries(at) },
       { name: "parts", pieces: () => this.#expiredParts(at) },
       { name: "events", pieces: () => this.#oldEvents(at) },
       // Those of deliveries went with them; what is left was recorded by someone who no longer held the claim.
       { name: "attempts", pieces: () => this.#sweepById("attempt", deleteAttempts, at - METADATA_MS) },
+      { name: "failures", pieces: () => this.#sweep("failure_group", deleteFailures, [at - METADATA_MS]) },
+      { name: "recoveries", pieces: () => this.#oldRecoveries(at - METADATA_MS) },
       { name: "search segments", pieces: () => this.#oldSegments() },
       { name: "tallies", pieces: () => this.#oldTallies(at - LONG_MS) },
       { name: "changes", pieces: () => this.#sweepById("change", deleteChanges, at - LONG_MS) },
@@ -115,14 +131,46 @@ export class Retention {
     ]
   }
 
+  /** Those of removed inboxes as well: they go with the inbox, unless the process ended before they were gone. */
+  async *#inboxRequests(upTo: number): AsyncGenerator<Piece> {
+    yield* this.#sweep("inbox_request", deleteInboxRequests, [firstIdAt(upTo + 1), upTo], bodyLimits)
+    for (const id of await removedInboxes(this.#reads)) {
+      yield* this.#sweep("inbox_request", deleteInbox, [id], bodyLimits)
+      yield await this.#piece(commit => {
+        forgetTurns(commit, id)
+        return {}
+      })
+    }
+  }
+
   async *#pausedDeliveries(at: number): AsyncGenerator<Piece> {
     for (const paused of await pausedIntegrations(this.#reads)) {
       for await (const events of expiredOf(this.#reads, paused, { at, rows: PAUSED_PAGE })) {
         yield onlyRead
         for (let i = 0; i < events.length; i += pieceLimits.most) {
           const some = events.slice(i, i + pieceLimits.most)
-          yield await this.#piece(commit => ({ delivery_ended: endExpired(commit, paused.id, some, at) }))
+          const given = { at, held: "pause" } as const
+          yield await this.#piece(commit => ({ delivery_ended: endExpired(commit, paused.id, some, given) }))
         }
+      }
+    }
+  }
+
+  async *#blockedDeliveries(at: number): AsyncGenerator<Piece> {
+    const given = { at, held: "block" } as const
+    for await (const lines of blockedLines(this.#reads, PAUSED_PAGE)) {
+      yield onlyRead
+      for (const line of lines) {
+        let ended = 0
+        do {
+          const events = await expiredBehind(this.#reads, line, { at, rows: pieceLimits.most })
+          if (events.length === 0) break
+          const piece = await this.#piece(commit => {
+            ended = endExpired(commit, line.integration, events, given)
+            return { delivery_ended: ended }
+          })
+          yield piece
+        } while (ended > 0)
       }
     }
   }
@@ -194,15 +242,27 @@ export class Retention {
     for (const { project, first } of await projectsWithOldEvents(this.#reads, at, receivedUpTo)) {
       const integrations = await integrationsOf(this.#reads, project)
       for (let more = true; more; ) {
+        let released: readonly IntegrationId[] = []
         const piece = await this.#piece(commit => {
           const removed = removeOldEvents(commit, { project, integrations, first, receivedUpTo, rows: pace.size })
           more = removed.more
+          released = removed.released
           const { event, delivery, attempt, ended } = removed
           return { event, delivery, attempt, delivery_ended: ended }
         })
         pace.took(piece.ms)
-        yield piece
+        yield { ...piece, released }
       }
+    }
+  }
+
+  /** One at a time, with what it counted at each of its integrations. */
+  async *#oldRecoveries(upTo: number): AsyncGenerator<Piece> {
+    for (const id of await oldRecoveries(this.#reads, upTo)) {
+      yield await this.#piece(commit => {
+        removeRecovery(commit, id)
+        return { recovery: 1 }
+      })
     }
   }
 
@@ -313,15 +373,24 @@ function pagesOf({ statements }: SqliteDatabase): { readonly free: number; reado
 
 const onlyRead: Piece = { counts: {}, ms: 0 }
 
-// Indexes: idempotency_by_age; the primary keys of the others, whose ids follow the time.
+// Indexes: idempotency_by_age; inbox_request_by_integration; the primary keys of the others, whose ids follow the time.
 const deleteIdempotency = `
   delete from idempotency
   where (project_id, key) in (
     select project_id, key from idempotency where created_at <= ? order by created_at limit ?)`
 const deleteRejections = `
   delete from rejection where id in (select id from rejection where id < ? and at <= ? order by id limit ?)`
+const deleteInboxRequests = `
+  delete from inbox_request where id in (select id from inbox_request where id < ? and at <= ? order by id limit ?)`
+const deleteInbox = `
+  delete from inbox_request
+  where id in (select id from inbox_request where integration_id = ? order by id limit ?)`
 const deleteAttempts = `
   delete from attempt where id in (select id from attempt where id < ? and started_at <= ? order by id limit ?)`
+// Index failure_group_by_age.
+const deleteFailures = `
+  delete from failure_group
+  where id in (select id from failure_group where last_at <= ? order by last_at limit ?)`
 const deleteChanges = `
   delete from change where id in (select id from change where id < ? and at <= ? order by id limit ?)`
 const deleteEntries = `

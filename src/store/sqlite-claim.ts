@@ -1,7 +1,7 @@
 /** Claim on SQLite: the oldest due deliveries of a lane, marked as being sent, in the commit that is open. */
 import type { Event } from "../domain/event.ts"
-import type { IntegrationId } from "../domain/id.ts"
-import type { Queue } from "../domain/queue.ts"
+import type { DeliveryId, IntegrationId } from "../domain/id.ts"
+import { DUE, type Queue } from "../domain/queue.ts"
 import type { Claim, Claimed } from "./ledger.ts"
 import { type EventRow, eventColumnNames, eventOfRow, type PayloadRow, payloadOfRow } from "./rows.ts"
 import type { Commit } from "./sqlite-ledger.ts"
@@ -37,13 +37,24 @@ export function claimDue(commit: Commit, lane: IntegrationId, { fence, room, now
     .all(lane, queue, Math.min(now, Number.MAX_SAFE_INTEGER), room) as unknown as DueRow[]
   const take = db.statements.text(markSending)
   const claims = rows.map(row => {
-    take.run(fence, now, lane, row.event_id)
+    // By the clock: `now` says up to when, and is Infinity where a time is only a place in the order.
+    take.run(fence, commit.now, lane, row.event_id)
     // Being tried again, the event is in processing again: its status follows in the same commit.
     if (row.status !== "pending") db.statements.text(reopenEvent).run(row.project_id, row.event_id)
     return claimOfRow(commit, lane, fence, row)
   })
   const next = db.statements.text(selectNext).get(lane, queue)?.next_at
   return { claims, nextAt: typeof next === "number" ? next : null }
+}
+
+/** Takes one delivery that waits for its time and is due; null where it is not, or no longer. Primary key. */
+export function claimOne(commit: Commit, { integration, event }: DeliveryId, fence: number): Claim | null {
+  const { db, now } = commit
+  const row = db.statements.text(selectOne).get(integration, event, DUE, now) as unknown as DueRow | undefined
+  if (row === undefined) return null
+  db.statements.text(markSending).run(fence, now, integration, event)
+  if (row.status !== "pending") db.statements.text(reopenEvent).run(row.project_id, event)
+  return claimOfRow(commit, integration, fence, row)
 }
 
 /** Claims under an older fencing number than this start's. Index delivery_sending (claim). */
@@ -95,6 +106,12 @@ const selectDue = `
   where integration_id = ? and queue = ? and next_at <= ?
   order by next_at, event_id
   limit ?`
+
+const selectOne = `
+  select event_id, project_id, status, revision, attempts, schedule_attempts, charged, last_attempt_id, created_at,
+    next_at, queue, ordering_key, recovery_id
+  from delivery
+  where integration_id = ? and event_id = ? and queue = ? and next_at <= ?`
 
 const selectNext = `
   select min(next_at) as next_at from delivery where integration_id = ? and queue = ? and next_at is not null`

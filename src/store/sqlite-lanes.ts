@@ -1,6 +1,6 @@
 /** What lanes keep over a restart: protection, rate and health, each as the engine wrote it. */
 import type { IntegrationId } from "../domain/id.ts"
-import { isHeld, type Queue } from "../domain/queue.ts"
+import { isHeld, type Queue, RECOVERED } from "../domain/queue.ts"
 import type { KeptLane, LaneRecord } from "./ledger.ts"
 import type { Commit } from "./sqlite-ledger.ts"
 
@@ -15,21 +15,19 @@ export function keepLane({ db }: Commit, lane: IntegrationId, record: LaneRecord
 /** All lanes that kept something or hold deliveries back. */
 export function keptLanes({ db }: Commit): readonly KeptLane[] {
   const rows = db.statements.text(selectLanes).all() as unknown as LaneRow[]
-  return rows.map(({ id, protection, rate, health }) => ({
-    integration: id,
-    protection,
-    rate,
-    health,
-    held: heldOf(id),
-  }))
+  return rows.map(({ id, protection, rate, health }) => {
+    const queues = queuesOf(id)
+    const hasRecovered = queues.includes(RECOVERED)
+    return { integration: id, protection, rate, health, held: queues.filter(isHeld), hasRecovered }
+  })
 
   // From one queue to the next, whatever the number of those who wait in each. Index delivery_due.
-  function heldOf(lane: IntegrationId): Queue[] {
+  function queuesOf(lane: IntegrationId): Queue[] {
     const queues: Queue[] = []
     const next = db.statements.text(selectQueue)
     for (let queue: unknown = -1; typeof queue === "number"; ) {
       queue = next.get(lane, queue)?.queue
-      if (typeof queue === "number" && isHeld(queue)) queues.push(queue)
+      if (typeof queue === "number") queues.push(queue)
     }
     return queues
   }

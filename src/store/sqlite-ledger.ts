@@ -12,23 +12,26 @@ import type {
   Arrival,
   Claim,
   Claimed,
+  Emitted,
   KeptLane,
   LaneRecord,
   Ledger,
   Settled,
   Settlement,
+  Tidings,
   WaitingPlace,
 } from "./ledger.ts"
 import { type PartLimits, Parts } from "./parts.ts"
 import type { SearchIndex } from "./search.ts"
 import type { SqliteDatabase } from "./sqlite.ts"
 import { acceptOne } from "./sqlite-accept.ts"
-import { claimDue, lostClaims } from "./sqlite-claim.ts"
+import { claimDue, claimOne, lostClaims } from "./sqlite-claim.ts"
 import { bringForward } from "./sqlite-clock.ts"
 import { keepLane, keptLanes } from "./sqlite-lanes.ts"
-import { unblock } from "./sqlite-line.ts"
+import { endBlocks, unblock } from "./sqlite-line.ts"
 import { endWaiting, retryOne } from "./sqlite-move.ts"
 import { settleOne } from "./sqlite-settle.ts"
+import { tell } from "./sqlite-tell.ts"
 import { TallySheet } from "./tallies.ts"
 
 /** What the steps of a commit share. */
@@ -47,6 +50,13 @@ interface Waiting {
   /** Called after the commit is on disk. */
   done(): void
   failed(error: unknown): void
+}
+
+/** What is told within a transaction. */
+export interface Telling {
+  readonly emitted: readonly Emitted[]
+  readonly tell: (tidings: Tidings) => void
+  readonly rolledBack: () => void
 }
 
 /** Told after every commit, for the metrics. */
@@ -99,6 +109,10 @@ export class SqliteLedger implements Ledger {
     return this.inNextCommit(commit => claimDue(commit, lane, { fence, room, now, queue }))
   }
 
+  claimOne(delivery: DeliveryId, fence: number): Promise<Claim | null> {
+    return this.inNextCommit(commit => claimOne(commit, delivery, fence))
+  }
+
   settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
     return this.inNextCommit(commit => settlements.map(settlement => settleOne(commit, settlement)))
   }
@@ -127,8 +141,33 @@ export class SqliteLedger implements Ledger {
     return this.inNextCommit(commit => unblock(commit, delivery, project))
   }
 
+  endBlocks(lane: IntegrationId, limit: number): Promise<number> {
+    return this.inNextCommit(commit => endBlocks(commit, lane, limit))
+  }
+
   lost(limit: number): Promise<readonly Claim[]> {
     return this.inNextCommit(commit => lostClaims(commit, this.#fence, limit))
+  }
+
+  /**
+   * Tells of what somebody else's transaction does, in that transaction: call `tell` while it is open, and `rolledBack`
+   * where it was undone.
+   */
+  telling(): Telling {
+    const emitted: Emitted[] = []
+    return {
+      emitted,
+      tell: tidings => {
+        const tallies = new TallySheet()
+        const [db, ids, parts, search, now] = [this.#db, this.#ids, this.#parts, this.#search, this.#now()]
+        emitted.push(...tell({ db, ids, parts, tallies, search, now }, tidings))
+        tallies.write(db)
+      },
+      // A part that was made in it is gone.
+      rolledBack: () => {
+        if (emitted.length > 0) this.#parts.forget()
+      },
+    }
   }
 
   /** How many pieces of work wait for the next commit. */

@@ -2,13 +2,13 @@
 import type { Next } from "../domain/delivery.ts"
 import { type AttemptId, formatId } from "../domain/id.ts"
 import { DUE, IN_LINE } from "../domain/queue.ts"
-import { isRed, type ReasonCode } from "../domain/reason.ts"
+import { isRed } from "../domain/reason.ts"
 import type { Change } from "./changes.ts"
-import type { Settled, Settlement } from "./ledger.ts"
-import { acceptOne } from "./sqlite-accept.ts"
+import type { Settled, Settlement, SwitchOff } from "./ledger.ts"
 import { keepLane } from "./sqlite-lanes.ts"
 import type { Commit } from "./sqlite-ledger.ts"
 import { release } from "./sqlite-line.ts"
+import { tell } from "./sqlite-tell.ts"
 
 /** Bits of `attempt.flags`. */
 export const attemptFlags = { truncated: 1, incomplete: 2 } as const
@@ -18,13 +18,14 @@ export function settleOne(commit: Commit, settlement: Settlement): Settled {
   const attempt = settlement.attempt === null ? null : recordAttempt(commit, settlement, settlement.attempt)
   const { next, claim, consequences } = settlement
   if (consequences?.lane !== undefined) keepLane(commit, claim.delivery.integration, consequences.lane)
-  const emitted = consequences?.emits?.map(arrival => acceptOne(commit, arrival)) ?? []
-  if (!moveOn(commit, settlement, attempt))
-    return { kind: "lease-lost", attempt, change: null, released: null, emitted }
+  const off = switchOffOf(settlement)
+  const change = off === null ? null : switchOff(commit, settlement, off)
+  const emitted = [...tell(commit, consequences ?? {}), ...(off === null || change === null ? [] : tell(commit, off))]
+  if (!moveOn(commit, settlement, attempt)) return { kind: "lease-lost", attempt, change, released: null, emitted }
   count(commit, settlement)
-  const change = next.status === "failed" && next.disable ? switchOff(commit, settlement, next.reason.code) : null
+  if (next.status !== "delivered" && !claim.tally.test) commit.tallies.failures.settled(commit, settlement, attempt)
   const hasEnded = next.status === "delivered" || next.status === "failed" || next.status === "withheld"
-  const key = hasEnded && consequences?.blocksLine !== true ? claim.orderingKey : null
+  const key = hasEnded && !blocks(settlement) ? claim.orderingKey : null
   const released = key === null ? null : release(commit, claim.delivery.integration, key)
   return { kind: "moved", attempt, change, released, emitted }
 }
@@ -77,6 +78,7 @@ function recordAttempt(
       timings?.bodyMs ?? null,
       timings?.totalMs ?? null,
       part,
+      claim.recovery,
     )
   return id
 }
@@ -94,13 +96,14 @@ function moveOn({ db, search, now }: Commit, settlement: Settlement, attempt: At
       reason?.code ?? null,
       reason === null ? null : JSON.stringify(reason.facts),
       next.status === "retrying" || next.status === "skipped" ? Math.ceil(next.at) : null,
-      next.status === "skipped" ? next.queue : settlement.consequences?.blocksLine === true ? IN_LINE : DUE,
+      next.status === "skipped" ? next.queue : blocks(settlement) ? IN_LINE : DUE,
       settlement.attempt?.revision ?? claim.revision,
       claim.attempts + made,
       claim.scheduleAttempts + made,
       claim.charged + charged,
       attempt ?? claim.lastAttempt,
       settlement.recordId,
+      next.status === "skipped" ? 1 : 0,
       now,
       claim.delivery.integration,
       claim.delivery.event,
@@ -114,10 +117,21 @@ function moveOn({ db, search, now }: Commit, settlement: Settlement, attempt: At
   return true
 }
 
-/** The other side asked to be left alone: in the same commit as the attempt that said so. */
-function switchOff({ db, ids, now }: Commit, { claim }: Settlement, reason: ReasonCode): Change | null {
+/** Whether it stays in front of its line although it has failed. Nothing else may: with a time it would stand behind. */
+function blocks({ claim, next, consequences }: Settlement): boolean {
+  return next.status === "failed" && claim.orderingKey !== null && consequences?.blocksLine === true
+}
+
+/** The other side asked to be left alone, or nothing got through for too long. */
+function switchOffOf({ next, consequences }: Settlement): SwitchOff | null {
+  if (consequences?.switchOff !== undefined) return consequences.switchOff
+  return next.status === "failed" && next.disable ? { cause: "gone" } : null
+}
+
+/** In the same commit as the attempt that brought it about; null where it was off already. */
+function switchOff({ db, ids, now }: Commit, { claim }: Settlement, { cause }: SwitchOff): Change | null {
   const { integration, event } = claim.delivery
-  const { changes } = db.statements.text(disableIntegration).run(reason, now, now, integration)
+  const { changes } = db.statements.text(disableIntegration).run(cause, now, now, integration)
   if (changes === 0) return null
   const change: Change = {
     id: ids.next(),
@@ -125,8 +139,8 @@ function switchOff({ db, ids, now }: Commit, { claim }: Settlement, reason: Reas
     at: now,
     kind: "integration.disabled",
     subject: formatId("int", integration),
-    by: { kind: "waybill", id: reason },
-    facts: { reason, event: formatId("evt", event) },
+    by: { kind: "waybill", id: cause },
+    facts: { reason: cause, event: formatId("evt", event) },
   }
   const { id, project, at, kind, subject, by, facts } = change
   db.statements.text(insertChange).run(id, project, at, kind, subject, by.id, JSON.stringify(facts))
@@ -135,6 +149,11 @@ function switchOff({ db, ids, now }: Commit, { claim }: Settlement, reason: Reas
 
 function count({ tallies, now }: Commit, { claim, attempt, attemptReason, next }: Settlement): void {
   const { app, environment, type, test } = claim.tally
+  const { recovery } = claim
+  if (recovery !== null && next.status !== "retrying" && next.status !== "skipped") {
+    const reason = next.status === "delivered" ? "" : next.reason.code
+    tallies.recovery({ recovery, integration: claim.delivery.integration, outcome: next.status, reason })
+  }
   if (test) return
   const tally = { project: claim.project, integration: claim.delivery.integration, app, environment, type }
   if (attempt !== null) {
@@ -142,7 +161,7 @@ function count({ tallies, now }: Commit, { claim, attempt, attemptReason, next }
     tallies.delivery({ ...tally, at: attempt.startedAt, outcome: attempt.outcome, reason })
   }
   if (next.status === "skipped") {
-    tallies.delivery({ ...tally, at: now, outcome: "skipped", reason: next.reason.code })
+    if (next.joins !== true) tallies.delivery({ ...tally, at: now, outcome: "skipped", reason: next.reason.code })
   } else if (next.status !== "retrying") {
     const reason = next.status === "delivered" ? "" : next.reason.code
     tallies.delivery({ ...tally, at: now, outcome: next.status, reason })
@@ -152,13 +171,15 @@ function count({ tallies, now }: Commit, { claim, attempt, attemptReason, next }
 const insertAttempt = `
   insert into attempt (
     id, project_id, integration_id, event_id, number, previous_id, started_at, outcome, reason, status, class, phase,
-    code, message, flags, revision, process, url, dns_ms, connect_ms, tls_ms, wait_ms, body_ms, total_ms, exchange_part
-  ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+    code, message, flags, revision, process, url, dns_ms, connect_ms, tls_ms, wait_ms, body_ms, total_ms, exchange_part,
+    recovery_id
+  ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 const moveDelivery = `
   update delivery set
     status = ?, reason = ?, facts = ?, next_at = ?, queue = ?, claim = null, revision = ?, attempts = ?, schedule_attempts = ?,
-    charged = ?, last_attempt_id = ?, record_id = coalesce(?, record_id), updated_at = ?
+    charged = ?, last_attempt_id = ?, record_id = coalesce(?, record_id),
+    before_recovery = iif(?, before_recovery, null), updated_at = ?
   where integration_id = ? and event_id = ? and claim = ?`
 
 /** A delivery that was being sent counted as open. */

@@ -235,7 +235,18 @@ function rememberSeal(connection: DatabaseSync, seal: Seal): void {
 }
 
 function greatestId(connection: DatabaseSync): number {
-  const tables = ["attempt", "change", "rejection", "integration", "api_key", "project", "app", "job"]
+  const tables = [
+    "attempt",
+    "change",
+    "rejection",
+    "inbox_request",
+    "integration",
+    "api_key",
+    "project",
+    "app",
+    "job",
+    "failure_group",
+  ]
   const own = tables.map(table => connection.prepare(`select coalesce(max(id), 0) as id from ${table}`).get()?.id)
   // Events stand under their project: one look at the end of each.
   const events = connection

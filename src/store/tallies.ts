@@ -1,4 +1,5 @@
 /** Counts by hour: gathered while a commit is made, written with it. */
+import { FailureSheet } from "./failures.ts"
 import type { SqliteDatabase } from "./sqlite.ts"
 
 const HOUR_MS = 3_600_000
@@ -42,9 +43,38 @@ export interface IngestTally {
   readonly refused: boolean
 }
 
+/** What a recovery counts at each integration. */
+export interface RecoveryTally {
+  readonly recovery: number
+  readonly integration: number
+  /**
+   * `found`: fits what was asked for. `queued`, `returned`: made due, and given back unsent. `kept`, `expired`,
+   * `other_apps`: found but not queued, `kept` for a reason. `changed`: no longer as it was found. `delivered`, `failed`,
+   * `withheld`: how those that were queued have ended. `taken`: retried by hand while it was on its way.
+   */
+  readonly outcome: RecoveryOutcome
+  readonly reason: string
+}
+
+export type RecoveryOutcome =
+  | "found"
+  | "queued"
+  | "returned"
+  | "kept"
+  | "expired"
+  | "other_apps"
+  | "changed"
+  | "delivered"
+  | "failed"
+  | "withheld"
+  | "taken"
+
 /** Sums of one commit: a hundred events of one type cost one row written, not a hundred. */
 export class TallySheet {
+  /** What failed, by what it has in common. */
+  readonly failures = new FailureSheet()
   readonly #deliveries = new Map<string, { tally: DeliveryTally; count: number }>()
+  readonly #recoveries = new Map<string, { tally: RecoveryTally; count: number }>()
   readonly #ingest = new Map<string, { tally: IngestTally; events: number; bytes: number; refused: number }>()
 
   delivery(tally: DeliveryTally): void {
@@ -67,13 +97,27 @@ export class TallySheet {
     entry.bytes += tally.bytes
   }
 
+  recovery(tally: RecoveryTally, count = 1): void {
+    const key = `${tally.recovery}|${tally.integration}|${tally.outcome}|${tally.reason}`
+    const entry = this.#recoveries.get(key)
+    if (entry === undefined) this.#recoveries.set(key, { tally, count })
+    else entry.count += count
+  }
+
   /** Adds the sums to the tables, inside the transaction that is open on `db`. */
   write(db: SqliteDatabase): void {
+    this.failures.write(db)
     if (this.#deliveries.size > 0) {
       const add = db.statements.text(addDeliveries)
       for (const { tally, count } of this.#deliveries.values()) {
         const { project, integration, at, app, environment, type, outcome, reason } = tally
         add.run(project, integration, hourOf(at), app ?? 0, environment, type, outcome, reason, count)
+      }
+    }
+    if (this.#recoveries.size > 0) {
+      const add = db.statements.text(addRecoveries)
+      for (const { tally, count } of this.#recoveries.values()) {
+        add.run(tally.recovery, tally.integration, tally.outcome, tally.reason, count)
       }
     }
     if (this.#ingest.size > 0) {
@@ -89,6 +133,11 @@ export class TallySheet {
 const addDeliveries = `
   insert into delivery_tally (project_id, integration_id, hour, app_id, environment, type, outcome, reason, count)
   values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+  on conflict do update set count = count + excluded.count`
+
+const addRecoveries = `
+  insert into recovery_tally (recovery_id, integration_id, outcome, reason, count)
+  values (?, ?, ?, ?, ?)
   on conflict do update set count = count + excluded.count`
 
 const addIngest = `

@@ -4,6 +4,8 @@
  */
 import { networkInterfaces } from "node:os"
 import type { ErrorClass, Exchange, Header, OutboundRequest, Phase, Timings } from "../domain/exchange.ts"
+import type { IntegrationId } from "../domain/id.ts"
+import { parseRange } from "./address.ts"
 import { ownCodes } from "./classify.ts"
 import type { BlockedDetail, Egress } from "./connect.ts"
 import { type Destination, type EgressRules, judgeUrl, type UrlFault } from "./guard.ts"
@@ -14,6 +16,14 @@ import { SessionCache } from "./tls.ts"
 import { toWire, type WireRequest } from "./wire.ts"
 
 export type { BlockedDetail, SendLimits }
+
+/** Where this process itself listens, and the path of an inbox there. */
+export interface InboxPlace {
+  /** An IP address that can be dialled. */
+  readonly address: string
+  readonly port: number
+  readonly path: string
+}
 
 /** What sending needs to know of the server it is part of. */
 export interface TransportOptions {
@@ -28,6 +38,8 @@ export interface TransportOptions {
   readonly connectTimeoutMs?: number
   /** Told of each target that was refused, with the address that tenants are not told. */
   readonly onBlocked?: (detail: BlockedDetail) => void
+  /** Where the inbox of an integration is; null while the server does not listen yet. */
+  readonly inbox?: (id: IntegrationId) => InboxPlace | null
 }
 
 /** A URL that has been judged and taken apart, so that the next request to it is not. */
@@ -35,6 +47,11 @@ interface Target {
   readonly destination: Destination
   readonly path: string
   readonly host: Header
+  /** The host for people. */
+  readonly shown: string
+  /** What connections are shared by. */
+  readonly pool: string
+  readonly egress: Egress
 }
 
 interface Refusal {
@@ -46,6 +63,8 @@ interface Refusal {
 
 const CONNECT_TIMEOUT_MS = 5_000
 const MAX_TARGETS = 4_096
+/** No origin begins like this: connections to inboxes are never those of an endpoint, wherever its URL leads. */
+const INBOX_POOLS = "inbox "
 
 /** A URL that can be no request at all, as against one that leads where Waybill does not go. */
 const malformed: ReadonlySet<UrlFault> = new Set(["malformed", "scheme", "userinfo"])
@@ -56,6 +75,8 @@ const stopping: Refusal = {
   code: ownCodes.closed,
   message: "Waybill itself could not send: it is stopping.",
 }
+
+const notListening: Refusal = { ...stopping, message: "Waybill itself could not send: it does not listen yet." }
 
 const nothingHappened: Omit<Timings, "totalMs"> = {
   dnsMs: null,
@@ -72,12 +93,15 @@ export class Transport {
   readonly #userAgent: Header | null
   readonly #targets = new Map<string, Target>()
   readonly #pools = new Map<string, Pool>()
+  readonly #inbox: (id: IntegrationId) => InboxPlace | null
   #closed = false
+  #inboxesClosed = false
   #underWay = 0
   #onQuiet: (() => void) | null = null
 
   constructor(options: TransportOptions) {
     this.#now = options.now
+    this.#inbox = options.inbox ?? (() => null)
     this.#userAgent = options.userAgent === undefined ? null : { name: "user-agent", value: options.userAgent }
     this.#egress = {
       rules: options.rules,
@@ -95,7 +119,10 @@ export class Transport {
    */
   send(request: OutboundRequest, limits: SendLimits): Promise<Exchange> {
     if (this.#closed) return refuse(stopping)
-    const target = this.#targets.get(request.url) ?? this.#aim(request.url)
+    const target =
+      request.inbox === undefined
+        ? (this.#targets.get(request.url) ?? this.#aim(request.url))
+        : this.#aimAtInbox(request.inbox, request.url)
     if ("class" in target) return refuse(target)
     const wire = this.#wire(request, target.host)
     if (wire.kind === "invalid") {
@@ -104,8 +131,8 @@ export class Transport {
     }
     this.#underWay++
     return new Promise(resolve => {
-      const pool = this.#poolOf(target.destination)
-      const parcel = { method: request.method, path: target.path, host: target.host.value, wire, limits }
+      const pool = this.#poolOf(target)
+      const parcel = { method: request.method, path: target.path, host: target.shown, wire, limits }
       const report = (exchange: Exchange): void => {
         resolve(exchange)
         if (--this.#underWay === 0) this.#onQuiet?.()
@@ -120,6 +147,15 @@ export class Transport {
     for (const pool of [...this.#pools.values()]) pool.closeIdle()
     if (this.#underWay > 0) await this.#quiet(graceMs)
     for (const pool of [...this.#pools.values()]) pool.closeAll()
+  }
+
+  /**
+   * Ends what is under way to inboxes, as the sender's fault, and takes no more of it: before the server stops to listen,
+   * which would wait for answers that an inbox keeps back.
+   */
+  closeInboxes(): void {
+    this.#inboxesClosed = true
+    for (const [key, pool] of [...this.#pools]) if (key.startsWith(INBOX_POOLS)) pool.closeAll()
   }
 
   #quiet(graceMs: number): Promise<void> {
@@ -143,11 +179,40 @@ export class Transport {
       return { phase: "dns", class: "EGRESS_BLOCKED", code: ownCodes.blocked, message }
     }
     const { destination, url: parts } = judged
-    const target = { destination, path: parts.pathname + parts.search, host: { name: "host", value: parts.host } }
+    const target: Target = {
+      destination,
+      path: parts.pathname + parts.search,
+      host: { name: "host", value: parts.host },
+      shown: parts.host,
+      pool: destination.origin,
+      egress: this.#egress,
+    }
     // Templates can make a URL for each event: forgetting all at once keeps this a plain map.
     if (this.#targets.size >= MAX_TARGETS) this.#targets.clear()
     this.#targets.set(url, target)
     return target
+  }
+
+  /**
+   * Past the guard's rules for URLs, since none is dialled: what is judged is the one address on which this process
+   * listens, and what allows it stands in no rule that a URL is ever held against.
+   */
+  #aimAtInbox(id: IntegrationId, url: string): Target | Refusal {
+    if (this.#inboxesClosed) return stopping
+    const place = this.#inbox(id)
+    if (place === null) return notListening
+    const { address, port, path } = place
+    const range = parseRange(address)
+    const authority = `${range?.family === 6 ? `[${address}]` : address}:${port}`
+    const allow = range === null ? [] : [{ kind: "range", range } as const]
+    return {
+      destination: { origin: `http://${authority}`, secure: false, host: address, port, source: "literal" },
+      path,
+      host: { name: "host", value: authority },
+      shown: URL.parse(url)?.host ?? authority,
+      pool: INBOX_POOLS + authority,
+      egress: { ...this.#egress, rules: { loopback: false, allow } },
+    }
   }
 
   #tellBlocked(text: string, fault: UrlFault): void {
@@ -163,11 +228,11 @@ export class Transport {
     }
   }
 
-  #poolOf(destination: Destination): Pool {
-    const known = this.#pools.get(destination.origin)
+  #poolOf({ pool: key, destination, egress }: Target): Pool {
+    const known = this.#pools.get(key)
     if (known !== undefined) return known
-    const pool = new Pool(destination, this.#egress, () => this.#pools.delete(destination.origin))
-    this.#pools.set(destination.origin, pool)
+    const pool = new Pool(destination, egress, () => this.#pools.delete(key))
+    this.#pools.set(key, pool)
     return pool
   }
 }

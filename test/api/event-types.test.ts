@@ -1,6 +1,7 @@
 /** The catalogue of event types. */
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
+import { items } from "../help/items.ts"
 import { MORNING, Program } from "../help/program.ts"
 
 let program: Program
@@ -21,15 +22,20 @@ test("a type is added with its description, schema and examples, and changed who
   }
   const added = await put("trial_started", body)
   const at = new Date(MORNING).toISOString()
-  assert.deepEqual(added.body, { name: "trial_started", ...body, created_at: at, updated_at: at })
+  assert.deepEqual(added.body, { name: "trial_started", ...body, reserved: false, created_at: at, updated_at: at })
   program.turn(60_000)
   const changed = await put("trial_started", { description: "Began." })
   const later = new Date(program.now).toISOString()
-  const expected = { description: "Began.", schema: null, examples: [], created_at: at, updated_at: later }
+  const own = { description: "Began.", schema: null, examples: [], reserved: false }
+  const expected = { ...own, created_at: at, updated_at: later }
   assert.deepEqual(changed.body, { name: "trial_started", ...expected })
   assert.deepEqual(await program.call("GET", "/v1/event-types/trial_started"), changed.body)
   await program.restart()
-  assert.deepEqual((await program.call("GET", "/v1/event-types")).data, [changed.body])
+  const listed = items((await program.call("GET", "/v1/event-types")).data)
+  assert.deepEqual(
+    listed.filter(({ reserved }) => !reserved),
+    [changed.body],
+  )
   assert.equal((await program.ask("DELETE", "/v1/event-types/trial_started")).status, 204)
   for (const method of ["GET", "DELETE"]) {
     assert.equal((await program.ask(method, "/v1/event-types/trial_started")).status, 404)

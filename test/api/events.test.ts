@@ -47,6 +47,48 @@ test("an event shows its payload byte for byte, where it went, what was answered
   assert.match(String(reason.advice), /switch the type on/)
 })
 
+test("an event that was filtered says whether the filter or a missing endpoint was it, by the settings of its time", async () => {
+  await using program = await Program.open()
+  await using endpoint = await Endpoint.open()
+  const url = endpoint.url()
+  const filter = { eq: ["data.plan", "pro"] }
+  const byFilter = await program.integrate(url, { name: "Filter", filter })
+  const sandbox = { sandbox: { url }, verification: "none" }
+  const { id: elsewhere } = await program.call("POST", "/v1/integrations", { name: "Sandbox", config: sandbox })
+  const { id: both } = await program.call("POST", "/v1/integrations", { name: "Both", config: sandbox, filter })
+  const told = async (event: number) => {
+    const { withheld } = await program.call("GET", `/v1/events/${formatId("evt", event)}`)
+    return items(withheld).map(({ integration, reason }) => [integration?.name, reason?.code, reason?.what])
+  }
+  const before = await program.send({ type: "a", data: { plan: "free" } })
+  const byFilterSays = "The integration's filter leaves this event out."
+  const noEndpointSays = "The integration has no endpoint for production events."
+  const expected = [
+    ["Filter", "filtered", byFilterSays],
+    ["Sandbox", "filtered", noEndpointSays],
+    ["Both", "filtered", noEndpointSays],
+  ]
+  assert.deepEqual(await told(before), expected)
+
+  program.turn(1_000)
+  const moved = { config: { production: null, sandbox: { url } }, filter: null }
+  await program.call("PATCH", `/v1/integrations/${byFilter}`, moved)
+  await program.call("PATCH", `/v1/integrations/${elsewhere}`, { config: { production: { url } }, filter })
+  await program.call("DELETE", `/v1/integrations/${both}`)
+  program.turn(1_000)
+  const after = await program.send({ type: "a", data: { plan: "free" } })
+  assert.deepEqual(await told(after), [
+    ["Filter", "filtered", noEndpointSays],
+    ["Sandbox", "filtered", byFilterSays],
+  ])
+  assert.deepEqual(await told(before), expected, "what was decided before stays told as it was")
+  const here = await program.call("GET", `/v1/integrations/${elsewhere}/events`)
+  assert.deepEqual(
+    items(here.data).map(({ withheld }) => withheld?.what),
+    [byFilterSays, noEndpointSays],
+  )
+})
+
 test("a payload is there until its time is over, and then is null and says that it expired", async () => {
   await using program = await Program.open()
   const json = formatId("evt", await program.send({ type: "a", data: { n: 1 } }))

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { Endpoint } from "../help/endpoint.ts"
+import { items } from "../help/items.ts"
 import { Program } from "../help/program.ts"
 
 /** Asks without a key. */
@@ -18,7 +19,11 @@ describe("/livez and /readyz", () => {
     const { status, body } = await open(program, "/readyz")
     assert.equal(status, 200)
     const good = { ok: true, detail: null }
-    assert.deepEqual(body, { ready: true, checks: { started: good, database: good }, oldest_due_seconds: 0 })
+    assert.deepEqual(body, {
+      ready: true,
+      checks: { started: good, database: good, deliveries: good },
+      oldest_due_seconds: 0,
+    })
   })
 
   test("of these, /readyz writes to the database, once for all who ask at the same moment, and /livez does not", async () => {
@@ -51,6 +56,64 @@ describe("/livez and /readyz", () => {
     assert.equal((await open(program, "/readyz")).body["oldest_due_seconds"], 0, "what a person holds is not late")
     held.resolve()
   })
+
+  test("go bad, with /v1/status and a metric, when what is due is later than it should be; the status code stays", async () => {
+    const held = Promise.withResolvers<void>()
+    await using program = await Program.open()
+    await using slow = await Endpoint.open({ after: held.promise })
+    const integration = await program.integrate(slow.url(), { policy: { max_concurrent: 1, timeout_ms: 120_000 } })
+    await program.send({ type: "a" })
+    await program.send({ type: "a" })
+    await slow.received(1)
+    const readings = async () => {
+      const { status, body } = await open(program, "/readyz")
+      const { deliveries } = body["checks"] as { deliveries: { ok: boolean; detail: string | null } }
+      const { healthy, late_integrations } = await program.call("GET", "/v1/status")
+      const [, lanes] = /^waybill_queue_late_lanes (\d+)$/m.exec((await program.ask("GET", "/metrics")).text) ?? []
+      return {
+        status,
+        ready: body["ready"],
+        ok: deliveries.ok,
+        healthy,
+        late_integrations,
+        lanes,
+        said: deliveries.detail,
+      }
+    }
+    program.turn(14 * 60_000)
+    const good = { status: 200, ready: true, ok: true, healthy: true, late_integrations: 0, lanes: "0", said: null }
+    assert.deepEqual(await readings(), good)
+    program.turn(2 * 60_000)
+    assert.deepEqual(await readings(), {
+      status: 200,
+      ready: true,
+      ok: false,
+      healthy: false,
+      late_integrations: 1,
+      lanes: "1",
+      said: "One integration is behind: the oldest delivery has been due for 16 min. GET /v1/diagnosis says why.",
+    })
+    await program.call("POST", `/v1/integrations/${integration}/pause`)
+    assert.deepEqual(await readings(), good, "what waits by rule is not late")
+    held.resolve()
+  })
+})
+
+test("what an endpoint that rests holds back is not late, nor stuck", async () => {
+  await using program = await Program.open()
+  await using down = await Endpoint.open({ status: 503 })
+  const integration = await program.integrate(down.url())
+  for (let i = 0; i < 30; i++) await program.send({ type: "a" })
+  await program.until("it rests", () => program.deliveries(integration).some(({ status }) => status === "skipped"))
+  const before = program.attempts(integration).length
+  program.turn(16 * 60_000)
+  await program.until("it was tried again", () => program.attempts(integration).length > before)
+  const { healthy, late_integrations, oldest_due_seconds } = await program.call("GET", "/v1/status")
+  assert.deepEqual([healthy, late_integrations, oldest_due_seconds], [true, 0, 0])
+  const { verdict, also } = await program.call("GET", `/v1/integrations/${integration}/diagnosis`)
+  const codes = [verdict, ...items(also)].map(one => String(one?.code))
+  assert.ok(!codes.includes("stuck_in_processing"), codes.join())
+  assert.ok(codes.includes("everything_failing") || codes.includes("several_in_a_row"), codes.join())
 })
 
 describe("/metrics", () => {

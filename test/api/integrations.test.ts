@@ -74,7 +74,10 @@ describe("a new integration", () => {
       options: {},
     })
     const { secret: _, ...shownLater } = answer.body
-    assert.deepEqual(await program.call("GET", `/v1/integrations/${id}`), shownLater)
+    const { protection, ...shown } = await program.call("GET", `/v1/integrations/${id}`)
+    assert.deepEqual(shown, shownLater)
+    const none = { count: 0, or_more: false }
+    assert.deepEqual(protection, { origins: [], concurrency_limit: 10, budget_used_up_until: null, waiting: none })
   })
 
   const wrong: [what: string, body: object, pointer: string, says: RegExp][] = [
@@ -179,12 +182,18 @@ describe("a new integration", () => {
       /not built yet/,
     ]),
     ["verification by handshake", withConfig({ verification: "cloudevents" }), "/config/verification", /not built yet/],
-    ...["protection", "long_failure", "ordered"].map((name): [string, object, string, RegExp] => [
-      `the policy's ${name}`,
-      { policy: { [name]: {} } },
-      `/policy/${name}`,
-      /not built yet/,
-    ]),
+    [
+      "a rest that is longer than the longest",
+      { policy: { protection: { rest_ms: 60_000, longest_rest_ms: 30_000 } } },
+      "/policy/protection/longest_rest_ms",
+      /a rest only ever grows/,
+    ],
+    [
+      "a warning that comes after the end",
+      { policy: { long_failure: { warn_after_ms: 500_000_000, disable_after_ms: 400_000_000 } } },
+      "/policy/long_failure/warn_after_ms",
+      /too late to act on/,
+    ],
     [
       "a template in its URL",
       withConfig({ production: { url: "https://a.example/{{data.id}}" } }),

@@ -1,9 +1,10 @@
 /** Projects: their settings, what being strict means, and that none sees anything of another. */
 import assert from "node:assert/strict"
-import { createHash } from "node:crypto"
 import { DatabaseSync } from "node:sqlite"
 import { describe, test } from "node:test"
+import { formatId, parseId } from "../../src/domain/id.ts"
 import { Endpoint } from "../help/endpoint.ts"
+import { items } from "../help/items.ts"
 import { type Answer, Program } from "../help/program.ts"
 
 /** The project's path. */
@@ -20,8 +21,20 @@ describe("a project", () => {
     await using program = await Program.open()
     const path = await pathOf(program)
     const { id, created_at, ...before } = await program.call("GET", path)
-    assert.deepEqual(before, { name: "default", strict_types: false, strict_apps: false, payload_days: 7 })
-    const changed = await program.call("PATCH", path, { name: "Shop", strict_apps: true, payload_days: 30 })
+    assert.deepEqual(before, {
+      name: "default",
+      strict_types: false,
+      strict_apps: false,
+      payload_days: 7,
+      alert_emails: [],
+    })
+    const alert_emails = ["ops@shop.example", "ann@shop.example"]
+    const changed = await program.call("PATCH", path, {
+      name: "Shop",
+      strict_apps: true,
+      payload_days: 30,
+      alert_emails,
+    })
     assert.deepEqual(changed, {
       id,
       created_at,
@@ -29,6 +42,7 @@ describe("a project", () => {
       strict_types: false,
       strict_apps: true,
       payload_days: 30,
+      alert_emails,
     })
     await program.restart()
     assert.deepEqual(await program.call("GET", path), changed)
@@ -53,7 +67,7 @@ describe("a project", () => {
       [{ payload_days: 2 }, "/payload_days"],
       [{ strict_types: "yes" }, "/strict_types"],
       [{ name: "" }, "/name"],
-      [{ alert_emails: ["a@b.example"] }, "/alert_emails"],
+      [{ alert_emails: ["nobody"] }, "/alert_emails/0"],
       [{ colour: 1 }, "/colour"],
     ] as const) {
       assert.deepEqual(firstError(await program.ask("PATCH", path, body)), [422, "invalid", pointer])
@@ -73,6 +87,84 @@ describe("a project", () => {
       rows.map(({ days }) => days),
       [7, 30],
     )
+  })
+})
+
+describe("a further project", () => {
+  test("is made with a key that opens it and nothing else, shown this once", async () => {
+    await using program = await Program.open()
+    const answer = await program.ask("POST", "/v1/projects", { name: "Shop", strict_apps: true, payload_days: 30 })
+    assert.equal(answer.status, 201, answer.text)
+    const { id, key, created_at, ...rest } = answer.body
+    assert.match(String(id), /^prj_/)
+    assert.match(String(key), /^wb_live_[0-9A-Za-z]{36}$/)
+    assert.deepEqual(rest, { name: "Shop", strict_types: false, strict_apps: true, payload_days: 30, alert_emails: [] })
+    const there = (method: string, path: string, body?: unknown) =>
+      program.ask(method, path, body, { authorization: `Bearer ${key}` })
+
+    assert.deepEqual((await there("GET", "/v1/projects")).body, {
+      data: [{ id, created_at, ...rest }],
+      next_cursor: null,
+    })
+    assert.deepEqual((await there("PATCH", `/v1/projects/${id}`, { strict_apps: false })).body.strict_apps, false)
+    const [listed] = items((await there("GET", "/v1/api-keys")).body.data)
+    assert.deepEqual([listed?.name, listed?.key, listed?.last4], ["first key", undefined, String(key).slice(-4)])
+    assert.equal((await there("POST", "/v1/events", { type: "a" })).status, 202)
+    assert.equal(items((await program.call("GET", "/v1/events")).data).length, 0)
+    await program.restart()
+    assert.equal(items((await there("GET", "/v1/events")).body.data).length, 1, "and it is there after a restart")
+    assert.ok(!JSON.stringify(program.rows("select * from api_key")).includes(String(key)), "the key is kept as a hash")
+  })
+
+  test("is not its maker's: the key that made it sees its own project only, and has the making in its history", async () => {
+    await using program = await Program.open()
+    const own = await pathOf(program)
+    const { id, key } = await program.call("POST", "/v1/projects", { name: "Shop" })
+    assert.equal((await program.ask("GET", `/v1/projects/${id}`)).status, 404)
+    assert.equal((await program.ask("PATCH", `/v1/projects/${id}`, { name: "mine" })).status, 404)
+    const listed = items((await program.call("GET", "/v1/projects")).data)
+    assert.deepEqual(
+      listed.map(project => `/v1/projects/${project.id}`),
+      [own],
+    )
+    const changes = program.rows<{ project_id: number; kind: string; subject: string; facts: string }>(
+      "select project_id, kind, subject, facts from change",
+    )
+    assert.deepEqual(
+      changes.map(change => [formatId("prj", change.project_id), change.kind, change.subject]),
+      [[String(listed[0]?.id), "project.created", id]],
+    )
+    assert.ok(!JSON.stringify(changes).includes(String(key)))
+  })
+
+  test("needs a name and takes no setting that there is not", async () => {
+    await using program = await Program.open()
+    for (const [body, pointer] of [
+      [{}, "/name"],
+      [{ name: "" }, "/name"],
+      [{ name: "x", payload_days: 2 }, "/payload_days"],
+      [{ name: "x", alert_emails: ["nobody"] }, "/alert_emails/0"],
+      [{ name: "x", id: "prj_0000000000a" }, "/id"],
+    ] as const) {
+      assert.deepEqual(firstError(await program.ask("POST", "/v1/projects", body)), [422, "invalid", pointer])
+    }
+    assert.equal(program.rows("select 1 from project").length, 1)
+  })
+
+  test("is not made by a key without the scope admin", async () => {
+    await using program = await Program.open()
+    const { key, id } = await program.call("POST", "/v1/api-keys", { name: "narrow" })
+    await program.stop()
+    const file = new DatabaseSync(`${program.dataDir}/waybill.db`)
+    // As a key will be that is made with scopes; none can be asked for yet.
+    file.prepare("update api_key set scopes = '[]' where id = ?").run(parseId("key", String(id)) ?? 0)
+    file.close()
+    await program.restart()
+    const authorization = `Bearer ${key}`
+    const answer = await program.ask("POST", "/v1/projects", { name: "Shop" }, { authorization })
+    assert.deepEqual([answer.status, answer.body.code], [403, "forbidden"])
+    assert.match(String(answer.body.detail), /admin/)
+    assert.equal(program.rows("select 1 from project").length, 1)
   })
 })
 
@@ -135,26 +227,10 @@ describe("a project that is strict", () => {
 })
 
 describe("two projects", () => {
-  const OTHER = "wb_test_another_project_00000000"
-
-  /** Makes a second project with a key, as nobody can yet by the API. */
-  function addProject(program: Program): void {
-    const file = new DatabaseSync(`${program.dataDir}/waybill.db`)
-    file.exec("insert into project (id, name, created_at) values (11, 'other', 0)")
-    file
-      .prepare(
-        "insert into api_key (id, project_id, name, prefix, last4, hash, scopes, created_at) values (12, 11, 'k', '', '', ?, '[]', 0)",
-      )
-      .run(createHash("sha256").update(OTHER).digest("hex"))
-    file.close()
-  }
-
   test("know nothing of each other: every id of one is unknown to the other, on every call", async () => {
     await using program = await Program.open()
     await using there = await Endpoint.open()
-    await program.stop()
-    addProject(program)
-    await program.restart()
+    const { key: otherKey } = await program.call("POST", "/v1/projects", { name: "other" })
     const integration = await program.integrate(there.url())
     await program.send({ type: "a", id: "own-1", app: "ios", profile_id: "p" })
     await program.recorded(1)
@@ -166,7 +242,7 @@ describe("two projects", () => {
     const project = await pathOf(program)
 
     const other = (method: string, path: string, body?: unknown) =>
-      program.ask(method, path, body, { authorization: `Bearer ${OTHER}` })
+      program.ask(method, path, body, { authorization: `Bearer ${otherKey}` })
     const calls: [method: string, path: string, body?: object][] = [
       ["GET", `/v1/integrations/${integration}`],
       ["PATCH", `/v1/integrations/${integration}`, { name: "mine" }],
@@ -191,9 +267,14 @@ describe("two projects", () => {
       const answer = await other(method, path, body)
       assert.deepEqual([answer.status, answer.body.code], [404, "not_found"], `${method} ${path}: ${answer.text}`)
     }
-    for (const path of ["integrations", "events", "deliveries", "event-types", "apps", "rejections"]) {
+    for (const path of ["integrations", "events", "deliveries", "apps", "rejections"]) {
       assert.deepEqual((await other("GET", `/v1/${path}`)).body.data, [], path)
     }
+    const types = items((await other("GET", "/v1/event-types")).body.data)
+    assert.ok(
+      types.every(({ reserved }) => reserved),
+      "Waybill's own types are those of every project",
+    )
     assert.equal((await other("GET", "/v1/projects")).body.data?.[0]?.name, "other")
 
     const filtered = await other("GET", `/v1/deliveries?integration=${integration}`)

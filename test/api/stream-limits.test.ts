@@ -48,7 +48,9 @@ async function openStreams(t: TestContext, limits: Partial<StreamLimits>): Promi
   server.addHook("onRequest", async request => {
     request.apiKey = (await keyring.find(secret)) ?? null
   })
-  server.setErrorHandler((error, request, reply) => sendProblem(reply, request, asProblem(error)))
+  server.setErrorHandler((error, request, reply) =>
+    sendProblem({ publicUrl: () => "http://waybill" }, request, reply, asProblem(error)),
+  )
   const feed = new Feed()
   const context = { store, directory, engine: { lanes: () => [] }, feed, keyring, log, now }
   streamRoutes(server, context, {

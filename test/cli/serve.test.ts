@@ -67,6 +67,38 @@ test("a new database's start shows its key once, and that loopback may be reache
   assert.doesNotMatch(stdout, /API key|curl/)
 })
 
+test("the greeting comes first where the log goes to the same place, and is whole before the log begins", async t => {
+  const cli = join(root, "src/cli.ts")
+  const child = spawn("sh", ["-c", 'exec "$0" "$1" serve 2>&1', process.execPath, cli], {
+    stdio: ["ignore", "pipe", "ignore"],
+    env: { PATH: process.env["PATH"], PORT: "0", WAYBILL_DATA_DIR: temporaryFolder(t) },
+  })
+  t.after(() => child.kill("SIGKILL"))
+  let text = ""
+  for await (const chunk of child.stdout.setEncoding("utf8")) {
+    text += chunk
+    if (text.includes("Waybill listens")) break
+  }
+  const lines = linesOf(text)
+  assert.match(lines[0] ?? "", /^Waybill \S+ listens on http:/)
+  const log = lines.findIndex(line => line.startsWith("{"))
+  assert.match(lines[log - 1] ?? "", /^curl .*\/v1\/events /, "the last of the three lines stands before the log")
+  assert.match(lines[log] ?? "", /"msg":"Waybill listens"/)
+})
+
+test("with a public address, the greeting and its lines use that", async t => {
+  const publicUrl = "https://hub.example/waybill"
+  const server = serve({ WAYBILL_DATA_DIR: temporaryFolder(t), WAYBILL_PUBLIC_URL: `${publicUrl}/` })
+  await server.prints(
+    /listens on http:\/\/127\.0\.0\.1:\d+\n[\s\S]*Others reach it at https:\/\/hub\.example\/waybill /,
+  )
+  await server.prints(/curl -sS https:\/\/hub\.example\/waybill\/v1\/events /)
+  const answer = await fetch(`${await urlOf(server)}/v1/events`)
+  assert.equal(((await answer.json()) as { type: string }).type, `${publicUrl}/problems/unauthorized`)
+  server.child.kill("SIGTERM")
+  assert.equal((await server.ended).code, 0)
+})
+
 test("its three lines, typed one after another, end with an event that the receiver shows as verified", async t => {
   const folder = temporaryFolder(t)
   const server = serve({ WAYBILL_DATA_DIR: folder })

@@ -65,11 +65,12 @@ function payloadOf(payload: PayloadText): Payload {
 
 function textOf(build: Build): string {
   if (build.kind !== "send") return JSON.stringify(build, null, 2)
-  const { method, url, headers, signature, body } = build.request
+  const { method, url, headers, signature, body, inbox } = build.request
+  const where = inbox === undefined ? url : `${url}    [inbox]`
   const keys = signature?.keys.map(key => `${key.scheme} ${key.secret}`).join(", ")
   const signed = signature === null ? "[not signed]" : `[signed as ${signature.id} with ${keys}]`
   const content = typeof body === "string" ? body : `[bytes] ${Buffer.from(body).toString("base64")}`
-  return [`${method} ${url}`, ...headers.map(line), signed, "", content].join("\n")
+  return [`${method} ${where}`, ...headers.map(line), signed, "", content].join("\n")
 }
 
 function line({ name, value, secret }: Header): string {

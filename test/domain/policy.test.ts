@@ -70,7 +70,25 @@ test("a status that is no HTTP status is tried again", () => {
 
 test("the presets are those of the documentation", () => {
   const seconds = (...values: number[]) => values.map(value => value * 1_000)
-  const shared = { max_per_second: null, max_concurrent: 10, keep_response_bytes: 16_384 }
+  const protection = {
+    enabled: true,
+    window_ms: 60_000,
+    min_attempts: 10,
+    rest_ms: 5_000,
+    longest_rest_ms: 300_000,
+    on_skip: "wait",
+  }
+  const never = { warn_after_ms: null, disable_after_ms: null, stop_retries_after_ms: null }
+  const shared = {
+    max_per_second: null,
+    max_concurrent: 10,
+    keep_response_bytes: 16_384,
+    protection,
+    ordered: false,
+    ordered_on_failure: "skip",
+    budget: null,
+  }
+  const day = 86_400_000
   const expected = {
     standard: {
       preset: "standard",
@@ -82,6 +100,7 @@ test("the presets are those of the documentation", () => {
       retry_delays_ms: seconds(5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400),
       jitter: { down: 0.1, up: 0.1, last_up: 0.1 },
       ...shared,
+      long_failure: { ...never, warn_after_ms: 2 * day, disable_after_ms: 5 * day },
     },
     subscription: {
       preset: "subscription",
@@ -92,6 +111,7 @@ test("the presets are those of the documentation", () => {
       retry_delays_ms: seconds(60, 139, 321, 742, 1_716, 3_968, 9_175, 21_217, 49_062),
       jitter: { down: 0.1, up: 0.1, last_up: 0 },
       ...shared,
+      long_failure: { ...never, stop_retries_after_ms: day },
     },
     revenuecat: {
       preset: "revenuecat",
@@ -102,6 +122,8 @@ test("the presets are those of the documentation", () => {
       retry_delays_ms: seconds(300, 600, 1_200, 2_400, 4_800),
       jitter: { down: 0, up: 0, last_up: 0 },
       ...shared,
+      protection: { ...protection, enabled: false },
+      long_failure: { ...never, warn_after_ms: day / 8 },
     },
     device: {
       preset: "device",
@@ -112,6 +134,8 @@ test("the presets are those of the documentation", () => {
       retry_delays_ms: seconds(30, 60),
       jitter: { down: 0, up: 0, last_up: 0 },
       ...shared,
+      protection: { ...protection, on_skip: "use_retry" },
+      long_failure: never,
     },
   }
   assert.deepEqual(Object.fromEntries(presetNames.map(name => [name, policyToJson(presets[name])])), expected)
@@ -145,6 +169,11 @@ test("a policy starts from its preset, and every field can be changed", () => {
     max_per_second: 0.5,
     max_concurrent: 1_000,
     keep_response_bytes: 0,
+    protection: { window_ms: 1_000, min_attempts: 2, rest_ms: 400_000, on_skip: "use_retry" },
+    long_failure: { warn_after_ms: 60_000, stop_retries_after_ms: null },
+    ordered: true,
+    ordered_on_failure: "stop",
+    budget: "account",
   })
   assert.deepEqual(changed, {
     preset: "subscription",
@@ -160,6 +189,19 @@ test("a policy starts from its preset, and every field can be changed", () => {
     maxPerSecond: 0.5,
     maxConcurrent: 1_000,
     keepResponseBytes: 0,
+    protection: {
+      enabled: true,
+      windowMs: 1_000,
+      minAttempts: 2,
+      restMs: 400_000,
+      // No rest can be shorter than the first.
+      longestRestMs: 400_000,
+      onSkip: "use_retry",
+    },
+    longFailure: { warnAfterMs: 60_000, disableAfterMs: null, stopRetriesAfterMs: null },
+    ordered: true,
+    onFailedInLine: "stop",
+    budget: "account",
   })
   assert.deepEqual(accepted({ jitter: { down: 0.2, up: 0.3 } }).jitter, { down: 0.2, up: 0.3, lastUp: 0.3 })
   assert.deepEqual(accepted({ jitter: { down: 0, up: 0.3, last_up: 0.1 } }).jitter, { down: 0, up: 0.3, lastUp: 0.1 })

@@ -5,7 +5,7 @@ import { parseExact } from "../../src/domain/exact-json.ts"
 import type { Integration } from "../../src/domain/integration.ts"
 import { presets } from "../../src/domain/policy.ts"
 import { isRed } from "../../src/domain/reason.ts"
-import { prepare, type RoutingIntegration, route } from "../../src/domain/route.ts"
+import { causeOfFiltered, prepare, type RoutingIntegration, route } from "../../src/domain/route.ts"
 import { anEvent } from "../help/subjects.ts"
 import { shortestMs } from "../help/timing.ts"
 
@@ -92,6 +92,18 @@ describe("an event is", () => {
     assert.equal(verdict(anIntegration({}, ["production"]), { environment: "sandbox" }), "filtered")
     assert.equal(verdict(anIntegration({}, ["production"]), { environment: "production" }), "deliver")
     assert.equal(verdict(anIntegration({}, [])), "filtered")
+  })
+  test("told to be filtered for want of an endpoint, or by the filter, just as it was decided", () => {
+    const environment = "sandbox"
+    for (const endpoints of [[], ["production"], ["sandbox"], both] as const) {
+      for (const filter of [null, no]) {
+        if (verdict(anIntegration({ filter }, endpoints), { environment }) !== "filtered") continue
+        // Without the filter an event is still withheld where it is the endpoint that is missing.
+        const still = verdict(anIntegration({ filter: null }, endpoints), { environment })
+        const expected = still === "filtered" ? "no_endpoint" : "filter"
+        assert.equal(causeOfFiltered(environment, endpoints), expected, `${endpoints}, ${filter === null}`)
+      }
+    }
   })
   test("withheld as integration_disabled, in red, if Waybill switched the integration off", () => {
     assert.equal(verdict(anIntegration(byWaybill)), "integration_disabled")

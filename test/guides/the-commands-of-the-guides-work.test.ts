@@ -2,7 +2,7 @@
  * The guides are typed, line by line: every block of code marked `sh` runs in a shell against a Waybill of its own, in the
  * order in which it stands. Blocks marked `shell` are for people only, such as those that wait for Ctrl-C.
  *
- * Guides name things by variables (`$INTEGRATION`, `$EVENT`, `$DELIVERY`); here each is the last one that was printed.
+ * Guides name things by variables (`$INTEGRATION`, `$EVENT`, `$DELIVERY`, `$RECOVERY`); here each is the last one that was printed.
  */
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
@@ -19,7 +19,17 @@ const root = join(import.meta.dirname, "../..")
 /** Where the guides say that Waybill and a receiver listen. */
 const writtenPorts = { waybill: "127.0.0.1:8080", receiver: "9000" }
 
-const guides = ["getting-started", "send-events", "set-up-an-integration", "find-out-what-happened", "operate"]
+const guides = [
+  ...["getting-started", "send-events", "set-up-an-integration", "find-out-what-happened"],
+  ...[
+    "is-it-waybill-or-the-endpoint",
+    "why-did-it-not-arrive",
+    "send-again-what-failed",
+    "deliver-in-order",
+    "be-told",
+    "operate",
+  ],
+]
 
 /** A block of commands, and what the guide says up to the next one. */
 interface Block {
@@ -101,7 +111,7 @@ async function type(
     "trap 'kill $(jobs -p) 2>/dev/null' EXIT",
     "waybill events; waybill deliveries; waybill integrations",
     ...blocks.flatMap(block => [
-      "INTEGRATION=$(last int); EVENT=$(last evt); DELIVERY=$(last dlv)",
+      "INTEGRATION=$(last int); EVENT=$(last evt); DELIVERY=$(last dlv); RECOVERY=$(last rec)",
       "echo '=== block'",
       "failed=; trap 'failed=$BASH_COMMAND' ERR",
       block.replaceAll(writtenPorts.waybill, new URL(waybill.url).host),

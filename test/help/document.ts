@@ -31,9 +31,17 @@ const ajv = new Ajv2020({ strict: false, allErrors: false })
 formats.default(ajv)
 const validators = new WeakMap<object, ValidateFunction>()
 
-/** The operations of a document such as `/openapi.json` gives it. */
+/** The operations of a document such as `/openapi.json` gives it, with what their responses point to. */
 export function operationsOf(document: unknown): Operation[] {
   const { paths } = document as { paths: Readonly<Record<string, Readonly<Record<string, RawOperation>>>> }
+  const responseOf = (raw: ResponseObject): ResponseObject => {
+    const response = pointedTo(document, raw)
+    const media = Object.entries(response.content ?? {}).map(([type, { schema }]) => [
+      type,
+      schema === undefined ? {} : { schema: pointedTo(document, schema) },
+    ])
+    return response.content === undefined ? response : { ...response, content: Object.fromEntries(media) }
+  }
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, raw]) => ({
       id: raw.operationId,
@@ -41,10 +49,21 @@ export function operationsOf(document: unknown): Operation[] {
       path,
       statuses: Object.keys(raw.responses).map(Number),
       takesBody: raw.requestBody !== undefined,
-      responses: raw.responses,
+      responses: Object.fromEntries(
+        Object.entries(raw.responses).map(([status, response]) => [status, responseOf(response)]),
+      ),
       raw: { ...raw },
     })),
   )
+}
+
+/** What a `$ref` of the document points to, or the value itself; throws where it points to nothing. */
+function pointedTo<T extends object>(document: unknown, value: T): T {
+  if (!("$ref" in value)) return value
+  const steps = String(value.$ref).replace("#/", "").split("/")
+  const found = steps.reduce((at: unknown, step) => (at as Record<string, unknown> | undefined)?.[step], document)
+  if (found === undefined) throw new Error(`The document points to ${value.$ref}, which is not there.`)
+  return pointedTo(document, found as T)
 }
 
 /** The operation that a request belongs to, or undefined. */

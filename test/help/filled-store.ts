@@ -35,6 +35,8 @@ export interface Given extends Partial<EventDraft> {
   readonly withheld?: Withheld
   readonly payloadDays?: number
   readonly test?: boolean
+  /** Delivered in the order of its key. */
+  readonly ordered?: boolean
   /** How long it waited for its commit. */
   readonly lagMs?: number
 }
@@ -50,6 +52,8 @@ export interface Came {
   readonly payloadDays?: number
   readonly requestBody?: string
   readonly charged?: boolean
+  /** It has failed, and holds those behind it of its ordering key. */
+  readonly blocksLine?: boolean
 }
 
 export class FilledStore {
@@ -72,7 +76,7 @@ export class FilledStore {
   }
 
   async accept(given: Given = {}): Promise<Event> {
-    const { project, appId, targets, withheld = {}, payloadDays, test, lagMs = 0, ...draft } = given
+    const { project, appId, targets, withheld = {}, payloadDays, test, ordered = false, lagMs = 0, ...draft } = given
     const receivedAt = this.now
     this.now += lagMs
     const [accepted] = await this.store.ledger.accept([
@@ -86,7 +90,7 @@ export class FilledStore {
         receivedAt,
         test: test ?? false,
         payloadDays: payloadDays ?? 7,
-        targets: (targets ?? []).map(integration => ({ integration, claim: null, ordered: false })),
+        targets: (targets ?? []).map(integration => ({ integration, claim: null, ordered })),
         withheld,
         red: redOf(withheld),
       },
@@ -127,6 +131,7 @@ export class FilledStore {
         next: nextOf(next, reason, came.at ?? this.now + 60_000, came.charged ?? true),
         recordId: record,
         payloadDays: came.payloadDays ?? 7,
+        ...(came.blocksLine === undefined ? {} : { consequences: { blocksLine: came.blocksLine } }),
       },
     ])
     assert.ok(settled)

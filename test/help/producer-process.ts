@@ -128,7 +128,8 @@ async function makeLetter(): Promise<Letter | undefined> {
   const pad = Math.floor(random() * 2 ** 32).toString(36)
   const data = JSON.stringify({ number, name, text: pad.padEnd(padBytes, pad) })
   const type = types[number % types.length] ?? ""
-  const body = `{"type":"${type}","id":"${id}","app":"shop","profile_id":"p-${number % 500}","data":${data}}`
+  const key = options.keys === undefined ? "" : `"ordering_key":"key-${number % options.keys}",`
+  const body = `{"type":"${type}","id":"${id}","app":"shop","profile_id":"p-${number % 500}",${key}"data":${data}}`
   return { id, body, data: createHash("sha256").update(data).digest("base64url"), tries: 0 }
 }
 

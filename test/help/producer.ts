@@ -57,6 +57,8 @@ export interface ProducerOptions {
   readonly givesUp?: number
   /** The length of the text in `data`. */
   readonly padBytes?: number
+  /** Events have one of so many ordering keys, in turn: `key-0`, `key-1`, … None where it is left out. */
+  readonly keys?: number
 }
 
 /** How far a producer is. */

@@ -5,9 +5,11 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { readConfig } from "../../src/config.ts"
+import type { TimeLimits } from "../../src/api/server.ts"
+import { readConfig, type SettingName } from "../../src/config.ts"
 import { parseId } from "../../src/domain/id.ts"
 import { type Running, start } from "../../src/main.ts"
+import type { AttemptRow as StoredAttempt } from "../../src/store/attempt-reads.ts"
 import type { Resolver } from "../../src/transport/resolve.ts"
 import { watchContract } from "./document.ts"
 import { queryDatabase, until } from "./system-ledger.ts"
@@ -37,6 +39,12 @@ export interface ProgramOptions {
   /** The address to listen on; loopback where it is left out. */
   readonly host?: string
   readonly resolver?: Resolver
+  /** `WAYBILL_PUBLIC_URL`. */
+  readonly publicUrl?: string
+  /** How long clients may take; as it is in earnest where it is left out. */
+  readonly timeLimits?: TimeLimits
+  /** Further settings, by their names in the table of settings. */
+  readonly settings?: Readonly<Partial<Record<SettingName, string>>>
 }
 
 /** One row of the table of deliveries, with what the event says of itself. */
@@ -53,31 +61,8 @@ export interface DeliveryRow {
   readonly record_id: string | null
 }
 
-export interface AttemptRow {
-  readonly integration_id: number
-  readonly event_id: number
-  readonly number: number
-  readonly started_at: number
-  readonly outcome: string
-  readonly reason: string | null
-  readonly status: number | null
-  readonly class: string | null
-  readonly phase: string | null
-  readonly code: string | null
-  readonly message: string | null
-  readonly flags: number
-  readonly revision: number
-  readonly process: string
-  readonly url: string | null
-  readonly dns_ms: number | null
-  readonly connect_ms: number | null
-  readonly tls_ms: number | null
-  readonly wait_ms: number | null
-  readonly body_ms: number | null
-  readonly total_ms: number | null
-  readonly exchange_part: number | null
-  readonly id: number
-}
+/** One row of the table of attempts. */
+export type AttemptRow = Omit<StoredAttempt, "retention_days">
 
 export interface ExchangeRow {
   /** `[[name, value or null where it is secret], …]` as JSON. */
@@ -255,11 +240,20 @@ export class Program implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { host = "127.0.0.1", egressAllow = "", resolver } = this.#options
-    const flags = { dataDir: this.dataDir, host, port: "0", apiKey: testKey, logLevel: "silent", egressAllow }
+    const { host = "127.0.0.1", egressAllow = "", publicUrl = "", resolver, timeLimits, settings } = this.#options
+    const flags = {
+      dataDir: this.dataDir,
+      host,
+      port: "0",
+      apiKey: testKey,
+      logLevel: "silent",
+      egressAllow,
+      publicUrl,
+      ...settings,
+    }
     const reading = readConfig(flags, {})
     if ("faults" in reading) throw new Error(reading.faults.join("\n"))
-    const running = await start(reading.config, () => this.now, resolver)
+    const running = await start(reading.config, () => this.now, resolver, timeLimits)
     this.#running = running
     this.#recorded = 0
     running.feed.listen(item => {

@@ -5,7 +5,17 @@ import type { Reader } from "../../src/store/reader.ts"
 import type { Store } from "../../src/store/store.ts"
 
 /** Tables that may have millions of rows. */
-const large = ["event", "delivery", "attempt", "search_entry", "own_id", "change", "rejection", "delivery_tally"]
+const large = [
+  "event",
+  "delivery",
+  "attempt",
+  "search_entry",
+  "own_id",
+  "change",
+  "rejection",
+  "inbox_request",
+  "delivery_tally",
+]
 
 export class PlanWatcher implements Reader {
   readonly #store: Store

@@ -59,12 +59,13 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
   wakeWaiters()
   const manner = manners.get(path) ?? {}
   const attempt = Number(request.headers["webhook-attempt"])
-  const status = statusFor(manner, attempt)
+  const content = JSON.parse(body.toString()) as { data?: unknown; external_id?: unknown; ordering_key?: string }
+  const key = content.ordering_key ?? null
+  const status = manner.keys?.[key ?? ""] ?? statusFor(manner, attempt)
   if (manner.delayMs !== undefined) await wait(between(manner.delayMs))
   const isGone = request.socket.destroyed || manner.drops === true
   const webhookId = String(request.headers["webhook-id"])
   const timestamp = Number(request.headers["webhook-timestamp"])
-  const content = JSON.parse(body.toString()) as { data?: unknown; external_id?: unknown }
   const receipt: Receipt = {
     at,
     path,
@@ -72,6 +73,7 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
     attempt,
     timestamp,
     externalId: String(content.external_id),
+    key,
     body: hashOf(body),
     data: hashOf(JSON.stringify(content.data)),
     isSigned: isSigned(webhookId, timestamp, body, String(request.headers["webhook-signature"])),

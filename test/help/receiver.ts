@@ -13,6 +13,8 @@ export interface Manner {
   readonly statuses?: readonly number[]
   /** This share of requests gets this status instead. */
   readonly failing?: { readonly share: number; readonly status: number }
+  /** Events of these ordering keys get this status, whatever the others get. */
+  readonly keys?: Readonly<Record<string, number>>
   /** Waits from so long to so long before it answers, in ms. */
   readonly delayMs?: readonly [least: number, most: number]
   /** Headers of the answer. */
@@ -35,6 +37,8 @@ export interface Receipt {
   readonly timestamp: number
   /** The sender's own id, from the body. */
   readonly externalId: string
+  /** The event's ordering key, from the body; null where it has none. */
+  readonly key: string | null
   /** SHA-256 of the body. */
   readonly body: string
   /** SHA-256 of the body's `data`, as the producer takes it. */

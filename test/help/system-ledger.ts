@@ -66,6 +66,19 @@ export function readSystem(dataDir: string): SystemLedger {
   }
 }
 
+/** The same as if there were only these integrations: what others got, whose receivers keep no ledger, is left out. */
+export function onlyTo({ events, deliveries, attempts }: SystemLedger, integrations: readonly number[]): SystemLedger {
+  const isOne = (id: number) => integrations.includes(id)
+  return {
+    events: events.map(event => ({
+      ...event,
+      targets: JSON.stringify((JSON.parse(event.targets) as number[]).filter(isOne)),
+    })),
+    deliveries: deliveries.filter(delivery => isOne(delivery.integration_id)),
+    attempts: attempts.filter(attempt => isOne(attempt.integration_id)),
+  }
+}
+
 /** How many deliveries are claimed: those that were under way when the process ended. */
 export function countClaims(dataDir: string): number {
   return queryDatabase<{ n: number }>(dataDir, "select count(*) as n from delivery where claim is not null")[0]?.n ?? 0

@@ -6,10 +6,10 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { type AddressInfo, createServer } from "node:net"
-import { DatabaseSync } from "node:sqlite"
 import test from "node:test"
 import { setTimeout as wait } from "node:timers/promises"
 import { parseId } from "../../src/domain/id.ts"
+import { fillBacklog } from "../help/backlog.ts"
 import { silent, receiver as startMisbehaving } from "../help/misbehaving.ts"
 import { type ProducerEntry, startProducer } from "../help/producer.ts"
 import { type Receipt, startReceiver } from "../help/receiver.ts"
@@ -48,7 +48,7 @@ test("a million due deliveries to a dead endpoint leave the latency of another i
   for (const id of Object.values(dead)) await call(first, "POST", `/v1/integrations/${id}/pause`)
   first.kill("SIGTERM")
   await first.stopped
-  for (const id of Object.values(dead)) fillBacklog(dataDir, parseId("int", id) ?? 0)
+  for (const id of Object.values(dead)) fillBacklog(dataDir, parseId("int", id) ?? 0, BACKLOG)
 
   const waybill = await startWaybill(t, { dataDir })
   const producer = await startProducer(t, {
@@ -110,30 +110,6 @@ async function closedAddress(): Promise<string> {
   server.close()
   await once(server, "close")
   return `http://127.0.0.1:${port}/hook`
-}
-
-/** Gives an integration a million due deliveries of events without data, a millisecond apart, by plain SQL. */
-function fillBacklog(dataDir: string, integration: number): void {
-  const database = new DatabaseSync(`${dataDir}/waybill.db`)
-  const newest = Date.now()
-  const oldest = Number(database.prepare("select min(received_at) as at from event").get()?.["at"] ?? newest) - BACKLOG
-  const [epoch, perMs] = [1_704_067_200_000, 4_096]
-  database.exec(`
-    pragma synchronous = off;
-    begin;
-    with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < ${BACKLOG})
-    insert into event (project_id, id, type, source, environment, occurred_at, received_at, payload_part, payload_bytes,
-      payload_expires_at, targets, n_open)
-    select (select id from project), (${oldest} + i - ${epoch}) * ${perMs}, 'order.paid', 'api', 'production', ${oldest} + i,
-      ${oldest} + i, 0, 0, ${newest} + 604800000, '[${integration}]', 1 from n;
-    with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < ${BACKLOG})
-    insert into delivery (integration_id, event_id, project_id, status, reason, next_at, created_at, updated_at)
-    select ${integration}, (${oldest} + i - ${epoch}) * ${perMs}, (select id from project), 'pending', 'queued', ${oldest} + i,
-      ${oldest} + i, ${oldest} + i from n;
-    insert into search_segment (id, entries, indexed_up_to) values (1, 0, (select max(id) from event))
-      on conflict do update set indexed_up_to = excluded.indexed_up_to;
-    commit`)
-  database.close()
 }
 
 /** From a request to ingest to its arrival at the healthy receiver, in ms, of the events that were sent in each kind of phase. */

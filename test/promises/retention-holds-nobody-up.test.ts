@@ -28,6 +28,7 @@ test("a million expired events go while 1,000 events a second come in, and none 
     strictTypes: false,
     strictApps: false,
     payloadDays: 7,
+    alertEmails: [],
     createdAt: 0,
   })
   await empty.close()

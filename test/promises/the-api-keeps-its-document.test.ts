@@ -1,12 +1,13 @@
 /**
  * Every operation of the OpenAPI document, and every status that it lists for it, is produced here at least once; each
- * answer is held against the document's schemas (te../help/document.ts does so for all other tests as well).
+ * answer is held against the document's schemas (test/help/document.ts does so for all other tests as well).
  */
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { createServer } from "node:http"
 import { DatabaseSync } from "node:sqlite"
 import { test } from "node:test"
+import { parseId } from "../../src/domain/id.ts"
 import { breach, type Operation, operationsOf } from "../help/document.ts"
 import { openWaybill, temporaryFolder, testKey } from "../help/waybill.ts"
 
@@ -18,15 +19,17 @@ interface Ask {
   readonly text?: string
   readonly contentType?: string
   readonly key?: string | null
+  readonly headers?: Readonly<Record<string, string>>
 }
 
-const unknownIds: Readonly<Record<string, string>> = { id: "00000000000", name: "no.such.type" }
+const unknownIds: Readonly<Record<string, string>> = { id: "00000000000", name: "no.such.type", code: "none_such" }
 const prefixes: readonly [part: string, prefix: string][] = [
   ["/v1/integrations", "int_"],
   ["/v1/events", "evt_"],
   ["/v1/deliveries", "dlv_00000000000"],
   ["/v1/api-keys", "key_"],
   ["/v1/projects", "prj_"],
+  ["/v1/recoveries", "rec_"],
 ]
 
 test("every operation and every status of the document happens, and keeps its schema", {
@@ -43,7 +46,10 @@ test("every operation and every status of the document happens, and keeps its sc
 
   const seen = new Set<string>()
   const faults: string[] = []
-  const ask = async (id: string, { path = {}, query = "", body, text, contentType, key }: Ask): Promise<unknown> => {
+  const ask = async (
+    id: string,
+    { path = {}, query = "", body, text, contentType, key, headers }: Ask,
+  ): Promise<unknown> => {
     const operation = operationNamed(operations, id)
     const url = waybill.url + operation.path.replace(/\{(\w+)\}/g, (_, name: string) => path[name] ?? "missing") + query
     const abort = new AbortController()
@@ -54,11 +60,11 @@ test("every operation and every status of the document happens, and keeps its sc
       headers: {
         ...(key === null ? {} : { authorization: `Bearer ${key ?? testKey}` }),
         ...(sends === undefined ? {} : { "content-type": contentType ?? "application/json" }),
+        ...headers,
       },
       ...(sends === undefined ? {} : { body: sends }),
     })
     seen.add(`${id} ${response.status}`)
-    if (process.env["D"]) console.error(id, response.status)
     if (response.headers.get("content-type")?.startsWith("text/event-stream")) {
       streams.push(abort)
       // One that is not held on to is ended when it is collected.
@@ -99,7 +105,15 @@ test("every operation and every status of the document happens, and keeps its sc
   }
   await ask("rotateSecret", { path, body: {} })
   await ask("testIntegration", { path, body: { data: { n: 1 } } })
-  for (const id of ["listRevisions", "getIntegrationHistory", "getIntegrationLogs", "listIntegrationEvents"]) {
+  for (const id of [
+    "listRevisions",
+    "getIntegrationHistory",
+    "getIntegrationLogs",
+    "listIntegrationEvents",
+    "getDiagnosis",
+    "listFailures",
+    "getReport",
+  ]) {
     await ask(id, { path })
   }
   const event = (await ask("sendEvent", { body: { type: "a.b", id: "own", data: { n: 1.0 } } })) as { id: string }
@@ -114,6 +128,16 @@ test("every operation and every status of the document happens, and keeps its sc
   }
   await ask("retryDelivery", { path: { id: sending.data[0]?.id ?? "" } })
   await ask("retryDelivery", { path: delivery })
+  // A failed delivery that blocks its ordering key, and one that blocks none.
+  const policy = { ordered: true, ordered_on_failure: "stop", retry_delays_ms: [] }
+  const ordered = (await ask("createIntegration", { body: integration(9, { policy }) })) as { id: string }
+  await ask("sendEvent", { body: { type: "a.b", ordering_key: "a" } })
+  let blocking: { id: string }[] = []
+  while (blocking.length === 0) {
+    const query = `?integration=${ordered.id}&status=failed&ordering_key=a`
+    blocking = ((await ask("listDeliveries", { query })) as { data: { id: string }[] }).data
+  }
+  for (let i = 0; i < 2; i++) await ask("releaseDelivery", { path: { id: blocking[0]?.id ?? "" } })
   for (const id of [
     "listRejections",
     "listEventTypes",
@@ -123,6 +147,7 @@ test("every operation and every status of the document happens, and keeps its sc
     "readyz",
     "metrics",
     "getStatus",
+    "listDiagnoses",
   ]) {
     await ask(id, {})
   }
@@ -137,8 +162,21 @@ test("every operation and every status of the document happens, and keeps its sc
   const project = { id: projects.data[0]?.id ?? "" }
   await ask("getProject", { path: project })
   await ask("changeProject", { path: project, body: { name: "renamed" } })
+  await ask("createProject", { body: { name: "further" } })
+  await ask("getProblemType", { path: { code: "invalid" } })
+
+  const duplicated = (await ask("duplicateToInbox", { path })) as { integration: { id: string } }
+  const inbox = { id: duplicated.integration.id }
+  await fetch(((await ask("listInboxRequests", { path: inbox })) as { url: string }).url, {
+    method: "POST",
+    body: "{}",
+  })
+  await ask("listInboxRequests", { path: inbox })
+  await ask("emptyInbox", { path: inbox })
 
   // What contradicts what is there.
+  for (const id of ["listInboxRequests", "emptyInbox"]) await ask(id, { path })
+  await ask("duplicateToInbox", { path: inbox })
   await ask("sendEvent", { body: { type: "a.b", id: "own", data: { n: 2 } } })
   for (let i = 0; i < 10; i++) await ask("rotateSecret", { path, body: { grace_seconds: 600 } })
   const keys = (await ask("listApiKeys", {})) as { data: { id: string; name: string }[] }
@@ -147,9 +185,45 @@ test("every operation and every status of the document happens, and keeps its sc
   await ask("testIntegration", { path, body: { event: event.id } })
   await ask("getEvent", { path: { id: event.id } })
 
+  // To an integration that is paused a recovery does not end.
+  const unfilled = (await ask("createIntegration", { body: integration(9, { name: "New" }) })) as { id: string }
+  await ask("sendEvent", { body: { type: "c.d" } })
+  const latest = (await ask("createIntegration", { body: integration(9, { name: "Newer" }) })) as { id: string }
+  await ask("pauseIntegration", { path: { id: latest.id } })
+  const range = { from: new Date(now - 60_000).toISOString(), integrations: latest.id, statuses: ["missing"] }
+  await ask("createRecovery", { body: { ...range, dry_run: true } })
+  const [running = { id: "" }, paused = { id: "" }, canceled = { id: "" }] = await Promise.all(
+    [1, 2, 3].map(() => ask("createRecovery", { body: range }) as Promise<{ id: string }>),
+  )
+  for (const [id, recovery] of [
+    ["pauseRecovery", paused],
+    ["resumeRecovery", paused],
+    ["pauseRecovery", paused],
+    ["cancelRecovery", canceled],
+    ["resumeRecovery", canceled],
+    ["pauseRecovery", canceled],
+  ] as const)
+    await ask(id, { path: recovery })
+  await ask("listRecoveries", {})
+  const empty = { ...range, to: new Date(now - 59_000).toISOString() }
+  const done = (await ask("createRecovery", { body: empty })) as { id: string }
+  for (let state = ""; state !== "done"; ) ({ state } = (await ask("getRecovery", { path: done })) as { state: string })
+  await ask("cancelRecovery", { path: done })
+  await ask("disableIntegration", { path: unfilled })
+  await ask("createRecovery", { body: { ...range, integrations: unfilled.id } })
+
+  const narrow = (await ask("createApiKey", { body: { name: "narrow" } })) as { id: string; key: string }
+  const file = new DatabaseSync(`${dataDir}/waybill.db`)
+  // As a key will be that is made with scopes; none can be asked for yet.
+  file.prepare("update api_key set scopes = '[]' where id = ?").run(parseId("key", narrow.id) ?? 0)
+  file.close()
+  await ask("createProject", { body: { name: "further" }, key: narrow.key })
+
   // What is wrong in the same way everywhere.
   for (const operation of operations) await askWrongly(operation, ask)
-  for (const id of ["listRevisions", "listIntegrationEvents"]) await ask(id, { path, query: "?cursor=abc.def" })
+  for (const id of ["listRevisions", "listIntegrationEvents", "listFailures"])
+    await ask(id, { path, query: "?cursor=abc.def" })
+  await ask("listInboxRequests", { path: inbox, query: "?cursor=abc.def" })
   for (let i = 0; i <= 101 && !seen.has("stream 429"); i++) await ask("stream", {})
   await ask("removeIntegration", { path: { id: late.id } })
 
@@ -164,7 +238,13 @@ test("every operation and every status of the document happens, and keeps its sc
         ? delivery
         : template.includes("/api-keys/")
           ? extra
-          : given
+          : template.endsWith("/inbox")
+            ? inbox
+            : template.includes("/recoveries/")
+              ? id === "resumeRecovery"
+                ? paused
+                : running
+              : given
     if (statuses.length > 2) await ask(id, { path: ids, ...unavailableBodies(id, integration(9)) })
     else if (id === "readyz") await ask(id, {})
   }
@@ -193,10 +273,13 @@ async function askWrongly(operation: Operation, ask: (id: string, ask: Ask) => P
   if (statuses.includes(404) && id === "rotateSecret") await ask(id, { path: unknown, body: {} })
   if (statuses.includes(400))
     await ask(id, { path: unknown, ...(readsBody ? { text: "{" } : { query: "?cursor=abc.def" }) })
+  // Refused before anything else is looked at.
+  await ask(id, { path: unknown, query: `?long=${"x".repeat(9_000)}` })
+  await ask(id, { path: unknown, headers: { "x-long": "x".repeat(17_000) } })
   if (statuses.includes(413)) await ask(id, { path: unknown, text: `{"type":"${"x".repeat(5_300_000)}"}` })
   if (statuses.includes(415)) await ask(id, { path: unknown, text: "{}", contentType: "text/plain" })
   if (statuses.includes(422)) {
-    const long = { id: "x".repeat(100), name: "sp ace" }
+    const long = { id: "x".repeat(100), name: "sp ace", code: "x".repeat(100) }
     await ask(id, {
       path: long,
       query: takesBody ? "" : "?limit=0&nonsense=1",
@@ -218,6 +301,8 @@ function unavailableBodies(id: string, integration: object): Ask {
     createApp: { name: "android" },
     createApiKey: { name: "third" },
     changeProject: { name: "again" },
+    createProject: { name: "one more" },
+    createRecovery: { from: "2026-01-01T00:00:00Z" },
   }
   return id in bodies ? { body: bodies[id] } : {}
 }

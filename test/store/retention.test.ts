@@ -131,7 +131,7 @@ test("an event goes after thirty days with its deliveries, every attempt and its
   await letGo(filled)
   assert.deepEqual(await letGo(filled), {})
   filled.now++
-  assert.deepEqual(await letGo(filled), { event: 1, delivery: 2, attempt: 7 })
+  assert.deepEqual(await letGo(filled), { event: 1, delivery: 2, attempt: 7, failure_group: 2 })
   for (const table of ["event", "delivery", "attempt", "own_id"]) assert.equal(countOf(filled, table), 1)
   assertSound(filled)
   const again = await filled.accept({ externalId: "order-1" })

@@ -1,0 +1,70 @@
+/**
+ * What an integration's policy makes of the lines of its ordering keys; the lines themselves stand in the store.
+ *
+ * Under `stop` a delivery that has failed for good holds those behind it, until it is retried or released. These hold
+ * nobody up, since nobody could mend them: what failed because its payload is no longer kept, or because its integration
+ * was switched off or removed, which ends all that waits with it. What is withheld by a rule holds nobody up either.
+ * When the policy says `stop` no longer, or `ordered`, the lines that were held go on.
+ */
+import type { IntegrationId } from "../domain/id.ts"
+import type { TroublePolicy } from "../domain/policy-trouble.ts"
+import type { ReasonCode } from "../domain/reason.ts"
+import type { Log } from "../log.ts"
+import type { Ledger, Settlement } from "../store/ledger.ts"
+import type { Directory } from "./directory.ts"
+
+/** How many blocks end in one commit. */
+const PIECE = 500
+
+const neverBlocking: readonly ReasonCode[] = ["payload_expired", "integration_disabled", "integration_removed"]
+
+export interface LinesParts {
+  readonly ledger: Pick<Ledger, "endBlocks">
+  readonly directory: Directory
+  readonly log: Log
+}
+
+export class Lines {
+  readonly #parts: LinesParts
+
+  constructor(parts: LinesParts) {
+    this.#parts = parts
+  }
+
+  /** The settlement with what the policy says of those behind it. Call it right before it is written. */
+  of(settlement: Settlement): Settlement {
+    const { claim, next, consequences } = settlement
+    if (claim.orderingKey === null || next.status !== "failed" || neverBlocking.includes(next.reason.code)) {
+      return settlement
+    }
+    const live = this.#parts.directory.integration(claim.delivery.integration)?.integration
+    // Off already, nothing waits any more that it could hold.
+    if (live === undefined || !live.enabled) return settlement
+    // One that switches its integration off holds the others for the moment that it takes to end them too.
+    const switchesOff = next.disable || consequences?.switchOff !== undefined
+    if (!switchesOff && !stops(live.policy)) return settlement
+    return { ...settlement, consequences: { ...consequences, blocksLine: true } }
+  }
+
+  /** Has the lines of an integration go on where its policy does not hold them; `isDue` is called where one was held. */
+  async letGo(id: IntegrationId, isDue: () => void): Promise<void> {
+    const { ledger, log } = this.#parts
+    try {
+      for (let ended = PIECE; ended === PIECE && this.#letsGo(id); ) {
+        ended = await ledger.endBlocks(id, PIECE)
+        if (ended > 0) isDue()
+      }
+    } catch (error) {
+      log.warn({ err: error, integration: id }, "lines could not be let go; the next start goes on with it")
+    }
+  }
+
+  #letsGo(id: IntegrationId): boolean {
+    const policy = this.#parts.directory.integration(id)?.integration.policy
+    return policy !== undefined && !stops(policy)
+  }
+}
+
+function stops(policy: TroublePolicy): boolean {
+  return policy.ordered && policy.onFailedInLine === "stop"
+}

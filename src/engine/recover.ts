@@ -1,0 +1,189 @@
+/**
+ * The recoverer carries out recoveries: it walks through what was asked for, oldest first, and queues what may go, as fast
+ * as leaves live traffic its time. The lanes send it with a share of their room. How far a recovery is stands in the
+ * store, in the commits that queue, so that any start goes on where the last one was.
+ */
+import { setTimeout as rest } from "node:timers/promises"
+import { formatId } from "../domain/id.ts"
+import { type RecoveryAction, type RecoveryAsk, stateAfter, walkFrom } from "../domain/recovery.ts"
+import type { Log } from "../log.ts"
+import type { Actor } from "../store/changes.ts"
+import { StoreUnavailable } from "../store/database.ts"
+import { METADATA_MS } from "../store/kept.ts"
+import {
+  endRecovery,
+  insertRecovery,
+  type OnTheirWay,
+  onTheirWay,
+  openRecoveries,
+  type RecoveryRecord,
+  setRecoveryState,
+} from "../store/recoveries.ts"
+import type { Store } from "../store/store.ts"
+import type { Changes } from "./changes.ts"
+import type { Directory } from "./directory.ts"
+import type { Engine } from "./engine.ts"
+import { RecoverySteps } from "./recovery-steps.ts"
+
+export interface RecovererOptions {
+  readonly store: Store
+  readonly directory: Directory
+  readonly engine: Pick<Engine, "expect" | "expectRecovered">
+  readonly changes: Changes
+  readonly now: () => number
+  readonly log: Log
+}
+
+/** What is asked of the recoverer, and by whom. */
+export interface NewRecovery {
+  readonly project: number
+  readonly ask: RecoveryAsk
+  readonly by: Actor
+}
+
+/** From one look at all lanes to the next, at first and, where nothing can be done, at most. */
+const LOOK_AGAIN_MS = { first: 20, most: 1_000 }
+const STORE_RETRY_MS = 1_000
+
+export class Recoverer {
+  readonly #options: RecovererOptions
+  readonly #steps: RecoverySteps
+  #isStopping = true
+  #running: Promise<void> | undefined
+  /** Ends the wait for something to do. */
+  #wake = Promise.withResolvers<void>()
+  #rounds = 0
+
+  constructor(options: RecovererOptions) {
+    this.#options = options
+    this.#steps = new RecoverySteps(options)
+  }
+
+  /** Goes on with what an earlier start has left. */
+  start(): void {
+    this.#isStopping = false
+    this.#running = this.#run()
+  }
+
+  /** Finishes the piece that is under way. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#wake.resolve()
+    await this.#running
+  }
+
+  /** Begins a recovery; gives it as it is stored. */
+  async begin({ project, ask, by }: NewRecovery): Promise<RecoveryRecord> {
+    const { store, changes, now } = this.#options
+    const at = now()
+    const id = store.ids.next()
+    const reached = walkFrom(Math.max(ask.from, at - METADATA_MS))
+    const record: RecoveryRecord = {
+      id,
+      project,
+      state: "running",
+      ask,
+      // What comes in from now on is delivered anyway.
+      upTo: id,
+      by,
+      createdAt: at,
+      updatedAt: at,
+      endedAt: null,
+      lanes: ask.integrations.map(integration => ({ integration, reached, isThrough: false })),
+    }
+    const change = { project, kind: "recovery.created", subject: formatId("rec", id), by }
+    await changes.together(change, tx => insertRecovery(tx, record))
+    this.#wake.resolve()
+    return record
+  }
+
+  /** Pauses, resumes or cancels a recovery; a sentence where its state does not allow it. */
+  async act(
+    { id, project, state }: RecoveryRecord,
+    action: RecoveryAction,
+    by: Actor,
+  ): Promise<{ readonly refusal: string } | undefined> {
+    const { changes, now } = this.#options
+    const to = stateAfter(state, action)
+    if (typeof to === "object") return to
+    if (to === state) return undefined
+    await changes.inTransaction(async (tx, note) => {
+      const isMoved = await setRecoveryState(tx, id, { from: [state], to, now: now() })
+      if (isMoved) await note({ project, kind: `recovery.${pastOf[action]}`, subject: formatId("rec", id), by })
+    })
+    this.#wake.resolve()
+    return undefined
+  }
+
+  async #run(): Promise<void> {
+    const { store, log } = this.#options
+    let waitMs = LOOK_AGAIN_MS.first
+    while (!this.#isStopping) {
+      this.#wake = Promise.withResolvers<void>()
+      try {
+        const open = await openRecoveries(store.reads)
+        const isBusy = open.length > 0 && (await this.#round(open))
+        waitMs = isBusy ? LOOK_AGAIN_MS.first : Math.min(LOOK_AGAIN_MS.most, waitMs * 2)
+        // Nothing is asked for: until somebody does.
+        if (open.length === 0) await this.#wake.promise
+        else await this.#restOrWake(waitMs)
+      } catch (error) {
+        if (this.#isStopping) return
+        if (error instanceof StoreUnavailable) log.warn({ err: error }, "recoveries wait for the database")
+        else log.error({ err: error }, "recoveries could not go on; trying again in a second")
+        await this.#restOrWake(STORE_RETRY_MS)
+      }
+    }
+  }
+
+  /** A piece of each recovery at each integration; false where nothing could be done anywhere. */
+  async #round(open: readonly RecoveryRecord[]): Promise<boolean> {
+    const there = await onTheirWay(
+      this.#options.store.reads,
+      open.map(recovery => recovery.id),
+    )
+    this.#steps.keepOnly(open)
+    const lanes = open.flatMap(recovery => recovery.lanes.map(lane => ({ recovery, lane })))
+    // Another one goes first each time, or one lane would take all that may be queued.
+    const first = this.#rounds++ % lanes.length || 0
+    let isBusy = false
+    for (const { recovery, lane } of [...lanes.slice(first), ...lanes.slice(0, first)]) {
+      if (this.#isStopping) return false
+      const did =
+        recovery.state === "running"
+          ? await this.#steps.queue(recovery, lane, there)
+          : await this.#steps.giveBack(recovery, lane, there)
+      isBusy ||= did
+    }
+    for (const recovery of open) if (await this.#end(recovery, there)) isBusy = true
+    return isBusy
+  }
+
+  /** Ends a recovery that has nothing left to do: all looked at, and nothing waits or is being sent. */
+  async #end({ id, project, state, lanes }: RecoveryRecord, there: readonly OnTheirWay[]): Promise<boolean> {
+    const { changes, now } = this.#options
+    if (state === "paused" || (state === "running" && !lanes.every(lane => lane.isThrough))) return false
+    if (there.some(each => each.recovery === id && each.waiting + each.sending > 0)) return false
+    if (state === "running" && (await this.#steps.hasReturned(id, lanes))) return false
+    await changes.inTransaction(async (tx, note) => {
+      // Paused or canceled in this moment: the next round sees to it.
+      if (state === "running" && !(await setRecoveryState(tx, id, { from: ["running"], to: "done", now: now() })))
+        return
+      await endRecovery(tx, id, now())
+      if (state !== "running") return
+      await note({ project, kind: "recovery.done", subject: formatId("rec", id), by: { kind: "waybill", id: null } })
+    })
+    return true
+  }
+
+  async #restOrWake(ms: number): Promise<void> {
+    const over = new AbortController()
+    await Promise.race([rest(ms, undefined, { signal: over.signal }).catch(() => undefined), this.#wake.promise])
+    over.abort()
+  }
+}
+
+const pastOf = { pause: "paused", resume: "resumed", cancel: "canceled" } as const satisfies Record<
+  RecoveryAction,
+  string
+>
