@@ -1,6 +1,7 @@
 /** The bars that Waybill is held against, as data, and the verdict of a run on each. */
 import type { Backlog } from "./backlog.ts"
 import type { LatencyWindow, Throughput } from "./measure.ts"
+import type { Outage } from "./outage.ts"
 import type { Recovery } from "./recovery.ts"
 
 /** What a run has found of one program. */
@@ -15,6 +16,7 @@ export interface Run {
   readonly waybill: Findings | null
   readonly backlog: Backlog | null
   readonly recovery: Recovery | null
+  readonly outage: Outage | null
 }
 
 export interface Verdict {
@@ -40,6 +42,7 @@ export interface Figure {
 }
 
 const BAR_BACKLOG = 1_000_000
+const BAR_HELD = 100_000
 
 /** Each bar once, with what is held against it. */
 export const bars: readonly Bar[] = [
@@ -102,6 +105,25 @@ export const bars: readonly Bar[] = [
             false,
           ),
     isMet: value => value <= 1.5,
+  },
+  {
+    name: "live p99 beside dead neighbours",
+    bar: "≤ 2 × alone",
+    value: ({ outage }) =>
+      outage === null
+        ? null
+        : middle(
+            outage.besideP99Ms.map((ms, round) => ms / (outage.aloneP99Ms[round] ?? Number.NaN)),
+            false,
+          ),
+    isMet: value => value <= 2,
+  },
+  {
+    name: "drain after an outage, of its rate",
+    bar: "≤ 1.05",
+    value: ({ outage }) =>
+      outage === null ? null : { value: outage.mostPerSecond / outage.rate, isVoid: outage.held < BAR_HELD },
+    isMet: value => value <= 1.05,
   },
 ]
 

@@ -2,8 +2,8 @@
  * How fast Waybill is, and what it costs, beside a program that does the same without keeping anything (bare.ts). Both
  * run in the same minutes, in turn, because only their ratio survives a busy machine.
  *
- *     npm run bench -- [--seconds <n>] [--only bare|waybill|backlog|recovery] [--backlog <n>] [--recovery <n>]
- *                      [--own-tools]
+ *     npm run bench -- [--seconds <n>] [--only bare|waybill|backlog|recovery|outage] [--backlog <n>]
+ *                      [--recovery <n>] [--outage <n>] [--own-tools]
  *
  * Own tools: the load generator and the receiver of this folder, also where wrk and nginx are installed.
  *
@@ -28,10 +28,20 @@ import {
   type Site,
   type Throughput,
 } from "./measure.ts"
+import { measureOutage } from "./outage.ts"
 import { createIntegration, type Program, startBare, startWaybill } from "./programs.ts"
 import { startReceiver } from "./receivers.ts"
 import { measureRecovery } from "./recovery.ts"
-import { backlogLine, latencyLine, quotableLine, type Result, recoveryLine, tables, throughputLine } from "./report.ts"
+import {
+  backlogLine,
+  latencyLine,
+  outageLine,
+  quotableLine,
+  type Result,
+  recoveryLine,
+  tables,
+  throughputLine,
+} from "./report.ts"
 import { peakMemoryBytes } from "./usage.ts"
 
 /** A program that is measured, and what was found so far. */
@@ -92,17 +102,38 @@ async function run(): Promise<Result> {
   if (backlog !== null) say(backlogLine(backlog))
   await receiver.stop()
   const recovery = options.recovery > 0 ? await recover(port) : null
-  return { at, version: readVersion(), seconds: options.seconds, machine, commands, ...found, backlog, recovery }
+  const outage = options.outage > 0 ? await sufferOutage(port) : null
+  return {
+    at,
+    version: readVersion(),
+    seconds: options.seconds,
+    machine,
+    commands,
+    ...found,
+    backlog,
+    recovery,
+    outage,
+  }
 }
 
 /** To the own receiver, which notes when live events arrive. */
 async function recover(port: number): Promise<Result["recovery"]> {
   const receiver = await startReceiver({ kind: "own-latency", folder, port })
-  const size = { events: options.recovery, seconds: Math.min(options.seconds, 10), file: events }
+  const size = { events: options.recovery, liveSeconds: Math.min(options.seconds, 10), file: events }
   const recovery = await measureRecovery(folder, receiver, size, say)
   say(recoveryLine(recovery))
   await receiver.stop()
   return recovery
+}
+
+/** To the own receiver as well. */
+async function sufferOutage(port: number): Promise<Result["outage"]> {
+  const receiver = await startReceiver({ kind: "own-latency", folder, port })
+  const size = { deliveries: options.outage, seconds: Math.min(options.seconds, 10), file: events }
+  const outage = await measureOutage(folder, receiver, size, say)
+  say(outageLine(outage))
+  await receiver.stop()
+  return outage
 }
 
 async function startSubjects(target: string): Promise<Subject[]> {
@@ -174,16 +205,20 @@ function tellCommand(program: Program, pace: Pick<Offer, "seconds" | "rate" | "w
 function readOptions() {
   const values = parseFlags()
   const { only } = values
-  const part = (["bare", "waybill", "backlog", "recovery"] as const).find(name => name === only)
+  const part = (["bare", "waybill", "backlog", "recovery", "outage"] as const).find(name => name === only)
   const seconds = Number(values.seconds)
   // One program alone is looked at while it is worked on; a million deliveries take minutes.
   const backlog = Number(values.backlog ?? (part === undefined || part === "backlog" ? 1_000_000 : 0))
   const recovery = Number(values.recovery ?? (part === undefined || part === "recovery" ? 1_000_000 : 0))
-  if (only !== undefined && part === undefined) refuse(`--only ${only} is neither bare, waybill, backlog nor recovery.`)
+  const outage = Number(values.outage ?? (part === undefined || part === "outage" ? 100_000 : 0))
+  if (only !== undefined && part === undefined) {
+    refuse(`--only ${only} is neither bare, waybill, backlog, recovery nor outage.`)
+  }
   if (!Number.isInteger(seconds) || seconds < 1) refuse(`--seconds ${values.seconds} is no whole number of seconds.`)
   if (!Number.isInteger(backlog) || backlog < 0) refuse(`--backlog ${values.backlog} is no number of deliveries.`)
   if (!Number.isInteger(recovery) || recovery < 0) refuse(`--recovery ${values.recovery} is no number of events.`)
-  return { seconds, only: part, backlog, recovery, ownTools: values["own-tools"] }
+  if (!Number.isInteger(outage) || outage < 0) refuse(`--outage ${values.outage} is no number of deliveries.`)
+  return { seconds, only: part, backlog, recovery, outage, ownTools: values["own-tools"] }
 }
 
 function parseFlags() {
@@ -194,6 +229,7 @@ function parseFlags() {
         only: { type: "string" },
         backlog: { type: "string" },
         recovery: { type: "string" },
+        outage: { type: "string" },
         "own-tools": { type: "boolean", default: false },
       },
     }).values

@@ -12,6 +12,7 @@ import type { Backlog } from "./backlog.ts"
 import { type Figure, type Findings, judge, median, type Run, ratio } from "./bars.ts"
 import { type Machine, machineLine } from "./machine.ts"
 import type { LatencyWindow, Shares, Throughput } from "./measure.ts"
+import type { Outage } from "./outage.ts"
 import type { Recovery } from "./recovery.ts"
 
 export interface Result extends Run {
@@ -68,6 +69,15 @@ export function recoveryLine({ events, perSecond, peakBytes, aloneP99Ms, besideP
   return [
     `waybill: ${whole(events)} events recovered at ${whole(perSecond)}/s with at most ${megabytes(peakBytes)}`,
     `p99 of live events ${ms(besideP99Ms)} ms beside it, ${ms(aloneP99Ms)} ms while it was paused`,
+  ].join("; ")
+}
+
+/** What endpoints in trouble cost. */
+export function outageLine({ aloneP99Ms, besideP99Ms, held, rate, drainSeconds, mostPerSecond }: Outage): string {
+  const ms = (values: readonly number[]) => values.map(value => value.toFixed(1)).join(", ")
+  return [
+    `waybill: p99 of live events ${ms(besideP99Ms)} ms beside dead and slow neighbours, ${ms(aloneP99Ms)} ms without`,
+    `${whole(held)} held drained in ${drainSeconds.toFixed(1)} s, at most ${whole(mostPerSecond)}/s of ${whole(rate)}/s allowed`,
   ].join("; ")
 }
 

@@ -163,7 +163,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     log,
   })
   const keeper = new Keeper({ store, metrics, now, log, released: id => engine.expect(id, now()) })
-  const recoverer = new Recoverer({ store, directory, engine, changes, now, log })
+  const recoverer = new Recoverer({ store, directory, engine, changes, feed, now, log })
   const loopDelay = monitorEventLoopDelay({ resolution: 20 })
   loopDelay.enable()
   let ready = false

@@ -9,6 +9,7 @@ import {
   presets,
   presetVerification,
 } from "../../src/domain/policy.ts"
+import type { LongFailurePolicy, ProtectionPolicy } from "../../src/domain/policy-trouble.ts"
 import { formatDuration } from "../../src/domain/sentence.ts"
 import { code, pageHead, table } from "./markdown.ts"
 import { fieldTable, plainSchema } from "./schema.ts"
@@ -57,6 +58,8 @@ function presetTable(): string {
   const plain = ["timeout_ms", "success", "stop", "on_gone", "max_per_second", "max_concurrent", "keep_response_bytes"]
   return byPreset("field", [
     ...plain.map(key => [code(key), (name: PresetName) => field(name, key)] as const),
+    ["protection", name => protectionText(presets[name].protection)],
+    ["after long failure", name => longFailureText(presets[name].longFailure)],
     ["retries", name => String(presets[name].retryDelaysMs.length)],
     [code("jitter"), name => jitterText(presets[name].jitter)],
     [`${code("config.verification")} where it is left out`, name => code(presetVerification[name])],
@@ -70,6 +73,23 @@ function longFailureTable(): string {
     ["nothing is retried until one succeeds", name => after(presets[name].longFailure.stopRetriesAfterMs)],
     ["it is switched off", name => after(presets[name].longFailure.disableAfterMs)],
   ])
+}
+
+/** What differs between presets; the numbers that they share stand in the fields' own table. */
+function protectionText({ enabled, minAttempts, windowMs, restMs, longestRestMs, onSkip }: ProtectionPolicy): string {
+  if (!enabled) return "off"
+  const judged = `judged by ${minAttempts} attempts or more in ${formatDuration(windowMs)}`
+  const skip = onSkip === "wait" ? "a skip uses up no retry" : "a skip uses up a retry"
+  return `on: ${judged}, rests ${formatDuration(restMs)} to ${formatDuration(longestRestMs)}; ${skip}`
+}
+
+function longFailureText({ warnAfterMs, disableAfterMs, stopRetriesAfterMs }: LongFailurePolicy): string {
+  const texts = [
+    warnAfterMs === null ? null : `warned after ${formatDuration(warnAfterMs)}`,
+    disableAfterMs === null ? null : `switched off after ${formatDuration(disableAfterMs)}`,
+    stopRetriesAfterMs === null ? null : `no retries after ${formatDuration(stopRetriesAfterMs)} until one succeeds`,
+  ]
+  return texts.filter(text => text !== null).join(", ") || "nothing"
 }
 
 function jitterText({ down, up, lastUp }: { down: number; up: number; lastUp: number }): string {

@@ -72,7 +72,7 @@ export class Reasons {
     }
     return this.#describe(reason, integration, {
       status: delivery.status,
-      nextAt: delivery.nextAt,
+      nextAt: this.nextAttemptAt(delivery),
       facts: { environment, type, ...facts },
     })
   }

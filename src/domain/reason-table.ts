@@ -262,7 +262,7 @@ const heldBack = {
   },
   sleeping: {
     title: "Skipped, the endpoint is resting",
-    what: "Sleeping, too many errors, please wait and try again: {host|the endpoint} lately failed more often than it succeeded[ ({errors} errors, {successes} successes)], so this attempt was skipped and nothing was sent.[ It has been in trouble since {since_at}.][ It is tried again at {probe_at}.]",
+    what: "Sleeping, too many errors, please wait and try again: {host|the endpoint} lately failed more often than it succeeded[ ({errors} errors, {successes} successes)], so this attempt was skipped and nothing was sent.[ It has been in trouble since {since_at}.]",
     causes:
       "The endpoint answered with more 4xx, 5xx and time-outs than successes, mostly because it gets more requests than it can handle.",
     advice:

@@ -120,7 +120,6 @@ export const factMeanings = {
   errors: "attempts that failed, in the window that protection judged by",
   successes: "attempts that succeeded in the same window",
   since_at: "since when the endpoint is in trouble",
-  probe_at: "when the endpoint is tried again",
   until_at: "until when nothing is sent",
   off_at: "when the integration was paused, switched off or removed",
   expired_at: "when the payload was due to go",

@@ -23,6 +23,7 @@ import type { Store } from "../store/store.ts"
 import type { Changes } from "./changes.ts"
 import type { Directory } from "./directory.ts"
 import type { Engine } from "./engine.ts"
+import type { Feed } from "./feed.ts"
 import { RecoverySteps } from "./recovery-steps.ts"
 
 export interface RecovererOptions {
@@ -30,6 +31,7 @@ export interface RecovererOptions {
   readonly directory: Directory
   readonly engine: Pick<Engine, "expect" | "expectRecovered">
   readonly changes: Changes
+  readonly feed: Pick<Feed, "listen">
   readonly now: () => number
   readonly log: Log
 }
@@ -42,7 +44,7 @@ export interface NewRecovery {
 }
 
 /** From one look at all lanes to the next, at first and, where nothing can be done, at most. */
-const LOOK_AGAIN_MS = { first: 20, most: 1_000 }
+const LOOK_AGAIN_MS = { first: 25, most: 1_000 }
 const STORE_RETRY_MS = 1_000
 
 export class Recoverer {
@@ -53,6 +55,8 @@ export class Recoverer {
   /** Ends the wait for something to do. */
   #wake = Promise.withResolvers<void>()
   #rounds = 0
+  /** Set while it hears of every attempt; nobody pays for that while there is nothing to recover. */
+  #stopListening: (() => void) | undefined
 
   constructor(options: RecovererOptions) {
     this.#options = options
@@ -70,6 +74,7 @@ export class Recoverer {
     this.#isStopping = true
     this.#wake.resolve()
     await this.#running
+    this.#listen(false)
   }
 
   /** Begins a recovery; gives it as it is stored. */
@@ -122,6 +127,7 @@ export class Recoverer {
       this.#wake = Promise.withResolvers<void>()
       try {
         const open = await openRecoveries(store.reads)
+        this.#listen(open.length > 0)
         const isBusy = open.length > 0 && (await this.#round(open))
         waitMs = isBusy ? LOOK_AGAIN_MS.first : Math.min(LOOK_AGAIN_MS.most, waitMs * 2)
         // Nothing is asked for: until somebody does.
@@ -174,6 +180,17 @@ export class Recoverer {
       await note({ project, kind: "recovery.done", subject: formatId("rec", id), by: { kind: "waybill", id: null } })
     })
     return true
+  }
+
+  #listen(isWanted: boolean): void {
+    if (isWanted) {
+      this.#stopListening ??= this.#options.feed.listen(item => {
+        if (item.kind === "attempt") this.#steps.attempted(item.settlement.claim.recovery !== null)
+      })
+    } else {
+      this.#stopListening?.()
+      this.#stopListening = undefined
+    }
   }
 
   async #restOrWake(ms: number): Promise<void> {

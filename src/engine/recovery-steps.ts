@@ -59,6 +59,11 @@ export class RecoverySteps {
     this.#options = options
   }
 
+  /** Notes an attempt of a delivery, recovered or not: what may be queued follows from them. */
+  attempted(isRecovered: boolean): void {
+    this.#pace.attempted(isRecovered)
+  }
+
   /** Forgets what was found for recoveries that are over. */
   keepOnly(open: readonly RecoveryRecord[]): void {
     const keys = new Set(open.flatMap(({ id, lanes }) => lanes.map(lane => handKey(id, lane.integration))))

@@ -113,24 +113,30 @@ export async function loadIntegrations(db: Reader, seal: Seal, only?: Integratio
 
 type Opened = Pick<IntegrationRecord, "secrets" | "signingKeys" | "fault">
 
-/** A secret that was changed or moved does not open: that is this integration's fault alone (API-40). */
+/** A secret that was changed or moved does not open: that is this integration's fault alone (API-40). The others stay. */
 function openSecrets(seal: Seal, id: IntegrationId, secrets: readonly SecretRow[], keys: readonly KeyRow[]): Opened {
+  const values = secrets.flatMap(({ pointer, sealed }): (readonly [string, string])[] => {
+    const secret = openOrNull(seal, secretPlace(id, pointer), sealed)
+    return secret === null ? [] : [[pointer, secret]]
+  })
+  const signingKeys = keys.flatMap(({ number, scheme, sealed, created_at, expires_at }): KeptSigningKey[] => {
+    const secret = openOrNull(seal, keyPlace(id, number), sealed)
+    return secret === null ? [] : [{ number, scheme, secret, createdAt: created_at, expiresAt: expires_at }]
+  })
+  const fault =
+    signingKeys.length < keys.length
+      ? "A signing secret of this integration cannot be opened: it was changed on disk. Rotate the secret."
+      : values.length < secrets.length
+        ? "A stored secret of this integration cannot be opened: it was changed on disk. Save the secrets again."
+        : null
+  return { secrets: new Map(values), signingKeys, fault }
+}
+
+function openOrNull(seal: Seal, place: string, sealed: string): string | null {
   try {
-    return {
-      secrets: new Map(secrets.map(s => [s.pointer, seal.open(secretPlace(id, s.pointer), s.sealed)])),
-      signingKeys: keys.map(key => ({
-        number: key.number,
-        scheme: key.scheme,
-        secret: seal.open(keyPlace(id, key.number), key.sealed),
-        createdAt: key.created_at,
-        expiresAt: key.expires_at,
-      })),
-      fault: null,
-    }
+    return seal.open(place, sealed)
   } catch {
-    const fault =
-      "A stored secret of this integration cannot be opened: it was changed on disk. Save the secrets again."
-    return { secrets: new Map(), signingKeys: [], fault }
+    return null
   }
 }
 
@@ -249,7 +255,7 @@ export async function integrationNames(
   return db.query(sql`select id, name, removed_at from integration where project_id = ${project} order by id`)
 }
 
-/** Adds a signing key, and sets when those before it stop to sign. */
+/** Adds a signing key, and sets when those before it stop to sign; such as cannot be opened go. */
 export async function addSigningKey(
   db: Database,
   seal: Seal,
@@ -259,6 +265,13 @@ export async function addSigningKey(
 ) {
   await db.query(sql`
     update signing_key set expires_at = ${graceUntil} where integration_id = ${id} and expires_at is null`)
+  const kept = await db.query<Pick<KeyRow, "number" | "sealed">>(
+    sql`select number, sealed from signing_key where integration_id = ${id}`,
+  )
+  for (const { number, sealed } of kept) {
+    if (openOrNull(seal, keyPlace(id, number), sealed) !== null) continue
+    await db.query(sql`delete from signing_key where integration_id = ${id} and number = ${number}`)
+  }
   await db.query(sql`
     insert into signing_key (integration_id, number, scheme, sealed, created_at, expires_at)
     values (${id}, ${key.number}, ${key.scheme}, ${seal.seal(keyPlace(id, key.number), key.secret)}, ${key.createdAt},

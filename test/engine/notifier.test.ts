@@ -1,5 +1,6 @@
 /** Mail to the people of a project, handed over to a real SMTP server: what it says, and that no key ever gets two. */
 import assert from "node:assert/strict"
+import { DatabaseSync } from "node:sqlite"
 import { describe, test } from "node:test"
 import { getCACertificates, setDefaultCACertificates } from "node:tls"
 import type { SMTPServerOptions } from "smtp-server"
@@ -194,6 +195,32 @@ describe("a server that does not take mail", () => {
     const [row] = program.rows<{ report: string }>("select report from job where kind = 'mail' order by id limit 1")
     assert.match(String(row?.report), /Whether it was taken is not known/)
   })
+})
+
+test("a mail that was being handed over when the process was killed is not sent again", async () => {
+  await using server = await MailServer.open()
+  await server.down()
+  await using program = await openWith(`smtp://127.0.0.1:${server.port}`)
+  await using there = await Endpoint.open({ status: 410 })
+  await program.integrate(there.url(), { name: "CRM" })
+  await program.send({ type: "order.paid", data: {} })
+  await program.until("it is written down", () => program.rows("select 1 from job where kind = 'mail'").length === 1)
+  await program.stop()
+  // As a kill leaves it.
+  const file = new DatabaseSync(`${program.dataDir}/waybill.db`)
+  file.exec("update job set state = 'running', fence = 1 where kind = 'mail'")
+  file.close()
+  await server.up()
+  await program.restart()
+  await allDone(program)
+  program.turn(HOUR)
+  await program.integrate(there.url(), { name: "Second" })
+  await program.send({ type: "order.paid", data: {} })
+  await server.received(1)
+  assert.deepEqual(
+    server.mails.map(mail => header(mail, "subject")),
+    ["Second was switched off: 410 Gone"],
+  )
 })
 
 describe("the way to the server", () => {

@@ -20,7 +20,8 @@ test("100,000 due deliveries behind an endpoint that fails are not rewritten, an
   fillBacklog(program.dataDir, numberOf("int", integration), BACKLOG, MORNING)
   await program.restart()
   await program.call("POST", `/v1/integrations/${integration}/resume`)
-  const count = (where: string) => program.rows<{ n: number }>(`select count(*) as n from delivery where ${where}`)[0]?.n ?? 0
+  const count = (where: string) =>
+    program.rows<{ n: number }>(`select count(*) as n from delivery where ${where}`)[0]?.n ?? 0
   // Those that were under way when it opened come to their end first.
   const isQuiet = () => count("status = 'sending'") === 0
   await program.until("the endpoint rests", () => count("status = 'skipped'") > 0 && isQuiet())

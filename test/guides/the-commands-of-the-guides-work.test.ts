@@ -26,6 +26,7 @@ const guides = [
     "why-did-it-not-arrive",
     "send-again-what-failed",
     "deliver-in-order",
+    "when-an-endpoint-fails",
     "be-told",
     "operate",
   ],

@@ -48,6 +48,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   /** A program that becomes Waybill, such as `["prlimit", "--nofile=64"]`. */
   readonly through?: readonly string[]
+  /** Told the process's id as soon as there is one: for those who end it before it listens. */
+  readonly spawned?: (pid: number) => void
 }
 
 /**
@@ -56,7 +58,7 @@ export interface StartOptions {
  */
 export async function startWaybill(
   t: TestContext,
-  { dataDir, port, env, through = [] }: StartOptions,
+  { dataDir, port, env, through = [], spawned }: StartOptions,
 ): Promise<Waybill> {
   const [command = "", ...args] = [...through, process.execPath, cli, "serve"]
   const startedAt = performance.now()
@@ -72,6 +74,7 @@ export async function startWaybill(
     },
   })
   running.add(child)
+  spawned?.(child.pid ?? 0)
   t.after(() => child.kill("SIGKILL"))
   const stopped = once(child, "exit").then(([code, signal]) => {
     running.delete(child)

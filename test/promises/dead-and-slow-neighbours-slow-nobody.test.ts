@@ -35,7 +35,9 @@ test("20 dead and 20 slow neighbours of 160 integrations leave the others' laten
   const secret = newSecret()
   const deaf = await startMisbehaving(silent)
   t.after(() => deaf.close())
-  const slowManners = Object.fromEntries(groups.map(group => [`/slow-${group}`, { delayMs: [10_000, 10_000] } as const]))
+  const slowManners = Object.fromEntries(
+    groups.map(group => [`/slow-${group}`, { delayMs: [10_000, 10_000] } as const]),
+  )
   const receiver = await startReceiver(t, { folder, name: "well", secret, seed: 1, manners: {} })
   const slow = await startReceiver(t, { folder, name: "slow", secret, seed: 1, manners: slowManners })
   const waybill = await startWaybill(t, { dataDir })
@@ -43,7 +45,12 @@ test("20 dead and 20 slow neighbours of 160 integrations leave the others' laten
   for (const group of groups) {
     const events = { default: "off", types: { [`t${group}`]: { enabled: true } } }
     for (let i = 0; i < WELL_IN_GROUP; i++) {
-      await createWebhook(waybill, { name: `well ${group}/${i}`, url: receiver.url(`/well-${group}-${i}`), secret, events })
+      await createWebhook(waybill, {
+        name: `well ${group}/${i}`,
+        url: receiver.url(`/well-${group}-${i}`),
+        secret,
+        events,
+      })
     }
     const dead = group % 2 === 0 ? await closedAddress() : deaf.url
     const ends = [
@@ -102,7 +109,9 @@ test("20 dead and 20 slow neighbours of 160 integrations leave the others' laten
   }
   const p99 = { alone: percentile(latencies.alone, 99), beside: percentile(latencies.beside, 99) }
   for (const [kind, sample] of Object.entries(latencies)) {
-    t.diagnostic(`${kind}: ${sample.length} deliveries, p50 ${percentile(sample, 50)} ms, p99 ${percentile(sample, 99)} ms`)
+    t.diagnostic(
+      `${kind}: ${sample.length} deliveries, p50 ${percentile(sample, 50)} ms, p99 ${percentile(sample, 99)} ms`,
+    )
   }
   t.diagnostic(`attempts: ${JSON.stringify(tried)}, held at the end: ${skipped[0]?.n}`)
   for (const name of ["dead", "slow"]) {
