@@ -36,6 +36,13 @@ const DeliveryQuery = Type.Object(
     status: Type.Optional(Type.Enum([...deliveryStatuses])),
     reason: Type.Optional(Type.Enum([...reasonCodes])),
     destination_record: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    recovery: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        examples: ["rec_01j9zq4kx2m"],
+        description: "The recovery that made them due last.",
+      }),
+    ),
     ordering_key: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
   },
   { additionalProperties: false },
@@ -93,6 +100,7 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
           status: query.status,
           reason: query.reason,
           record: query.destination_record,
+          recovery: readRecoveryId(query.recovery),
           orderingKey: query.ordering_key,
         },
         after: event === undefined || integration === undefined ? undefined : { event, integration },
@@ -243,6 +251,13 @@ async function fullView(context: Context, delivery: DeliveryRecord): Promise<Sta
     attempts: await Promise.all(views),
     retry_plan: policy === undefined ? [] : retryPlan(policy, delivery, at),
   }
+}
+
+function readRecoveryId(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const id = parseId("rec", text)
+  if (id === undefined) throw wrong("recovery", "must be the id of a recovery, such as rec_01j9zq4kx2m")
+  return id
 }
 
 function readEventId(text: string | undefined): number | undefined {

@@ -24,6 +24,7 @@ interface DeliveryFlags extends ServerFlags, RangeFlags {
   readonly status?: string
   readonly reason?: string
   readonly destinationRecord?: string
+  readonly recovery?: string
   readonly orderingKey?: string
 }
 
@@ -47,6 +48,7 @@ export function addDeliveries(program: Command, terminal: Terminal): void {
     .option("--status <status>", "pending, sending, delivered, retrying, failed, skipped or withheld")
     .option("--reason <code>", "a reason's code, such as timeout_response")
     .option("--destination-record <id>", "the identifier that the destination gave the record")
+    .option("--recovery <id>", "made due last by this recovery: rec_…")
     .option("--ordering-key <key>", "delivered in the order of this key")
     .addHelpText(
       "after",
@@ -85,6 +87,7 @@ function listDeliveries(flags: DeliveryFlags, terminal: Terminal): Promise<void>
       status: flags.status,
       reason: flags.reason,
       destination_record: flags.destinationRecord,
+      recovery: flags.recovery,
       ordering_key: flags.orderingKey,
     },
     head: ["RECEIVED", "ID", "TYPE", "INTEGRATION", "STATUS", "ATTEMPTS", "REASON"],
@@ -118,6 +121,7 @@ async function showDelivery(id: string, flags: ServerFlags, terminal: Terminal):
     ["next attempt", delivery.next_attempt_at === null ? null : terminal.time(delivery.next_attempt_at)],
     ["then", delivery.retry_plan.map(({ not_before }) => terminal.time(not_before)).join(", ")],
     ["record", oneLine(delivery.destination_record ?? "")],
+    ["recovery", delivery.recovery],
     ["ordering key", oneLine(delivery.ordering_key ?? "")],
     ["behind", delivery.waiting_behind],
     [

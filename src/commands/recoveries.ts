@@ -64,6 +64,7 @@ Examples:
     })
   withServer(withPage(command.command("list").summary("list recoveries, newest first")))
     .description("Lists recoveries, newest first.")
+    .addHelpText("after", "\nExample:\n  $ waybill recoveries list --limit 5")
     .action((_flags, sub: Command) => listAll(sub.optsWithGlobals(), terminal))
   addCreate(command, terminal)
   withServer(command.command("show").summary("show how far a recovery is"))

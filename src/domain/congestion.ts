@@ -1,6 +1,8 @@
 /**
  * How many requests an endpoint bears at a time, learned from its answers: halved when it shows strain, one more for each
- * round of successes, up to what the policy allows (additive increase, multiplicative decrease, as TCP does it).
+ * round of successes, up to what the policy allows (additive increase, multiplicative decrease, as TCP does it). Never
+ * fewer than a tenth of what the policy allows: an endpoint that answers 503 to a third of its requests, quickly, is not
+ * overrun, and would else be left with one at a time. Leaving it alone altogether is protection's part.
  */
 import type { Outcome } from "./delivery.ts"
 import type { ReasonCode } from "./reason.ts"
@@ -21,16 +23,22 @@ export function showsStrain(outcome: Outcome): boolean {
   return outcome.kind === "unreachable" && timeouts.includes(outcome.reason)
 }
 
-/** The limit after an attempt that showed strain. `underWay`: requests at that moment, this one included. */
+/** Of the policy's places, so many are left however often strain shows; one at the least. */
+const LEAST_SHARE = 0.1
+
+/**
+ * The limit after an attempt that showed strain. `underWay`: requests at that moment, this one included; `places`: what
+ * the policy allows.
+ */
 export function cut(
   before: Congestion | null,
-  seen: { readonly startedAt: number; readonly now: number; readonly underWay: number },
+  seen: { readonly startedAt: number; readonly now: number; readonly underWay: number; readonly places: number },
 ): Congestion {
-  const { startedAt, now, underWay } = seen
+  const { startedAt, now, underWay, places } = seen
   // A cut that lies ahead was made before the clock was put back.
   if (before !== null && before.cutAt <= now && startedAt <= before.cutAt) return before
   const borne = before === null ? underWay : Math.min(before.limit, Math.max(underWay, 1))
-  return { limit: Math.max(1, borne / 2), cutAt: now }
+  return { limit: Math.max(1, places * LEAST_SHARE, borne / 2), cutAt: now }
 }
 
 /** The limit after a success; null once the policy's own is reached. */

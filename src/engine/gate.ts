@@ -205,7 +205,7 @@ export class Gate implements Passage {
     const { outcome, isSuccess, startedAt, endedAt: now } = ended
     const underWay = this.#underWay--
     if (showsStrain(outcome)) {
-      this.#congestion = cut(this.#congestion, { startedAt, now, underWay })
+      this.#congestion = cut(this.#congestion, { startedAt, now, underWay, places: this.#rules.places })
       this.#pause(name, ended)
     } else if (isSuccess && this.#congestion !== null) this.#congestion = grow(this.#congestion, this.#rules.places)
     if (this.#rules.budget !== null) learn(this.#rules.budget, ended)

@@ -4,7 +4,7 @@
  * store, in the commits that queue, so that any start goes on where the last one was.
  */
 import { setTimeout as rest } from "node:timers/promises"
-import { formatId } from "../domain/id.ts"
+import { formatId, type RecoveryId } from "../domain/id.ts"
 import { type RecoveryAction, type RecoveryAsk, stateAfter, walkFrom } from "../domain/recovery.ts"
 import type { Log } from "../log.ts"
 import type { Actor } from "../store/changes.ts"
@@ -152,17 +152,18 @@ export class Recoverer {
     const lanes = open.flatMap(recovery => recovery.lanes.map(lane => ({ recovery, lane })))
     // Another one goes first each time, or one lane would take all that may be queued.
     const first = this.#rounds++ % lanes.length || 0
-    let isBusy = false
+    const busy = new Set<RecoveryId>()
     for (const { recovery, lane } of [...lanes.slice(first), ...lanes.slice(0, first)]) {
       if (this.#isStopping) return false
       const did =
         recovery.state === "running"
           ? await this.#steps.queue(recovery, lane, there)
           : await this.#steps.giveBack(recovery, lane, there)
-      isBusy ||= did
+      if (did) busy.add(recovery.id)
     }
-    for (const recovery of open) if (await this.#end(recovery, there)) isBusy = true
-    return isBusy
+    // What was on its way when the round began says nothing of those that have queued since.
+    for (const recovery of open) if (!busy.has(recovery.id) && (await this.#end(recovery, there))) busy.add(recovery.id)
+    return busy.size > 0
   }
 
   /** Ends a recovery that has nothing left to do: all looked at, and nothing waits or is being sent. */

@@ -3,12 +3,13 @@
  *
  *   an event                     its integrations, as they stand on it
  *   a destination record         the search index, then each event's integrations
+ *   a recovery                   delivery_recovered
  *   an integration               delivery_failed for `failed`, delivery_due for what waits (delivery_in_line in the line of
  *                                an ordering key), else the primary key backwards
  *   none of them                 the project's events backwards (event_by_need for `failed`), then their integrations
  */
 import type { DeliveryStatus } from "../domain/delivery.ts"
-import type { DeliveryId, EventId, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { DeliveryId, EventId, IntegrationId, ProjectId, RecoveryId } from "../domain/id.ts"
 import type { ReasonCode } from "../domain/reason.ts"
 import { join, list, type Sql, sql } from "./database.ts"
 import { type DeliveryRecord, type DeliveryRow, deliveryColumns, deliveryOfRow } from "./delivery-reads.ts"
@@ -25,6 +26,8 @@ export interface DeliveryFilter {
   readonly status?: DeliveryStatus | undefined
   readonly reason?: ReasonCode | undefined
   readonly record?: string | undefined
+  /** The recovery that made it due last. */
+  readonly recovery?: RecoveryId | undefined
   /** It is delivered in the order of this key. */
   readonly orderingKey?: string | undefined
   /** Its event was received at this time or later, ms since 1970. */
@@ -74,6 +77,7 @@ async function stepsOf(db: Reader, search: DeliverySearch): Promise<AsyncIterabl
   const span = spanOf(filter.from, filter.to, after === undefined ? undefined : after.event + 1, now)
   if (event !== undefined) return ofEvents(db, search, once([event]))
   if (record !== undefined) return ofEvents(db, search, eventIdsByRecord(db, project, record, span))
+  if (filter.recovery !== undefined) return alongRecovery(db, search, filter.recovery, span)
   if (integration === undefined) return acrossIntegrations(db, search, span)
   if (filter.status === "pending" || filter.status === "retrying" || filter.status === "skipped") {
     const waiting = await waitingEvents(db, integration, filter.orderingKey, span)
@@ -125,6 +129,31 @@ function alongIntegration(
     const found = await selectAtIntegration(db, search, integration, within, onlyFailed)
     if (edge !== undefined) before = edge.event_id
     return { found, reached: edge?.event_id ?? null }
+  })
+}
+
+/** Walks back along what a recovery made due. Index delivery_recovered, then the primary key of `event`. */
+function alongRecovery(
+  db: Reader,
+  search: DeliverySearch,
+  recovery: RecoveryId,
+  { lowest, before: start }: Span,
+): AsyncIterable<Step<DeliveryRecord>> {
+  const { project, limit } = search
+  let before = start
+  return inWindows({ first: 2_000, most: 32_000 }, async rows => {
+    const [edge] = await db.query<{ event_id: number }>(sql`
+      select event_id from delivery${along("delivery_recovered")}
+      where recovery_id = ${recovery} and event_id >= ${lowest} and event_id < ${before}
+      order by event_id desc limit 1 offset ${rows - 1}`)
+    const found = await db.query<DeliveryRow>(sql`
+      select ${deliveryColumns}
+      from delivery d${along("delivery_recovered")} join event e on e.project_id = d.project_id and e.id = d.event_id
+      where d.recovery_id = ${recovery} and d.event_id >= ${edge?.event_id ?? lowest} and d.event_id < ${before}
+        and d.project_id = ${project} and ${conditions(search)}
+      order by d.event_id desc, d.integration_id desc limit ${limit + 1}`)
+    if (edge !== undefined) before = edge.event_id
+    return { found: found.map(deliveryOfRow), reached: edge?.event_id ?? null }
   })
 }
 
@@ -210,6 +239,7 @@ function conditions({ filter, after, now }: DeliverySearch): Sql {
   if (filter.integration !== undefined) all.push(sql`d.integration_id = ${filter.integration}`)
   if (filter.status !== undefined) all.push(statusCondition(filter.status))
   if (filter.reason !== undefined) all.push(sql`d.reason = ${filter.reason}`)
+  if (filter.recovery !== undefined) all.push(sql`d.recovery_id = ${filter.recovery}`)
   if (filter.record !== undefined) all.push(sql`d.record_id = ${filter.record}`)
   if (filter.orderingKey !== undefined) all.push(sql`d.ordering_key = ${filter.orderingKey}`)
   if (filter.from !== undefined) all.push(sql`e.received_at >= ${filter.from}`)

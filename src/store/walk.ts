@@ -35,7 +35,9 @@ const WINDOW_MS = 20
  * Has a table read along a partial index. Without statistics of the table SQLite takes the primary key instead and walks
  * past a million rows to find ten. PostgreSQL always has statistics and knows no such words.
  */
-export function along(index: "event_by_need" | "delivery_failed" | "delivery_in_line" | "delivery_blocking"): Sql {
+export function along(
+  index: "event_by_need" | "delivery_failed" | "delivery_in_line" | "delivery_blocking" | "delivery_recovered",
+): Sql {
   return raw(` indexed by ${index}`)
 }
 

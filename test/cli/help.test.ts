@@ -23,13 +23,13 @@ test("the list of commands is that of the command line, in two groups", async ()
 test("every command's help has a description, its options and an example of its own", async () => {
   const names = commandsIn((await runCli(["--help"])).stdout)
   const below = await Promise.all(
-    ["integrations", "keys"].map(async parent => {
+    ["recoveries", "integrations", "keys"].map(async parent => {
       const children = commandsIn((await runCli([parent, "--help"])).stdout)
       return children.map(child => [parent, child])
     }),
   )
   const commands = [...names.map(name => [name]), ...below.flat()]
-  assert.equal(commands.length, 13 + 13 + 2)
+  assert.equal(commands.length, 15 + 6 + 13 + 2)
   // A few at a time: each is a process.
   for (let at = 0; at < commands.length; at += 6) {
     await Promise.all(

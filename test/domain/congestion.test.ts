@@ -37,20 +37,28 @@ for (const [outcome, shows] of signs) {
 }
 
 test("strain halves what was borne, once for all that were under way together", () => {
-  const first = cut(null, { startedAt: NOW - 100, now: NOW, underWay: 10 })
+  const first = cut(null, { startedAt: NOW - 100, now: NOW, underWay: 10, places: 20 })
   assert.equal(first.limit, 5)
   const others = Array.from({ length: 9 }, (_, i) => i).reduce<Congestion>(
-    (limit, i) => cut(limit, { startedAt: NOW - 100, now: NOW + i, underWay: 9 - i }),
+    (limit, i) => cut(limit, { startedAt: NOW - 100, now: NOW + i, underWay: 9 - i, places: 20 }),
     first,
   )
   assert.equal(others.limit, 5)
-  assert.equal(cut(others, { startedAt: NOW + 20, now: NOW + 30, underWay: 5 }).limit, 2.5)
+  assert.equal(cut(others, { startedAt: NOW + 20, now: NOW + 30, underWay: 5, places: 20 }).limit, 2.5)
 })
 
 test("strain leaves one at a time, however often it shows", () => {
   let limit: Congestion | null = null
-  for (let at = NOW; at < NOW + 100; at += 2) limit = cut(limit, { startedAt: at + 1, now: at + 2, underWay: 1 })
+  for (let at = NOW; at < NOW + 100; at += 2)
+    limit = cut(limit, { startedAt: at + 1, now: at + 2, underWay: 1, places: 10 })
   assert.equal(limit?.limit, 1)
+})
+
+test("an endpoint that is granted many at a time keeps a tenth of them", () => {
+  let limit: Congestion | null = null
+  for (let at = NOW; at < NOW + 100; at += 2)
+    limit = cut(limit, { startedAt: at + 1, now: at + 2, underWay: 10, places: 100 })
+  assert.equal(limit?.limit, 10)
 })
 
 test("each round of successes lets about one more go at a time, up to all", () => {
@@ -66,5 +74,5 @@ test("each round of successes lets about one more go at a time, up to all", () =
 
 test("a clock that was put back does not keep strain from showing", () => {
   const before = { limit: 8, cutAt: NOW }
-  assert.equal(cut(before, { startedAt: NOW - 3_600_000, now: NOW - 3_599_000, underWay: 8 }).limit, 4)
+  assert.equal(cut(before, { startedAt: NOW - 3_600_000, now: NOW - 3_599_000, underWay: 8, places: 20 }).limit, 4)
 })

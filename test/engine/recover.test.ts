@@ -102,6 +102,9 @@ test("what failed is sent again, oldest first, with the id it had, and is marked
     again.map(request => request.headers["webhook-id"]),
     sent.map(event => formatId("evt", event)),
   )
+  const found = await program.call("GET", `/v1/deliveries?recovery=${id}&status=delivered`)
+  assert.equal(items(found.data).length, 5)
+  assert.equal(items((await program.call("GET", "/v1/deliveries?recovery=rec_00000000000")).data).length, 0)
   const delivery = formatDeliveryId({ event: sent[0] ?? 0, integration: numberOf("int", integration) })
   const shown = await program.call("GET", `/v1/deliveries/${delivery}`)
   assert.equal(shown.recovery, id)
@@ -308,6 +311,32 @@ test("a cancel makes what waits what it was, withheld events too, and what was s
   const refused = await program.ask("POST", `/v1/recoveries/${id}/resume`)
   assert.equal(refused.status, 409)
   assert.match(String(refused.body.detail), /was canceled/)
+})
+
+test("what protection holds back is given back by a cancel, too", async () => {
+  await using program = await Program.open()
+  await using endpoint = await Endpoint.open({ status: 500 })
+  const protection = { min_attempts: 5, rest_ms: 60_000 }
+  const integration = await program.integrate(endpoint.url(), {
+    config: { verification: "json" },
+    policy: { max_concurrent: 1, protection },
+  })
+  for (let i = 0; i < 20; i++) await program.send({ type: "a", data: { i } })
+  endpoint.play({ body: "{}" })
+  await program.call("POST", `/v1/integrations/${integration}/verify`)
+  endpoint.play({ status: 500 })
+  const id = await recover(program, { integrations: integration, event_types: ["a"] })
+  await program.until("the endpoint rests and the others are held", () => {
+    const rows = program.deliveries(integration)
+    const [lane] = program.rows<{ protection: string | null }>("select protection from lane")
+    return rows.length === 20 && /open/.test(lane?.protection ?? "") && rows.every(row => row.status !== "sending")
+  })
+  const before = await show(program, id)
+  assert.ok(Number(before.progress?.waiting) > 0)
+  await program.call("POST", `/v1/recoveries/${id}/cancel`)
+  const shown = await ended(program, id, "canceled")
+  assert.equal(shown.progress?.queued, before.progress?.retrying)
+  assertCounts(program)
 })
 
 test("recoveries that overlap and a retry by hand send each event once", async () => {

@@ -160,7 +160,7 @@ export function wrongTallies(dataDir: string): { key: string; kept: number; foun
      ), kept as (
        select integration_id || ' ' || hour || ' ' || app_id || ' ' || environment || ' ' || type || ' ' || outcome
          || ' ' || reason as key, count as n
-       from delivery_tally
+       from delivery_tally where outcome <> 'skipped' -- a skip is no attempt and leaves no row
      ), ingest as (
        select (received_at - received_at % 3600000) || ' ' || coalesce(key_id, 0) || ' ' || coalesce(app_id, 0) || ' ' || type as key,
          count(*) as events, sum(payload_bytes) as bytes

@@ -42,9 +42,17 @@ const places: Readonly<
 > = {
   healthy: { manner: {}, policy: { max_concurrent: 50 } },
   flaky: {
-    // As fast as it goes: an endpoint that failed so often would be left alone, and one that answers 503 get less at a time.
-    manner: { failing: { share: 1 / 3, status: 500 } },
-    policy: { max_concurrent: 100, retry_delays_ms: [50, 100, 200, 400], protection: { enabled: false } },
+    manner: { failing: { share: 1 / 3, status: 503 } },
+    policy: { max_concurrent: 100, retry_delays_ms: [50, 100, 200, 400], protection: { rest_ms: 200 } },
+  },
+  // Down until the producer has ended: protection is at work at every kill.
+  down: {
+    manner: { failing: { share: 1, status: 500 } },
+    policy: {
+      max_concurrent: 100,
+      retry_delays_ms: Array.from({ length: 40 }, () => 500),
+      protection: { rest_ms: 200, longest_rest_ms: 1_000 },
+    },
   },
   slow: { manner: { delayMs: [40, 120] }, policy: { max_concurrent: 200 } },
   choosy: { manner: {}, policy: { max_concurrent: 50 }, events: { default: "off", types: { "order.paid": {} } } },
@@ -103,6 +111,9 @@ test("an event answered with 202 survives kill -9 under load and reaches everyon
   }
   await producer.acknowledged(EVENTS)
   await producer.stop()
+  await Promise.all(
+    destinations.filter(({ name }) => name === "down").map(({ receiver }) => receiver.behave("/down", {})),
+  )
   await killAndRestart(0)
   await drained(dataDir, DRAIN_LIMIT_MS)
   waybill.kill("SIGTERM")

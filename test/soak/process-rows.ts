@@ -69,7 +69,10 @@ export const processRows: readonly Row[] = [
     id: "F-07",
     what: "SIGSTOP for 40 s under load, then SIGCONT: no late result overwrites anything, nothing is repeated",
     run: async (t, { seed }) => {
-      const stage = await Stage.open(t, { seed, places: { quick: { policy: quick }, slow: { manner: { delayMs: [200, 900] }, policy: quick } } })
+      const stage = await Stage.open(t, {
+        seed,
+        places: { quick: { policy: quick }, slow: { manner: { delayMs: [200, 900] }, policy: quick } },
+      })
       const producer = await stage.produce({ perSecond: 150 })
       await wait(4_000)
       stage.waybill.kill("SIGSTOP")
@@ -145,7 +148,12 @@ export const processRows: readonly Row[] = [
       const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"]
       const through = ["unshare", ...asRoot, "--mount", "sh", "-c", script, folder]
       const env = { WAYBILL_LOG_LEVEL: "debug" }
-      const stage = await Stage.open(t, { seed, through, env, places: { quick: { policy: quick, manner: { failing: { share: 0.2, status: 500 } } } } })
+      const stage = await Stage.open(t, {
+        seed,
+        through,
+        env,
+        places: { quick: { policy: quick, manner: { failing: { share: 0.2, status: 500 } } } },
+      })
       const producer = await stage.produce({ perSecond: 200 })
       await producer.acknowledged(1_500)
       const account = await stage.settle()
@@ -157,7 +165,14 @@ export const processRows: readonly Row[] = [
     id: "F-23",
     what: "a leap day, both changes of summer time, new year, 2038: retries come at their time",
     run: async () => {
-      const edges = ["2028-02-29T00:00:00Z", "2027-03-28T01:00:00Z", "2027-10-31T01:00:00Z", "2027-01-01T00:00:00Z", "2038-01-19T03:14:08Z", "2038-12-31T23:59:59Z"]
+      const edges = [
+        "2028-02-29T00:00:00Z",
+        "2027-03-28T01:00:00Z",
+        "2027-10-31T01:00:00Z",
+        "2027-01-01T00:00:00Z",
+        "2038-01-19T03:14:08Z",
+        "2038-12-31T23:59:59Z",
+      ]
       for (const edge of edges) {
         await using program = await Program.open({ at: Date.parse(edge) - 10_000 })
         await using there = await Endpoint.open({ status: 500 }, { status: 500 }, {})
@@ -170,7 +185,11 @@ export const processRows: readonly Row[] = [
         await program.recorded(2)
         program.turn(60_000)
         await program.recorded(3)
-        assert.deepEqual(program.deliveries().map(({ status }) => status), ["delivered"], edge)
+        assert.deepEqual(
+          program.deliveries().map(({ status }) => status),
+          ["delivered"],
+          edge,
+        )
       }
       return null
     },
@@ -181,7 +200,11 @@ export const processRows: readonly Row[] = [
     run: async (t, { seed }) => {
       const through = ["prlimit", "--nofile=128"]
       const policy = { max_concurrent: 400, retry_delays_ms: [], protection: { enabled: false } }
-      const stage = await Stage.open(t, { seed, through, places: { slow: { manner: { delayMs: [500, 1_500] }, policy } } })
+      const stage = await Stage.open(t, {
+        seed,
+        through,
+        places: { slow: { manner: { delayMs: [500, 1_500] }, policy } },
+      })
       const producer = await stage.produce({ concurrency: 16, perSecond: 200 })
       await producer.acknowledged(1_500)
       const account = await stage.settle()

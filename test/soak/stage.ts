@@ -32,7 +32,12 @@ export interface Soak {
 export interface Row {
   readonly id: string
   readonly what: string
-  run(t: TestContext, soak: Soak): Promise<Account | null>
+  run(t: TestContext, soak: Soak): Promise<Ending | null>
+}
+
+/** What a row came to. */
+export interface Ending extends Account {
+  readonly kills: number
 }
 
 export interface Place {
@@ -72,7 +77,13 @@ export class Stage {
     const { seed, places } = options
     for (const [i, [name, { manner = {}, policy, events }]] of Object.entries(places).entries()) {
       const manners = { [`/${name}`]: manner }
-      const receiver = await startReceiver(t, { folder: stage.folder, name, secret: stage.secret, seed: seed + i, manners })
+      const receiver = await startReceiver(t, {
+        folder: stage.folder,
+        name,
+        secret: stage.secret,
+        seed: seed + i,
+        manners,
+      })
       const given = { name, url: receiver.url(`/${name}`), secret: stage.secret }
       const more = { ...(policy === undefined ? {} : { policy }), ...(events === undefined ? {} : { events }) }
       stage.#receivers.set(name, { receiver, id: await createWebhook(stage.waybill, { ...given, ...more }) })
@@ -135,7 +146,7 @@ export class Stage {
   }
 
   /** Ends everything when the backlog is gone, and makes up the account. */
-  async settle(limitMs = 180_000): Promise<Account> {
+  async settle(limitMs = 180_000): Promise<Ending> {
     for (const producer of this.#producers) await producer.stop()
     await drained(this.dataDir, limitMs)
     await this.stop()
@@ -143,13 +154,20 @@ export class Stage {
     await Promise.all(places.map(({ receiver }) => receiver.stop()))
     const account = settleAccounts({
       producer: this.#producers.flatMap(producer => producer.entries()),
-      destinations: [...this.#receivers].map(([name, { id, receiver }]) => ({ id, name, receipts: receiver.receipts() })),
-      system: onlyTo(readSystem(this.dataDir), places.map(({ id }) => parseId("int", id) ?? 0)),
+      destinations: [...this.#receivers].map(([name, { id, receiver }]) => ({
+        id,
+        name,
+        receipts: receiver.receipts(),
+      })),
+      system: onlyTo(
+        readSystem(this.dataDir),
+        places.map(({ id }) => parseId("int", id) ?? 0),
+      ),
       kills: this.kills,
     })
     this.t.diagnostic(accountLine(account, this.kills.length))
     assert.deepEqual(faultsOf(account), [])
-    return account
+    return { ...account, kills: this.kills.length }
   }
 
   #place(name: string) {
@@ -160,7 +178,12 @@ export class Stage {
 }
 
 /** A share of the times from acceptance to arrival, in ms: 0.99 for the 99th percentile. */
-export function arrivalMs(receipts: readonly Receipt[], share: number, from = 0, to = Number.POSITIVE_INFINITY): number {
+export function arrivalMs(
+  receipts: readonly Receipt[],
+  share: number,
+  from = 0,
+  to = Number.POSITIVE_INFINITY,
+): number {
   const within = receipts.filter(({ at, attempt }) => attempt === 1 && at >= from && at < to)
   return percentile(
     within.map(({ at, webhookId }) => at - timeOfId(parseId("evt", webhookId) ?? 0)),

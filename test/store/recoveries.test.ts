@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { EventId } from "../../src/domain/id.ts"
 import { type RecoverableStatus, type RecoveryAsk, recoverableStatuses, walkFrom } from "../../src/domain/recovery.ts"
+import { searchDeliveries } from "../../src/store/delivery-search.ts"
 import { insertRecovery, onTheirWay, openRecoveries, readRecovery } from "../../src/store/recoveries.ts"
 import { lookOn } from "../../src/store/recovery-look.ts"
 import { queuePiece, type RecoveryPiece, type Send } from "../../src/store/sqlite-recover.ts"
@@ -114,6 +115,11 @@ test("no look reads a whole table: each goes along an index", async t => {
   await openRecoveries(watcher)
   watcher.assertNoScan()
   assert.match(watcher.steps().join("\n"), /delivery.*COVERING INDEX delivery_recovering/)
+  const searches = new PlanWatcher(filled.store)
+  const search = { project: filled.project, limit: 10, now: filled.now, budgetMs: 60_000 }
+  await searchDeliveries(searches, { ...search, filter: { recovery: 1 } })
+  searches.assertNoScan()
+  assert.match(searches.steps().join("\n"), /delivery.*delivery_recovered/)
 })
 
 test("a piece is queued once: not where the recovery is elsewhere by now, nor what is no longer as it was found", async t => {
