@@ -3,8 +3,14 @@ import { destination, type Logger, pino } from "pino"
 
 export type Log = Logger
 
+/** What waits for a place that takes nothing, such as a full disk; what comes beyond it is lost. */
+const MOST_WAITING_BYTES = 4_194_304
+
 /** Opens the log at a level (`debug`, `info`, `warn`, `error`, `silent`). */
 export function openLog(level: string): Log {
+  const lines = destination({ dest: 2, sync: false, maxLength: MOST_WAITING_BYTES })
+  // A log that cannot be written must not take the service with it: without a listener the process would end.
+  lines.on("error", () => {})
   return pino(
     {
       level,
@@ -17,6 +23,6 @@ export function openLog(level: string): Log {
         censor: "[redacted]",
       },
     },
-    destination({ dest: 2, sync: false }),
+    lines,
   )
 }
