@@ -8,8 +8,26 @@
 import { spawnSync } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
 import { join, relative, resolve, sep } from "node:path"
+import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
+import { type RunOptions, run } from "node:test"
+import { spec, tap } from "node:test/reporters"
 import { parseArgs } from "node:util"
-import { handOver } from "./runtime.mjs"
+
+/** What the runner says of the whole at the end. */
+const COUNT = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/
+
+/** An event of the test runner, as far as it is looked at here. */
+interface TestEvent {
+  readonly type: string
+  readonly data: {
+    readonly nesting: number
+    readonly file?: string
+    readonly message?: string
+    readonly testNumber?: number
+    readonly count?: number
+  }
+}
 
 const root = join(import.meta.dirname, "..")
 const { values, positionals } = parseArgs({
@@ -26,7 +44,7 @@ if (positionals.length === 0) {
   )
   step("typescript/bin/tsc", ["--noEmit", "-p", "."], "Types: see the faults above.")
 }
-runTests()
+await runTests()
 
 /** Runs a tool from node_modules; where it finds fault, says so and ends the run. */
 function step(tool: string, args: readonly string[], fault: string): void {
@@ -36,22 +54,52 @@ function step(tool: string, args: readonly string[], fault: string): void {
   process.exit(1)
 }
 
-function runTests(): void {
+/**
+ * Two rounds with one summary: first those that wait more than they compute, two files at a time; then those of the whole
+ * program, which measure times, so that nothing may run beside them.
+ */
+async function runTests(): Promise<void> {
   const files = testFiles()
   if (files.length === 0) {
     console.error(`There are no tests in ${positionals.join(", ") || "test/"}.`)
     process.exit(1)
   }
   keepSettingsOut()
-  handOver(process.execPath, [
-    "--test",
-    // Whole-program tests measure times, so nothing may run beside them; the others wait more than they compute.
-    `--test-concurrency=${files.every(isFast) ? 2 : 1}`,
-    `--test-timeout=${files.every(isFast) ? 60_000 : 540_000}`,
-    // Off a terminal the summary has to be the last thing that is printed, also when a test fails.
-    `--test-reporter=${process.stdout.isTTY ? "spec" : "tap"}`,
-    ...files,
-  ])
+  const stop = new AbortController()
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => stop.abort())
+  const rounds = [
+    { files: files.filter(isFast), concurrency: 2, timeout: 60_000 },
+    { files: files.filter(path => !isFast(path)), concurrency: 1, timeout: 540_000 },
+  ].filter(round => round.files.length > 0)
+  const events = Readable.from(inTurn(rounds, stop.signal))
+  // Off a terminal the summary has to be the last thing that is printed, also when a test fails.
+  const text = process.stdout.isTTY ? events.compose(new spec()) : events.compose(tap)
+  await pipeline(text, process.stdout)
+}
+
+/** The events of all rounds as if they had been one: what the runner counts at the end of each is added up. */
+async function* inTurn(rounds: readonly RunOptions[], signal: AbortSignal): AsyncGenerator<TestEvent> {
+  const counts = new Map<string, number>()
+  let before = 0
+  for (const round of rounds) {
+    let last = 0
+    for await (const event of run({ ...round, signal }) as AsyncIterable<TestEvent>) {
+      const { type, data } = event
+      const ofAll = data.nesting === 0 && data.file === undefined
+      const [, name = "", count] = ofAll && type === "test:diagnostic" ? (COUNT.exec(data.message ?? "") ?? []) : []
+      if (type === "test:fail") process.exitCode = 1
+      if (count !== undefined) counts.set(name, (counts.get(name) ?? 0) + Number(count))
+      else if (type === "test:plan" && ofAll) continue
+      else if (data.nesting === 0 && data.testNumber !== undefined) {
+        last = Math.max(last, data.testNumber)
+        yield { type, data: { ...data, testNumber: before + data.testNumber } }
+      } else yield event
+    }
+    before += last
+  }
+  yield { type: "test:plan", data: { nesting: 0, count: before } }
+  for (const [name, count] of counts)
+    yield { type: "test:diagnostic", data: { nesting: 0, message: `${name} ${count}` } }
 }
 
 /** The tests that were asked for: those under the paths that were given, else all, or all that are fast. */

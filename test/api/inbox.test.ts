@@ -51,6 +51,7 @@ describe("an integration is duplicated onto an inbox", () => {
       filter: { gte: ["data.amount", 10] },
       policy: { preset: "subscription", max_per_second: 50 },
     })
+    const before = await program.call("GET", `/v1/integrations/${webhook.id}`)
     const answer = await program.ask("POST", `/v1/integrations/${webhook.id}/duplicate-to-inbox`)
     assert.equal(answer.status, 201)
     assert.equal(answer.body.duplicate_of, webhook.id)
@@ -72,8 +73,8 @@ describe("an integration is duplicated onto an inbox", () => {
     assert.equal(made?.verification?.production?.state, "not_required")
     assert.match(String(made?.secret), /^whsk_/)
     assert.notEqual(made?.secret, webhook.secret)
-    const { secret: _, ...shown } = webhook
-    assert.deepEqual(await program.call("GET", `/v1/integrations/${webhook.id}`), shown, "the webhook stays as it was")
+    const after = await program.call("GET", `/v1/integrations/${webhook.id}`)
+    assert.deepEqual(after, before, "the webhook stays as it was")
   })
 
   test("which then gets what the endpoint gets, byte for byte, signed with a secret of its own", async () => {

@@ -74,12 +74,12 @@ test("an endpoint that fails every other time gets on with its backlog, and is n
   there.answer(() => ({ status: asked++ % 2 === 0 ? 500 : 200 }))
   const policy = { retry_delays_ms: [86_400_000, 86_400_000], jitter: 0, max_concurrent: 4 }
   const integration = await program.integrate(there.url(), { policy })
-  await program.call("POST", "/v1/events/batch", { events: Array.from({ length: 900 }, () => ({ type: "a" })) })
+  await program.call("POST", "/v1/events/batch", { events: Array.from({ length: 400 }, () => ({ type: "a" })) })
   const from = program.now
   const count = (status: string) => program.deliveries(integration).filter(row => row.status === status).length
   await program.until("some have got through", () => {
     program.turn(SECOND / 2)
-    return count("delivered") >= 100
+    return count("delivered") >= 40
   })
   const seconds = (program.now - from) / SECOND
   t.diagnostic(`${there.requests.length} requests in ${seconds} s, ${count("skipped")} held`)
