@@ -121,7 +121,7 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
   },
   everything_failing: {
     title: "Everything fails",
-    what: "All {attempts_text|attempts} since {since_at|a while ago} failed, at {events_text|several events}; [nothing has got through since {last_success_at}|nothing has ever got through in the last 30 days].",
+    what: "All {attempts_text|attempts} since {since_at|a while ago} failed, at {events_text|several events}; [nothing has got through since {last_success_at}|nothing has got through in the last 30 days].",
     causes: "Credentials or connectivity, mostly: what fails without exception was changed, moved or is down.",
     advice: "Go through the three questions, mend what you find, send a test event, then replay what failed.",
     colour: "red",
