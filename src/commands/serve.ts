@@ -46,6 +46,8 @@ async function begin(config: Config): Promise<Running> {
 
 /** The first signal stops in order, a second one at once: what was accepted is on disk either way. */
 function stopOnSignals(running: Running, terminal: Terminal): void {
+  // A server goes on where nobody takes what it says, as on a full disk.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
   let isStopping = false
   const stop = (): void => {
     if (isStopping) process.exit(INTERRUPTED)

@@ -20,7 +20,7 @@ const SQLITE_IOERR_DIR_FSYNC = 1_290
 /** Opens a file for reading and writing, durable; throws where the file system does not let commits be durable. */
 export function openConnection(path: string): DatabaseSync {
   // Nobody else writes here; whoever does holds everything up for no longer than this.
-  const connection = new DatabaseSync(path, { timeout: 1_000 })
+  const connection = new DatabaseSync(path, { timeout: 250 })
   // Before anything is in the file: what retention frees can then be given back to the disk (ND-33), for 1.5 us an event.
   const isNew = connection.prepare("pragma page_count").get()?.page_count === 0
   if (isNew) connection.exec("pragma auto_vacuum = incremental")

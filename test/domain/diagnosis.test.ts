@@ -174,7 +174,7 @@ describe("everything failing", () => {
     })
     const { verdict } = diagnose(picture)
     assert.deepEqual([verdict.code, verdict.case], ["everything_failing", "connectivity"])
-    assert.match(verdict.what, /nothing has ever got through/)
+    assert.match(verdict.what, /nothing has got through in the last 30 days/)
   })
 
   test("says nothing of the cause where no error is in the majority", () => {

@@ -254,7 +254,7 @@ function compareDeliveries(
         interrupted++
         maxRetryMs = Math.max(maxRetryMs, retryMs(attempt, requests, kills))
         if (matching.length > 1) faults.unmatched.push(`${key}: attempt ${attempt.number} was received twice`)
-      } else if (matching.length !== 1) {
+      } else if (matching.length !== (attempt.outcome === "sender_fault" ? 0 : 1)) {
         faults.unmatched.push(`${key}: attempt ${attempt.number} was received ${matching.length} times`)
       }
     }

@@ -29,7 +29,7 @@ const DRAIN_LIMIT_MS = 90_000
 /** Restart included, on a machine that has much else to do. */
 const RECOVERY_LIMIT_MS = 15_000
 
-/** Each destination fails or dawdles in a way of its own; one is told of a third of the events only. */
+/** Each destination fails or dawdles in a way of its own; two are told of a third of the events only. */
 const places: Readonly<
   Record<
     string,
@@ -53,6 +53,7 @@ const places: Readonly<
       retry_delays_ms: Array.from({ length: 40 }, () => 500),
       protection: { rest_ms: 200, longest_rest_ms: 1_000 },
     },
+    events: { default: "off", types: { "user.deleted": {} } },
   },
   slow: { manner: { delayMs: [40, 120] }, policy: { max_concurrent: 200 } },
   choosy: { manner: {}, policy: { max_concurrent: 50 }, events: { default: "off", types: { "order.paid": {} } } },

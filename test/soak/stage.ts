@@ -110,7 +110,7 @@ export class Stage {
   }
 
   async produce(options: Partial<ProducerOptions> = {}): Promise<Producer> {
-    const producer = await startProducer(this.t, {
+    const started = await startProducer(this.t, {
       folder: this.folder,
       name: `p${this.#producers.length}-${this.#options.seed}`,
       url: this.waybill.url,
@@ -120,6 +120,12 @@ export class Stage {
       concurrency: 32,
       ...options,
     })
+    let stopped: Promise<void> | undefined
+    const stop = (): Promise<void> => {
+      stopped ??= started.stop()
+      return stopped
+    }
+    const producer = { ...started, stop }
     this.#producers.push(producer)
     return producer
   }
