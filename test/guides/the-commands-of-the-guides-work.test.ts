@@ -108,8 +108,9 @@ async function type(
   const lines = [
     `waybill() { '${process.execPath}' '${join(root, "src/cli.ts")}' "$@"; }`,
     `last() { grep -oE "$1_[0-9a-z]{11,}" '${log}' | tail -n 1; }`,
-    // What a block leaves running ends with the shell.
-    "trap 'kill $(jobs -p) 2>/dev/null' EXIT",
+    // What a block leaves running ends with the shell: each is a group of its own, with the program that a function started.
+    "set -m",
+    "trap 'for job in $(jobs -p); do kill -- -$job; done 2>/dev/null' EXIT",
     "waybill events; waybill deliveries; waybill integrations",
     ...blocks.flatMap(block => [
       "INTEGRATION=$(last int); EVENT=$(last evt); DELIVERY=$(last dlv); RECOVERY=$(last rec)",

@@ -12,7 +12,7 @@ import { drained, queryDatabase, readSystem } from "../help/system-ledger.ts"
 import { call, createWebhook, newSecret, startWaybill, temporaryFolder, testKey } from "../help/waybill.ts"
 
 const RATE = 60
-const FLAPPING_MS = 15_000
+const FLAPPING_MS = 10_000
 const protection = { enabled: true, window_ms: 5_000, min_attempts: 10, rest_ms: 400, longest_rest_ms: 1_600 }
 
 test("an endpoint that fails half of the time is left alone now and then, and gets everything in the end", {

@@ -33,7 +33,7 @@ import { call, createWebhook, newSecret, startWaybill, temporaryFolder, testKey 
 /** Events a second, each of which goes to all of them. */
 const RATE = 15
 const CALM_MS = 4_000
-const STORM_MS = 12_000
+const STORM_MS = 9_000
 /** p95 may be so many times what it is in the calm, and so much on top: the receivers share two processors with Waybill. */
 const FACTOR = 2
 const ALLOWANCE_MS = 100

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict"
 import { setTimeout as wait } from "node:timers/promises"
 import { isRed, reasonCodes } from "../../src/domain/reason.ts"
+import { disorderIn } from "../help/order.ts"
 import { wrongStatuses, wrongTallies } from "../help/system-ledger.ts"
 import { type Row, Stage } from "./stage.ts"
 
@@ -42,6 +43,7 @@ export const storm: Row = {
     )
     const account = await stage.settle(300_000)
     assert.equal(account.delivered, account.accepted)
+    assert.deepEqual(disorderIn(stage.receipts("ordered")), [])
     assert.deepEqual(wrongStatuses(stage.dataDir, reasonCodes.filter(isRed)), [])
     assert.deepEqual(wrongTallies(stage.dataDir), [])
     return account
