@@ -55,8 +55,8 @@ function step(tool: string, args: readonly string[], fault: string): void {
 }
 
 /**
- * Two rounds with one summary: first those that wait more than they compute, two files at a time; then those of the whole
- * program, which measure times, so that nothing may run beside them.
+ * Two rounds with one summary: first those that wait more than they compute, two files at a time; then the promises, which
+ * measure times, so that nothing may run beside them.
  */
 async function runTests(): Promise<void> {
   const files = testFiles()
@@ -68,8 +68,8 @@ async function runTests(): Promise<void> {
   const stop = new AbortController()
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => stop.abort())
   const rounds = [
-    { files: files.filter(isFast), concurrency: 2, timeout: 60_000 },
-    { files: files.filter(path => !isFast(path)), concurrency: 1, timeout: 540_000 },
+    { files: files.filter(path => !measures(path)), concurrency: 2, timeout: 120_000 },
+    { files: files.filter(measures), concurrency: 1, timeout: 540_000 },
   ].filter(round => round.files.length > 0)
   const events = Readable.from(inTurn(rounds, stop.signal))
   // Off a terminal the summary has to be the last thing that is printed, also when a test fails.
@@ -119,6 +119,11 @@ function testFiles(): string[] {
 function isFast(path: string): boolean {
   const [folder = "", file] = relative("test", path).split(sep)
   return file === undefined || (folder !== "cli" && existsSync(join("src", folder)))
+}
+
+/** Whether a test's times must not be those of another beside it. */
+function measures(path: string): boolean {
+  return relative("test", path).startsWith(`promises${sep}`)
 }
 
 /** A developer's own settings must not reach the servers that tests start. */
