@@ -76,7 +76,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
         await changes.inTransaction(async (tx, note, tell) => {
           const isChanged = await switchIntegration(tx, record.id, name, now())
           if (isChanged) await note({ project, kind, subject: request.params.id, by })
-          if (isChanged && name === "disable" && record.enabled) tell(switchedOffBy(by.id, before))
+          if (isChanged && name === "disable" && record.enabled) await tell(switchedOffBy(by.id, before))
         })
         await directory.reload(record.id)
         if (name === "enable") {

@@ -5,7 +5,7 @@
 import type { ProjectId } from "../domain/id.ts"
 import { type Actor, type Change, recordChange } from "../store/changes.ts"
 import type { Database } from "../store/database.ts"
-import type { Emitted, Tidings } from "../store/ledger.ts"
+import type { Emitted, Telling, Tidings } from "../store/ledger.ts"
 import type { Store } from "../store/store.ts"
 import type { Feed } from "./feed.ts"
 
@@ -22,7 +22,7 @@ export interface NewChange {
 export type Note = (change: NewChange) => Promise<void>
 
 /** Accepts operational events in the transaction that it was given with. */
-export type Tell = (tidings: Tidings) => void
+export type Tell = (tidings: Tidings) => Promise<void>
 
 export class Changes {
   readonly #store: Store
@@ -40,22 +40,24 @@ export class Changes {
   async inTransaction<T>(work: (tx: Database, note: Note, tell: Tell) => Promise<T>): Promise<T> {
     const { db, ids, now, ledger } = this.#store
     const written: Change[] = []
-    const told = ledger.telling()
+    let told: Telling | undefined
     const done = db.transaction(tx => {
+      const telling = ledger.telling(tx)
+      told = telling
       const note: Note = async change => {
         const noted: Change = { id: ids.next(), at: now(), facts: {}, ...change }
         await recordChange(tx, noted)
         written.push(noted)
       }
-      return work(tx, note, told.tell)
+      return work(tx, note, tidings => telling.tell(tidings))
     })
     // Before anybody else's turn, whom its parts would mislead.
     const result = await done.catch((error: unknown) => {
-      told.rolledBack()
+      told?.rolledBack()
       throw error
     })
     for (const change of written) this.#feed.changed(change)
-    this.#setGoing(told.emitted)
+    this.#setGoing(told?.emitted ?? [])
     return result
   }
 

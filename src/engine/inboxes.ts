@@ -12,7 +12,7 @@ import { formatId, type IntegrationId, parseId } from "../domain/id.ts"
 import type { SignatureVerdict } from "../domain/signature-verdict.ts"
 import type { Log } from "../log.ts"
 import { lastInboxRequest } from "../store/inbox-reads.ts"
-import { emptyInbox, endInboxAnswer, forgetTurns, keepInboxRequest } from "../store/sqlite-inbox.ts"
+import { emptyInbox, endInboxAnswer, forgetTurns, keepInboxRequest } from "../store/inbox.ts"
 import type { Store } from "../store/store.ts"
 import type { InboxPlace } from "../transport/http.ts"
 import { verify } from "../transport/sign.ts"
@@ -115,7 +115,7 @@ export class Inboxes {
     const signal = AbortSignal.any([gone, this.#stopping.signal])
     const isDue = await setTimeout(delayMs, true, { signal }).catch(() => false)
     this.#inBackground(() =>
-      this.#store.ledger.inNextCommit(commit => endInboxAnswer(commit, id, isDue ? "sent" : "not_sent")),
+      this.#store.ledger.inNextCommit(() => endInboxAnswer(id, isDue ? "sent" : "not_sent")),
     )
     return isDue
   }
@@ -124,9 +124,9 @@ export class Inboxes {
   async empty(id: IntegrationId): Promise<void> {
     const { ledger, reads } = this.#store
     const upTo = await lastInboxRequest(reads, id)
-    await ledger.inNextCommit(commit => forgetTurns(commit, id))
+    await ledger.inNextCommit(() => forgetTurns(id))
     for (let more = true; more; ) {
-      more = (await ledger.inNextCommit(commit => emptyInbox(commit, id, upTo, EMPTY_AT_A_TIME))) === EMPTY_AT_A_TIME
+      more = (await ledger.inNextCommit(() => emptyInbox(id, upTo, EMPTY_AT_A_TIME))) === EMPTY_AT_A_TIME
     }
   }
 

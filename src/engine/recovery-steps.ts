@@ -7,8 +7,9 @@ import type { EventId, IntegrationId, RecoveryId } from "../domain/id.ts"
 import { Pace } from "../store/pace.ts"
 import { type OnTheirWay, type RecoveryLane, type RecoveryRecord, readReturned } from "../store/recoveries.ts"
 import { type Found, type Look, lookAt, lookOn } from "../store/recovery-look.ts"
-import type { Commit } from "../store/sqlite-ledger.ts"
-import { giveBack, queuePiece, type RecoveryPiece, type Send } from "../store/sqlite-recover.ts"
+import type { Commit } from "../store/commit.ts"
+import type { Step } from "../store/step.ts"
+import { giveBack, queuePiece, type RecoveryPiece, type Send } from "../store/recovery-moves.ts"
 import type { Directory, LiveIntegration } from "./directory.ts"
 import type { RecovererOptions } from "./recover.ts"
 import { RecoveryPace } from "./recovery-pace.ts"
@@ -228,10 +229,10 @@ export class RecoverySteps {
   }
 
   /** Runs a piece of work in the next commit, then rests for as long as it took. */
-  async #piece<T>(work: (commit: Commit) => T): Promise<T> {
-    const { result, ms } = await this.#options.store.ledger.inNextCommit(commit => {
+  async #piece<T>(work: (commit: Commit) => Step<T>): Promise<T> {
+    const { result, ms } = await this.#options.store.ledger.inNextCommit(function* (commit) {
       const startedAt = performance.now()
-      const done = work(commit)
+      const done = yield* work(commit)
       return { result: done, ms: performance.now() - startedAt }
     })
     this.#pieces.took(ms)

@@ -76,7 +76,7 @@ export class Verifier {
           by,
           facts: { environment, message: verification.message },
         })
-        tell({ emits: [operational.event(live, tidingsOf(live, environment, verification), { environment })] })
+        await tell({ emits: [operational.event(live, tidingsOf(live, environment, verification), { environment })] })
         hasPassed ||= verification.state === "verified"
       }
     })

@@ -10,11 +10,12 @@
  * 300 ms where they had to come from a fast disk.
  */
 import type { EventId } from "../domain/id.ts"
+import type { Commit } from "./commit.ts"
 import { raw, sql } from "./database.ts"
 import { rowsOfPart } from "./kept.ts"
 import { HELD_CLASS } from "./parts.ts"
 import type { Reader } from "./reader.ts"
-import type { Commit } from "./sqlite-ledger.ts"
+import { change, row, type Step } from "./step.ts"
 
 /** What a look at some rows of a part found. */
 export interface PartPage {
@@ -74,33 +75,31 @@ export interface Carried {
 }
 
 /** Carries the payloads of events over, as far as they are still needed, into a part of those that are held. */
-export function carryOver({ db, parts, now }: Commit, part: number, events: readonly EventId[]): Carried {
-  const { statements } = db
-  const select = statements.text(`
-    select p.project_id, octet_length(p.data) as bytes
-    from payload_${part} p join event e on e.project_id = p.project_id and e.id = p.event_id
-    where p.event_id = ? and e.payload_part = ? and e.n_open + e.n_retrying > 0`)
+export function* carryOver({ parts, now }: Commit, part: number, events: readonly EventId[]): Step<Carried> {
+  const table = raw(`payload_${part}`)
   let [payloads, bytes] = [0, 0]
   for (const [i, event] of events.entries()) {
     if (bytes >= PIECE_BYTES) return { payloads, rest: events.slice(i) }
-    const row = select.get(event, part) as unknown as { project_id: number; bytes: number } | undefined
-    if (row === undefined) continue
-    const target = parts.partFor(HELD_CLASS, now, row.bytes)
-    statements.text(`insert into payload_${target} select * from payload_${part} where event_id = ?`).run(event)
-    statements.text(moveEvent).run(target, row.project_id, event)
+    const kept = yield* row<{ project_id: number; bytes: number }>(sql`
+      select p.project_id, octet_length(p.data) as bytes
+      from ${table} p join event e on e.project_id = p.project_id and e.id = p.event_id
+      where p.event_id = ${event} and e.payload_part = ${part} and e.n_open + e.n_retrying > 0`)
+    if (kept === undefined) continue
+    const target = yield* parts.partFor(HELD_CLASS, now, kept.bytes)
+    const columns = raw("event_id, project_id, kind, data, media_type")
+    yield* change(sql`
+      insert into ${raw(`payload_${target}`)} (${columns}) select ${columns} from ${table} where event_id = ${event}`)
+    yield* change(sql`update event set payload_part = ${target} where project_id = ${kept.project_id} and id = ${event}`)
     payloads++
-    bytes += row.bytes
+    bytes += kept.bytes
   }
   return { payloads, rest: [] }
 }
 
-const moveEvent = "update event set payload_part = ? where project_id = ? and id = ?"
-
-/** Removes up to `rows` rows of a part's table, the first ones; gives how many. Looks at every row that it removes. */
-export function removeFromPart({ db }: Commit, part: number, table: "payload" | "exchange", rows: number): number {
-  const { statements } = db
-  const [name, key] = table === "payload" ? [`payload_${part}`, "event_id"] : [`exchange_${part}`, "attempt_id"]
-  const last = statements.text(`select ${key} as last from ${name} order by ${key} limit 1 offset ?`).get(rows - 1)
-  const upTo = last === undefined ? Number.MAX_SAFE_INTEGER : Number(last.last)
-  return Number(statements.text(`delete from ${name} where ${key} <= ?`).run(upTo).changes)
+/** Removes up to `limit` rows of a part's table, the first ones; gives how many. Looks at every row that it removes. */
+export function* removeFromPart(part: number, table: "payload" | "exchange", limit: number): Step<number> {
+  const [name, key] = [raw(`${table}_${part}`), raw(table === "payload" ? "event_id" : "attempt_id")]
+  const last = yield* row<{ last: number }>(sql`
+    select ${key} as last from ${name} order by ${key} limit 1 offset ${limit - 1}`)
+  return yield* change(sql`delete from ${name} where ${key} <= ${last?.last ?? Number.MAX_SAFE_INTEGER}`)
 }

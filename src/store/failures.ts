@@ -2,15 +2,15 @@
  * Failures that look alike, in groups: summed while a commit is made and written with it, as the tallies are. A group
  * tells one cause from another where a count of errors cannot.
  */
-import type { AttemptId, EventId, Ids, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { AttemptId, EventId, IntegrationId, ProjectId } from "../domain/id.ts"
 import { messageOfAnswer, normaliseMessage, secretParts, withoutSecrets } from "../domain/normalise-message.ts"
 import { isRed, type ReasonCode } from "../domain/reason.ts"
+import type { Commit } from "./commit.ts"
 import { sql } from "./database.ts"
 import { METADATA_MS } from "./kept.ts"
 import type { Settlement } from "./ledger.ts"
 import type { Reader } from "./reader.ts"
-import type { SqliteDatabase } from "./sqlite.ts"
-import type { Commit } from "./sqlite-ledger.ts"
+import { change, type Step } from "./step.ts"
 
 /** How many groups an integration has; those that were seen the longest ago go. */
 export const GROUPS_KEPT = 200
@@ -46,10 +46,9 @@ export interface FailureGroup extends Alike {
 /** Sums of one commit. Holds nothing, and costs nothing, while all goes well. */
 export class FailureSheet {
   #groups: Map<string, { first: Failure; last: Failure; count: number }> | undefined
-  #ids: Pick<Ids, "next"> | undefined
 
   /** Notes what a settlement failed with, if it did; `attempt` is the id under which its attempt was recorded. */
-  settled({ ids, now }: Pick<Commit, "ids" | "now">, settlement: Settlement, attempt: AttemptId | null): void {
+  settled(now: number, settlement: Settlement, attempt: AttemptId | null): void {
     const alike = alikeOf(settlement)
     if (alike === null) return
     const { claim } = settlement
@@ -57,7 +56,6 @@ export class FailureSheet {
     const failure = { ...alike, project: claim.project, at, event: claim.delivery.event, attempt }
     const key = `${alike.integration}|${alike.reason}|${alike.status}|${alike.message}`
     this.#groups ??= new Map()
-    this.#ids = ids
     const group = this.#groups.get(key)
     if (group === undefined) {
       this.#groups.set(key, { first: failure, last: failure, count: 1 })
@@ -67,32 +65,30 @@ export class FailureSheet {
     }
   }
 
-  /** Adds the sums to the table, inside the transaction that is open on `db`. */
-  write(db: SqliteDatabase): void {
-    const ids = this.#ids
-    if (this.#groups === undefined || ids === undefined) return
-    for (const { first, last, count } of this.#groups.values()) {
-      const { integration, reason, status, message } = first
-      const { changes } = db.statements
-        .text(addToGroup)
-        .run(last.at, count, last.event, last.attempt, integration, reason, status ?? 0, message)
-      if (changes !== 0) continue
-      db.statements
-        .text(insertGroup)
-        .run(
-          ids.next(),
-          first.project,
-          integration,
-          reason,
-          status ?? 0,
-          message,
-          first.at,
-          last.at,
-          count,
-          last.event,
-          last.attempt,
-        )
-      db.statements.text(dropOldest).run(integration)
+  /** Adds the sums to the table, in the commit that is open. */
+  *write(commit: Pick<Commit, "nextId">): Step<void> {
+    for (const { first, last, count } of this.#groups?.values() ?? []) {
+      const { integration, reason, message } = first
+      const status = first.status ?? 0
+      const added = yield* change(sql`
+        update failure_group set
+          last_at = case when last_at > ${last.at} then last_at else ${last.at} end, count = count + ${count},
+          event_id = ${last.event}, attempt_id = ${last.attempt}
+        where integration_id = ${integration} and reason = ${reason} and status = ${status} and message = ${message}`)
+      if (added !== 0) continue
+      const id = yield* commit.nextId()
+      yield* change(sql`
+        insert into failure_group (
+          id, project_id, integration_id, reason, status, message, first_at, last_at, count, event_id, attempt_id
+        ) values (
+          ${id}, ${first.project}, ${integration}, ${reason}, ${status}, ${message}, ${first.at}, ${last.at}, ${count},
+          ${last.event}, ${last.attempt}
+        )`)
+      // Index: failure_group_by_last; an integration has one more than are kept at most.
+      yield* change(sql`
+        delete from failure_group where id in (
+          select id from failure_group where integration_id = ${integration}
+          order by last_at desc, id desc limit 1000 offset ${GROUPS_KEPT})`)
     }
   }
 }
@@ -210,18 +206,3 @@ export async function groupLike(db: Reader, alike: Alike, knowsMessage: boolean)
     limit 2`)
   return rows.length === 1 ? rows.map(groupOfRow)[0] : undefined
 }
-
-const addToGroup = `
-  update failure_group set
-    last_at = max(last_at, ?), count = count + ?, event_id = ?, attempt_id = ?
-  where integration_id = ? and reason = ? and status = ? and message = ?`
-
-const insertGroup = `
-  insert into failure_group (
-    id, project_id, integration_id, reason, status, message, first_at, last_at, count, event_id, attempt_id
-  ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-
-// Index: failure_group_by_last; an integration has one more than are kept at most.
-const dropOldest = `
-  delete from failure_group where id in (
-    select id from failure_group where integration_id = ? order by last_at desc, id desc limit -1 offset ${GROUPS_KEPT})`

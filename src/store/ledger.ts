@@ -4,6 +4,13 @@ import type { Event, EventDraft, Withheld } from "../domain/event.ts"
 import type { AppId, AttemptId, DeliveryId, EventId, IntegrationId, KeyId, ProjectId } from "../domain/id.ts"
 import type { Queue } from "../domain/queue.ts"
 import type { Change } from "./changes.ts"
+import { bringForward } from "./clock.ts"
+import type { Commit } from "./commit.ts"
+import type { Database } from "./database.ts"
+import { keepLane, keptLanes } from "./lanes.ts"
+import { endBlocks, unblock } from "./line.ts"
+import { endWaiting, retryOne } from "./move.ts"
+import type { Step } from "./step.ts"
 
 /** An event on its way in: what was read, where it came from, and who gets it. */
 export interface Arrival {
@@ -156,38 +163,81 @@ export interface KeptLane extends Required<LaneRecord> {
   readonly hasRecovered: boolean
 }
 
-export interface Ledger {
+/** What is told within a transaction of the configuration. */
+export interface Telling {
+  readonly emitted: readonly Emitted[]
+  tell(tidings: Tidings): Promise<void>
+  /** The transaction was undone. */
+  rolledBack(): void
+}
+
+/** What the path of an event asks of the store, in batches, and the moves beside it, which both engines share. */
+export abstract class Ledger {
   /** Stores events with their deliveries; resolves after the commit that holds them is on disk. */
-  accept(arrivals: readonly Arrival[]): Promise<readonly Accepted[]>
+  abstract accept(arrivals: readonly Arrival[]): Promise<readonly Accepted[]>
+
   /**
    * Takes up to `room` deliveries of one queue of a lane (DUE unless it is named) that are due at `now`, oldest first,
    * under its fencing number. In queues other than DUE the time is a place in the order only: ask with Infinity.
    */
-  claim(lane: IntegrationId, fence: number, room: number, now: number, queue?: Queue): Promise<Claimed>
+  abstract claim(lane: IntegrationId, fence: number, room: number, now: number, queue?: Queue): Promise<Claimed>
+
+  /** Takes one delivery that is due, before all others of its lane; null where it is not, or no longer. */
+  abstract claimOne(delivery: DeliveryId, fence: number): Promise<Claim | null>
+
   /** Records every attempt always; moves the delivery on only where the claim still holds. */
-  settle(settlements: readonly Settlement[]): Promise<readonly Settled[]>
+  abstract settle(settlements: readonly Settlement[]): Promise<readonly Settled[]>
+
+  /** Claims that nobody holds any more: deliveries whose attempt was under way when their process ended. */
+  abstract lost(limit: number): Promise<readonly Claim[]>
+
+  /** Tells of what a transaction of the configuration does, in that transaction. */
+  abstract telling(tx: Database): Telling
+
+  /** How many pieces of work wait for the next commit. */
+  abstract readonly waiting: number
+
+  /** Runs a short piece of work in the next commit, together with whatever else waits for it; resolves when it is on disk. */
+  abstract inNextCommit<T>(work: (commit: Commit) => Step<T>): Promise<T>
+
   /**
    * Ends up to `limit` deliveries that wait in a lane that is off or gone: failed, for this reason; then the blocks of
    * its lines. Gives how many there were.
    */
-  endWaiting(lane: IntegrationId, reason: Reason, limit: number): Promise<number>
-  /** Takes one delivery that is due, before all others of its lane; null where it is not, or no longer. */
-  claimOne(delivery: DeliveryId, fence: number): Promise<Claim | null>
-  /** Makes a delivery due now, its schedule anew, whatever its state; undefined while it is being sent or is not there. */
-  retry(delivery: DeliveryId, project: ProjectId): Promise<"due" | "sending" | "absent" | "payload_expired">
+  endWaiting(lane: IntegrationId, reason: Reason, limit: number): Promise<number> {
+    return this.inNextCommit(commit => endWaiting(commit, lane, reason, limit))
+  }
+
+  /** Makes a delivery due now, its schedule anew, whatever its state, unless it is being sent or is not there. */
+  retry(delivery: DeliveryId, project: ProjectId): Promise<"due" | "sending" | "absent" | "payload_expired"> {
+    return this.inNextCommit(commit => retryOne(commit, delivery, project))
+  }
+
   /**
    * After the clock was put back: deliveries that wait for a time which it showed before wait from now on as long as they
    * were to wait then. Looks at up to `limit` of a lane, beginning below `from`; gives where to go on, null at the end.
    */
-  bringForward(lane: IntegrationId, from: WaitingPlace | null, limit: number): Promise<WaitingPlace | null>
+  bringForward(lane: IntegrationId, from: WaitingPlace | null, limit: number): Promise<WaitingPlace | null> {
+    return this.inNextCommit(commit => bringForward(commit, lane, from, limit))
+  }
+
   /** Writes down what a lane keeps over a restart. */
-  keepLane(lane: IntegrationId, record: LaneRecord): Promise<void>
-  /** What all lanes kept, and the queues in which something waits. Read once, at a start. */
-  lanes(): Promise<readonly KeptLane[]>
+  keepLane(lane: IntegrationId, record: LaneRecord): Promise<void> {
+    return this.inNextCommit(() => keepLane(lane, record))
+  }
+
+  /** What lanes kept, and the queues in which something waits: of these lanes, or of all. */
+  lanes(lanes?: readonly IntegrationId[]): Promise<readonly KeptLane[]> {
+    return this.inNextCommit(() => keptLanes(lanes))
+  }
+
   /** Lets those behind a failed delivery that blocks the line of its ordering key go on; undefined where it blocks none. */
-  unblock(delivery: DeliveryId, project: ProjectId): Promise<EventId | null | undefined>
+  unblock(delivery: DeliveryId, project: ProjectId): Promise<EventId | null | undefined> {
+    return this.inNextCommit(commit => unblock(commit, delivery, project))
+  }
+
   /** Ends up to `limit` blocks of a lane's lines, so that those behind them go on. Gives how many there were. */
-  endBlocks(lane: IntegrationId, limit: number): Promise<number>
-  /** Claims of earlier starts: deliveries whose attempt was under way when the process ended. */
-  lost(limit: number): Promise<readonly Claim[]>
+  endBlocks(lane: IntegrationId, limit: number): Promise<number> {
+    return this.inNextCommit(commit => endBlocks(commit, lane, limit))
+  }
 }

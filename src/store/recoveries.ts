@@ -4,6 +4,7 @@ import type { RecoveryAsk, RecoveryState } from "../domain/recovery.ts"
 import type { Actor } from "./changes.ts"
 import { type Database, list, raw, type Sql, sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
+import { along } from "./walk.ts"
 import type { RecoveryOutcome } from "./tallies.ts"
 
 export interface RecoveryRecord {
@@ -134,7 +135,7 @@ export async function onTheirWay(
   const there = integration === undefined ? sql`` : sql`and integration_id = ${integration}`
   const rows = await db.query<StatusCount>(sql`
     select recovery_id, integration_id, status, count(*) as count
-    from delivery indexed by delivery_recovering
+    from delivery${along("delivery_recovering")}
     where recovery_id in ${list(recoveries)} ${there} and ${isRecovering}
     group by recovery_id, integration_id, status`)
   return [...Map.groupBy(rows, row => `${row.recovery_id}/${row.integration_id}`).values()].flatMap(group => {

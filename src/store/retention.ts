@@ -3,9 +3,10 @@
  * pieces; whoever runs it decides how long to rest between two of them. What is found on the reader costs the writer
  * nothing, and each piece joins the next commit, so that nobody waits longer for it than for a large batch.
  */
-import { firstIdAt, type IntegrationId } from "../domain/id.ts"
+import { firstIdAt, type IntegrationId, type ProjectId } from "../domain/id.ts"
 import { blockedLines, expiredBehind } from "./blocked-lines.ts"
-import { type Database, sql } from "./database.ts"
+import type { Commit } from "./commit.ts"
+import { type Database, raw, type Sql, sql } from "./database.ts"
 import {
   IDEMPOTENCY_MS,
   integrationsOf,
@@ -19,17 +20,17 @@ import {
   removedInboxes,
 } from "./due.ts"
 import { carryOver, expiredParts, lookAtExchanges, lookAtPayloads, removeFromPart } from "./expired-parts.ts"
+import { forgetTurns } from "./inbox.ts"
 import { INBOX_REQUESTS_MS, METADATA_MS, REJECTIONS_MS } from "./kept.ts"
+import type { Ledger } from "./ledger.ts"
+import { endExpired } from "./move.ts"
 import { removeOldEvents } from "./old-events.ts"
 import { Pace, type PaceLimits } from "./pace.ts"
 import { expiredOf, pausedIntegrations } from "./paused-waiting.ts"
 import type { Reader } from "./reader.ts"
 import { oldRecoveries } from "./recoveries.ts"
-import type { SqliteDatabase } from "./sqlite.ts"
-import { forgetTurns } from "./sqlite-inbox.ts"
-import type { Commit, SqliteLedger } from "./sqlite-ledger.ts"
-import { endExpired } from "./sqlite-move.ts"
-import { removeRecovery } from "./sqlite-recover.ts"
+import { removeRecovery } from "./recovery-moves.ts"
+import { change, row, rows, type Step as Work } from "./step.ts"
 
 const HOUR_MS = 3_600_000
 
@@ -73,7 +74,7 @@ export interface Step {
 }
 
 export interface RetentionParts {
-  readonly ledger: SqliteLedger
+  readonly ledger: Pick<Ledger, "inNextCommit">
   readonly db: Database
   readonly reads: Reader
 }
@@ -93,7 +94,7 @@ const FREE_PAGES_KEPT = 16_384
 const RETURNING_MS = 2_000
 
 export class Retention {
-  readonly #ledger: SqliteLedger
+  readonly #ledger: Pick<Ledger, "inNextCommit">
   readonly #db: Database
   readonly #reads: Reader
 
@@ -111,7 +112,7 @@ export class Retention {
   /** Everything that is due at `at`, in the order in which it goes. `keepFree`: free pages are kept, not given back. */
   steps(at: number, keepFree: boolean): readonly Step[] {
     return [
-      { name: "idempotency", pieces: () => this.#sweep("idempotency", deleteIdempotency, [at - IDEMPOTENCY_MS]) },
+      { name: "idempotency", pieces: () => this.#sweep("idempotency", deleteIdempotency(at - IDEMPOTENCY_MS)) },
       { name: "rejections", pieces: () => this.#sweepById("rejection", deleteRejections, at - REJECTIONS_MS) },
       { name: "inboxes", pieces: () => this.#inboxRequests(at - INBOX_REQUESTS_MS) },
       // Before the parts, which would carry their payloads over.
@@ -121,7 +122,7 @@ export class Retention {
       { name: "events", pieces: () => this.#oldEvents(at) },
       // Those of deliveries went with them; what is left was recorded by someone who no longer held the claim.
       { name: "attempts", pieces: () => this.#sweepById("attempt", deleteAttempts, at - METADATA_MS) },
-      { name: "failures", pieces: () => this.#sweep("failure_group", deleteFailures, [at - METADATA_MS]) },
+      { name: "failures", pieces: () => this.#sweep("failure_group", deleteFailures(at - METADATA_MS)) },
       { name: "recoveries", pieces: () => this.#oldRecoveries(at - METADATA_MS) },
       { name: "search segments", pieces: () => this.#oldSegments() },
       { name: "tallies", pieces: () => this.#oldTallies(at - LONG_MS) },
@@ -133,11 +134,11 @@ export class Retention {
 
   /** Those of removed inboxes as well: they go with the inbox, unless the process ended before they were gone. */
   async *#inboxRequests(upTo: number): AsyncGenerator<Piece> {
-    yield* this.#sweep("inbox_request", deleteInboxRequests, [firstIdAt(upTo + 1), upTo], bodyLimits)
+    yield* this.#sweep("inbox_request", deleteInboxRequests(firstIdAt(upTo + 1), upTo), bodyLimits)
     for (const id of await removedInboxes(this.#reads)) {
-      yield* this.#sweep("inbox_request", deleteInbox, [id], bodyLimits)
-      yield await this.#piece(commit => {
-        forgetTurns(commit, id)
+      yield* this.#sweep("inbox_request", deleteInbox(id), bodyLimits)
+      yield await this.#piece(function* () {
+        yield* forgetTurns(id)
         return {}
       })
     }
@@ -150,7 +151,9 @@ export class Retention {
         for (let i = 0; i < events.length; i += pieceLimits.most) {
           const some = events.slice(i, i + pieceLimits.most)
           const given = { at, held: "pause" } as const
-          yield await this.#piece(commit => ({ delivery_ended: endExpired(commit, paused.id, some, given) }))
+          yield await this.#piece(function* (commit) {
+            return { delivery_ended: yield* endExpired(commit, paused.id, some, given) }
+          })
         }
       }
     }
@@ -165,8 +168,8 @@ export class Retention {
         do {
           const events = await expiredBehind(this.#reads, line, { at, rows: pieceLimits.most })
           if (events.length === 0) break
-          const piece = await this.#piece(commit => {
-            ended = endExpired(commit, line.integration, events, given)
+          const piece = await this.#piece(function* (commit) {
+            ended = yield* endExpired(commit, line.integration, events, given)
             return { delivery_ended: ended }
           })
           yield piece
@@ -177,16 +180,16 @@ export class Retention {
 
   async *#expiredParts(at: number): AsyncGenerator<Piece> {
     for (const part of await expiredParts(this.#reads, at)) {
-      yield await this.#piece(({ parts }) => {
-        parts.close(part)
+      yield await this.#piece(function* ({ parts }) {
+        yield* parts.close(part)
         return {}
       })
       yield* this.#savePayloads(part)
       yield* this.#lookThrough((after, rows) => lookAtExchanges(this.#reads, part, after, rows))
       yield* this.#empty(part, "payload")
       yield* this.#empty(part, "exchange")
-      yield await this.#piece(({ parts }) => {
-        parts.drop(part)
+      yield await this.#piece(function* ({ parts }) {
+        yield* parts.drop(part)
         return { part: 1 }
       })
     }
@@ -195,8 +198,8 @@ export class Retention {
   async *#empty(part: number, table: "payload" | "exchange"): AsyncGenerator<Piece> {
     const pace = new Pace(partLimits)
     for (let more = true; more; ) {
-      const piece = await this.#piece(commit => {
-        const removed = removeFromPart(commit, part, table, pace.size)
+      const piece = await this.#piece(function* () {
+        const removed = yield* removeFromPart(part, table, pace.size)
         more = removed > 0
         return { [table]: removed }
       })
@@ -216,9 +219,9 @@ export class Retention {
       yield piece
       for (let rest: readonly number[] = found.splice(0); rest.length > 0; ) {
         const some = rest
-        yield await this.#piece(commit => {
+        yield await this.#piece(function* (commit) {
           // From `some` each time: a commit that fails for another's sake is run again.
-          const carried = carryOver(commit, part, some)
+          const carried = yield* carryOver(commit, part, some)
           rest = carried.rest
           return { payload_carried: carried.payloads }
         })
@@ -243,8 +246,8 @@ export class Retention {
       const integrations = await integrationsOf(this.#reads, project)
       for (let more = true; more; ) {
         let released: readonly IntegrationId[] = []
-        const piece = await this.#piece(commit => {
-          const removed = removeOldEvents(commit, { project, integrations, first, receivedUpTo, rows: pace.size })
+        const piece = await this.#piece(function* (commit) {
+          const removed = yield* removeOldEvents(commit, { project, integrations, first, receivedUpTo, rows: pace.size })
           more = removed.more
           released = removed.released
           const { event, delivery, attempt, ended } = removed
@@ -259,8 +262,8 @@ export class Retention {
   /** One at a time, with what it counted at each of its integrations. */
   async *#oldRecoveries(upTo: number): AsyncGenerator<Piece> {
     for (const id of await oldRecoveries(this.#reads, upTo)) {
-      yield await this.#piece(commit => {
-        removeRecovery(commit, id)
+      yield await this.#piece(function* () {
+        yield* removeRecovery(id)
         return { recovery: 1 }
       })
     }
@@ -269,9 +272,9 @@ export class Retention {
   /** A segment goes when all events that it can name have gone; never the one that is written to. */
   async *#oldSegments(): AsyncGenerator<Piece> {
     for (const id of await oldSegments(this.#reads)) {
-      yield* this.#sweep("search_entry", deleteEntries, [id], partLimits)
-      yield await this.#piece(({ db }) => {
-        db.statements.text("delete from search_segment where id = ?").run(id)
+      yield* this.#sweep("search_entry", deleteEntries(id), partLimits)
+      yield await this.#piece(function* () {
+        yield* change(sql`delete from search_segment where id = ${id}`)
         return {}
       })
     }
@@ -281,10 +284,10 @@ export class Retention {
   async *#oldTallies(upTo: number): AsyncGenerator<Piece> {
     const hour = upTo - HOUR_MS
     for (const project of await projectsWithOldTallies(this.#reads, hour)) {
-      yield* this.#repeat("ingest_tally", deleteIngestHour, [project, project, hour])
+      yield* this.#repeat("ingest_tally", deleteIngestHour(project, hour))
     }
     for (const { project, id } of await integrationsWithOldTallies(this.#reads, hour)) {
-      yield* this.#repeat("delivery_tally", deleteDeliveryHour, [project, id, project, id, hour])
+      yield* this.#repeat("delivery_tally", deleteDeliveryHour(project, id, hour))
     }
   }
 
@@ -294,7 +297,7 @@ export class Retention {
    */
   async *#oldRevisions(upTo: number): AsyncGenerator<Piece> {
     for (const id of await integrationsWithOldRevisions(this.#reads, upTo)) {
-      yield* this.#repeat("integration_revision", deleteRevision, [id, id, id, upTo])
+      yield* this.#repeat("integration_revision", deleteRevision(id, upTo))
     }
   }
 
@@ -303,11 +306,11 @@ export class Retention {
     const pace = new Pace({ first: 50, most: 200, pieceMs: 10 })
     for (let leftMs = keepFree ? RETURNING_MS : Number.POSITIVE_INFINITY; leftMs > 0; ) {
       let returned = 0
-      const piece = await this.#piece(({ db }) => {
-        const { free, pages } = pagesOf(db)
+      const piece = await this.#piece(function* () {
+        const { free, pages } = yield* countPages()
         const kept = keepFree ? Math.max(FREE_PAGES_KEPT, Math.floor((pages - free) / 4)) : 0
-        if (free > kept) db.connection.exec(`pragma incremental_vacuum(${Math.min(pace.size, free - kept)})`)
-        returned = free - pagesOf(db).free
+        if (free > kept) yield* rows(sql`pragma incremental_vacuum(${raw(`${Math.min(pace.size, free - kept)}`)})`)
+        returned = free - (yield* countPages()).free
         return { page_returned: returned }
       })
       // A database that was made without `auto_vacuum` keeps its pages.
@@ -321,92 +324,118 @@ export class Retention {
   }
 
   /** Deletes up to a time in a table whose ids follow the time: they bound the search, and the time decides. */
-  #sweepById(counted: Counted, text: string, upTo: number): AsyncGenerator<Piece> {
-    return this.#sweep(counted, text, [firstIdAt(upTo + 1), upTo])
+  #sweepById(counted: Counted, text: (before: number, upTo: number) => Limited, upTo: number): AsyncGenerator<Piece> {
+    return this.#sweep(counted, text(firstIdAt(upTo + 1), upTo))
   }
 
   /** Runs a deletion until it finds nothing more. */
-  async *#repeat(counted: Counted, text: string, values: readonly number[]): AsyncGenerator<Piece> {
+  async *#repeat(counted: Counted, statement: Sql): AsyncGenerator<Piece> {
     for (let more = true; more; ) {
-      yield await this.#piece(({ db }) => {
-        const { changes } = db.statements.text(text).run(...values)
+      yield await this.#piece(function* () {
+        const changes = yield* change(statement)
         more = changes !== 0
-        return { [counted]: Number(changes) }
+        return { [counted]: changes }
       })
     }
   }
 
-  /** Runs a deletion that takes a limit last until it finds no more than that. */
-  async *#sweep(
-    counted: Counted,
-    text: string,
-    values: readonly number[],
-    limits: PaceLimits = pieceLimits,
-  ): AsyncGenerator<Piece> {
+  /** Runs a deletion of so many rows until it finds no more than that. */
+  async *#sweep(counted: Counted, deletion: Limited, limits: PaceLimits = pieceLimits): AsyncGenerator<Piece> {
     const pace = new Pace(limits)
     for (let more = true; more; ) {
       const limit = pace.size
-      const piece = await this.#piece(({ db }) => {
-        const { changes } = db.statements.text(text).run(...values, limit)
-        more = Number(changes) === limit
-        return { [counted]: Number(changes) }
+      const piece = await this.#piece(function* () {
+        const changes = yield* change(deletion(limit))
+        more = changes === limit
+        return { [counted]: changes }
       })
       pace.took(piece.ms)
       yield piece
     }
   }
 
-  #piece(work: (commit: Commit) => Counts): Promise<Piece> {
-    return this.#ledger.inNextCommit(commit => {
+  #piece(work: (commit: Commit) => Work<Counts>): Promise<Piece> {
+    return this.#ledger.inNextCommit(function* (commit) {
       const startedAt = performance.now()
-      const counts = work(commit)
+      const counts = yield* work(commit)
       return { counts, ms: performance.now() - startedAt }
     })
   }
 }
 
-function pagesOf({ statements }: SqliteDatabase): { readonly free: number; readonly pages: number } {
-  const free = statements.text("pragma freelist_count").get()?.freelist_count
-  const pages = statements.text("pragma page_count").get()?.page_count
-  return { free: Number(free), pages: Number(pages) }
+function* countPages(): Work<{ readonly free: number; readonly pages: number }> {
+  const free = yield* row<{ freelist_count: number }>(sql`pragma freelist_count`)
+  const pages = yield* row<{ page_count: number }>(sql`pragma page_count`)
+  return { free: free?.freelist_count ?? 0, pages: pages?.page_count ?? 0 }
 }
 
 const onlyRead: Piece = { counts: {}, ms: 0 }
 
+/** A deletion of so many rows at most. */
+type Limited = (limit: number) => Sql
+
 // Indexes: idempotency_by_age; inbox_request_by_integration; the primary keys of the others, whose ids follow the time.
-const deleteIdempotency = `
-  delete from idempotency
-  where (project_id, key) in (
-    select project_id, key from idempotency where created_at <= ? order by created_at limit ?)`
-const deleteRejections = `
-  delete from rejection where id in (select id from rejection where id < ? and at <= ? order by id limit ?)`
-const deleteInboxRequests = `
-  delete from inbox_request where id in (select id from inbox_request where id < ? and at <= ? order by id limit ?)`
-const deleteInbox = `
-  delete from inbox_request
-  where id in (select id from inbox_request where integration_id = ? order by id limit ?)`
-const deleteAttempts = `
-  delete from attempt where id in (select id from attempt where id < ? and started_at <= ? order by id limit ?)`
+function deleteIdempotency(upTo: number): Limited {
+  return limit => sql`
+    delete from idempotency
+    where (project_id, key) in (
+      select project_id, key from idempotency where created_at <= ${upTo} order by created_at limit ${limit})`
+}
+function deleteRejections(before: number, upTo: number): Limited {
+  return limit => sql`
+    delete from rejection
+    where id in (select id from rejection where id < ${before} and at <= ${upTo} order by id limit ${limit})`
+}
+function deleteInboxRequests(before: number, upTo: number): Limited {
+  return limit => sql`
+    delete from inbox_request
+    where id in (select id from inbox_request where id < ${before} and at <= ${upTo} order by id limit ${limit})`
+}
+function deleteInbox(id: IntegrationId): Limited {
+  return limit => sql`
+    delete from inbox_request
+    where id in (select id from inbox_request where integration_id = ${id} order by id limit ${limit})`
+}
+function deleteAttempts(before: number, upTo: number): Limited {
+  return limit => sql`
+    delete from attempt
+    where id in (select id from attempt where id < ${before} and started_at <= ${upTo} order by id limit ${limit})`
+}
 // Index failure_group_by_age.
-const deleteFailures = `
-  delete from failure_group
-  where id in (select id from failure_group where last_at <= ? order by last_at limit ?)`
-const deleteChanges = `
-  delete from change where id in (select id from change where id < ? and at <= ? order by id limit ?)`
-const deleteEntries = `
-  delete from search_entry
-  where (segment, project_id, field, value, event_id) in (
-    select segment, project_id, field, value, event_id from search_entry
-    where segment = ? order by project_id, field, value, event_id limit ?)`
-const deleteIngestHour = `
-  delete from ingest_tally
-  where project_id = ? and hour = (select min(hour) from ingest_tally where project_id = ? and hour <= ?)`
-const deleteDeliveryHour = `
-  delete from delivery_tally
-  where project_id = ? and integration_id = ? and hour = (
-    select min(hour) from delivery_tally where project_id = ? and integration_id = ? and hour <= ?)`
-const deleteRevision = `
-  delete from integration_revision
-  where integration_id = ?
-    and revision = (select min(revision) from integration_revision where integration_id = ?)
-    and (select at from integration_revision where integration_id = ? order by revision limit 1 offset 1) <= ?`
+function deleteFailures(upTo: number): Limited {
+  return limit => sql`
+    delete from failure_group
+    where id in (select id from failure_group where last_at <= ${upTo} order by last_at limit ${limit})`
+}
+function deleteChanges(before: number, upTo: number): Limited {
+  return limit => sql`
+    delete from change
+    where id in (select id from change where id < ${before} and at <= ${upTo} order by id limit ${limit})`
+}
+function deleteEntries(segment: number): Limited {
+  return limit => sql`
+    delete from search_entry
+    where (segment, project_id, field, value, event_id) in (
+      select segment, project_id, field, value, event_id from search_entry
+      where segment = ${segment} order by project_id, field, value, event_id limit ${limit})`
+}
+function deleteIngestHour(project: ProjectId, hour: number): Sql {
+  return sql`
+    delete from ingest_tally
+    where project_id = ${project}
+      and hour = (select min(hour) from ingest_tally where project_id = ${project} and hour <= ${hour})`
+}
+function deleteDeliveryHour(project: ProjectId, integration: IntegrationId, hour: number): Sql {
+  return sql`
+    delete from delivery_tally
+    where project_id = ${project} and integration_id = ${integration} and hour = (
+      select min(hour) from delivery_tally
+      where project_id = ${project} and integration_id = ${integration} and hour <= ${hour})`
+}
+function deleteRevision(integration: IntegrationId, upTo: number): Sql {
+  const of = sql`integration_id = ${integration}`
+  return sql`
+    delete from integration_revision
+    where ${of} and revision = (select min(revision) from integration_revision where ${of})
+      and (select at from integration_revision where ${of} order by revision limit 1 offset 1) <= ${upTo}`
+}

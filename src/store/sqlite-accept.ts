@@ -1,15 +1,15 @@
 /** Accept on SQLite: an event, its payload, its own id and its deliveries, in the commit that is open. */
 import type { Event, Payload } from "../domain/event.ts"
-import type { EventId } from "../domain/id.ts"
+import type { EventId, IntegrationId } from "../domain/id.ts"
 import { DUE, IN_LINE } from "../domain/queue.ts"
 import type { Accepted, Arrival } from "./ledger.ts"
-import type { Commit } from "./sqlite-ledger.ts"
-import { isLineTaken } from "./sqlite-line.ts"
+import type { SqliteDatabase } from "./sqlite.ts"
+import type { SqliteCommit } from "./sqlite-ledger.ts"
 
 const DAY_MS = 86_400_000
 
 /** Stores one arrival, or finds that it is a repeat of an earlier one. */
-export function acceptOne(commit: Commit, arrival: Arrival): Accepted {
+export function acceptOne(commit: SqliteCommit, arrival: Arrival): Accepted {
   const earlier = findEarlier(commit, arrival)
   if (earlier !== undefined) return earlier
   const { db, ids, parts, search, tallies } = commit
@@ -78,7 +78,7 @@ export function acceptOne(commit: Commit, arrival: Arrival): Accepted {
   if (!arrival.test) countArrival(commit, arrival, bytes)
   return { kind: "new", id, event: asEvent(arrival, id) }
 
-  function countArrival({ tallies: sheet }: Commit, { appId: app, key, withheld }: Arrival, size: number): void {
+  function countArrival({ tallies: sheet }: SqliteCommit, { appId: app, key, withheld }: Arrival, size: number): void {
     const { type, environment, source } = draft
     sheet.ingest({ project, at: receivedAt, source, key, app, type, bytes: size, refused: false })
     const delivery = { project, at: receivedAt, app, environment, type }
@@ -90,6 +90,11 @@ export function acceptOne(commit: Commit, arrival: Arrival): Accepted {
         tallies.delivery({ ...delivery, integration, outcome: "withheld", reason })
     }
   }
+}
+
+/** Whether someone stands in the line of a key already, on its way or blocking it. Index delivery_in_line. */
+function isLineTaken(db: SqliteDatabase, lane: IntegrationId, key: string): boolean {
+  return db.statements.text(selectInLine).get(lane, key) !== undefined
 }
 
 /** The event as it stands after the commit, with its payload: what a lane that sends at once needs. */
@@ -106,7 +111,7 @@ function asEvent(arrival: Arrival, id: EventId): Event {
   }
 }
 
-function findEarlier({ db }: Commit, { project, draft, fingerprint, idempotencyKey }: Arrival): Accepted | undefined {
+function findEarlier({ db }: SqliteCommit, { project, draft, fingerprint, idempotencyKey }: Arrival): Accepted | undefined {
   if (idempotencyKey !== null) {
     const row = db.statements.text(selectIdempotency).get(project, idempotencyKey) as Earlier | undefined
     if (row !== undefined) {
@@ -128,7 +133,7 @@ interface Earlier {
 }
 
 /** In the same commit as the event, so that an id can at no moment exist without it (API-52). */
-function rememberIds({ db, now }: Commit, arrival: Arrival, id: EventId): void {
+function rememberIds({ db, now }: SqliteCommit, arrival: Arrival, id: EventId): void {
   const { project, draft, idempotencyKey } = arrival
   const fingerprint = arrival.fingerprint ?? ""
   if (draft.externalId !== null) {
@@ -164,6 +169,11 @@ const insertDelivery = `
     integration_id, event_id, project_id, status, reason, next_at, claim, ordering_key, queue, created_at,
     updated_at
   ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+// Without the name of the index SQLite walks along the whole lane: see `along` in walk.ts.
+const selectInLine = `
+  select 1 from delivery indexed by delivery_in_line
+  where integration_id = ? and ordering_key = ? and in_line in (1, 2) limit 1`
 
 const selectOwnId = "select event_id, fingerprint from own_id where project_id = ? and external_id = ? and source = ?"
 const insertOwnId = "insert into own_id (project_id, source, external_id, event_id, fingerprint) values (?, ?, ?, ?, ?)"

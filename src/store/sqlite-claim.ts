@@ -4,7 +4,7 @@ import type { DeliveryId, IntegrationId } from "../domain/id.ts"
 import { DUE, type Queue } from "../domain/queue.ts"
 import type { Claim, Claimed } from "./ledger.ts"
 import { type EventRow, eventColumnNames, eventOfRow, type PayloadRow, payloadOfRow } from "./rows.ts"
-import type { Commit } from "./sqlite-ledger.ts"
+import type { SqliteCommit } from "./sqlite-ledger.ts"
 
 interface DueRow {
   readonly event_id: number
@@ -30,7 +30,7 @@ export interface Wanted {
 }
 
 /** Takes up to `room` deliveries of a queue of the lane that are due at `now`, oldest first. */
-export function claimDue(commit: Commit, lane: IntegrationId, { fence, room, now, queue }: Wanted): Claimed {
+export function claimDue(commit: SqliteCommit, lane: IntegrationId, { fence, room, now, queue }: Wanted): Claimed {
   const { db } = commit
   const rows = db.statements
     .text(selectDue)
@@ -48,7 +48,7 @@ export function claimDue(commit: Commit, lane: IntegrationId, { fence, room, now
 }
 
 /** Takes one delivery that waits for its time and is due; null where it is not, or no longer. Primary key. */
-export function claimOne(commit: Commit, { integration, event }: DeliveryId, fence: number): Claim | null {
+export function claimOne(commit: SqliteCommit, { integration, event }: DeliveryId, fence: number): Claim | null {
   const { db, now } = commit
   const row = db.statements.text(selectOne).get(integration, event, DUE, now) as unknown as DueRow | undefined
   if (row === undefined) return null
@@ -58,7 +58,7 @@ export function claimOne(commit: Commit, { integration, event }: DeliveryId, fen
 }
 
 /** Claims under an older fencing number than this start's. Index delivery_sending (claim). */
-export function lostClaims(commit: Commit, fence: number, limit: number): Claim[] {
+export function lostClaims(commit: SqliteCommit, fence: number, limit: number): Claim[] {
   const rows = commit.db.statements.text(selectLost).all(fence, limit) as unknown as (DueRow & LostRow)[]
   return rows.map(row => claimOfRow(commit, row.integration_id, row.claim, row))
 }
@@ -68,7 +68,7 @@ interface LostRow {
   readonly claim: number
 }
 
-function claimOfRow(commit: Commit, lane: IntegrationId, claim: number, row: DueRow): Claim {
+function claimOfRow(commit: SqliteCommit, lane: IntegrationId, claim: number, row: DueRow): Claim {
   const { event, type, environment, app, test } = readEvent(commit, row.project_id, row.event_id)
   return {
     delivery: { event: row.event_id, integration: lane },
@@ -89,7 +89,7 @@ function claimOfRow(commit: Commit, lane: IntegrationId, claim: number, row: Due
   }
 }
 
-function readEvent({ db, parts }: Commit, project: number, id: number) {
+function readEvent({ db, parts }: SqliteCommit, project: number, id: number) {
   const row = db.statements.text(selectEvent).get(project, id) as unknown as EventRow
   const part = row.payload_part
   const stored = parts.has(part) ? (db.statements.text(selectPayload(part)).get(id) as unknown) : undefined

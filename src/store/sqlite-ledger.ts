@@ -2,61 +2,49 @@
  * The ledger on SQLite. Everything that asks for a commit within one turn of the event loop shares it: a commit costs
  * one fsync, whether it holds one event or three hundred.
  */
-import type { Reason } from "../domain/delivery.ts"
-import type { DeliveryId, EventId, Ids, IntegrationId, ProjectId } from "../domain/id.ts"
+import type { DeliveryId, Ids, IntegrationId } from "../domain/id.ts"
 import { DUE } from "../domain/queue.ts"
 import type { Ballast } from "./ballast.ts"
-import { StoreUnavailable } from "./database.ts"
-import type {
-  Accepted,
-  Arrival,
-  Claim,
-  Claimed,
-  Emitted,
-  KeptLane,
-  LaneRecord,
+import type { Commit, CommitParts } from "./commit.ts"
+import { type Database, StoreUnavailable } from "./database.ts"
+import {
+  type Accepted,
+  type Arrival,
+  type Claim,
+  type Claimed,
+  type Emitted,
   Ledger,
-  Settled,
-  Settlement,
-  Tidings,
-  WaitingPlace,
+  type Settled,
+  type Settlement,
+  type Telling,
 } from "./ledger.ts"
 import { type PartLimits, Parts } from "./parts.ts"
 import type { SearchIndex } from "./search.ts"
-import type { SqliteDatabase } from "./sqlite.ts"
+import { runNow, type SqliteDatabase } from "./sqlite.ts"
 import { acceptOne } from "./sqlite-accept.ts"
 import { claimDue, claimOne, lostClaims } from "./sqlite-claim.ts"
-import { bringForward } from "./sqlite-clock.ts"
-import { keepLane, keptLanes } from "./sqlite-lanes.ts"
-import { endBlocks, unblock } from "./sqlite-line.ts"
-import { endWaiting, retryOne } from "./sqlite-move.ts"
 import { settleOne } from "./sqlite-settle.ts"
 import { tell } from "./sqlite-tell.ts"
+import type { Step } from "./step.ts"
 import { TallySheet } from "./tallies.ts"
 
-/** What the steps of a commit share. */
-export interface Commit {
+/** A commit of this engine: what its own text needs, and what the steps that both engines share need. */
+export interface SqliteCommit {
   readonly db: SqliteDatabase
   readonly ids: Ids
   readonly parts: Parts
   readonly tallies: TallySheet
   readonly search: SearchIndex
   readonly now: number
+  readonly steps: Commit
 }
 
 /** A piece of work that waits for the next commit. */
 interface Waiting {
-  run(commit: Commit): void
+  run(commit: SqliteCommit): void
   /** Called after the commit is on disk. */
   done(): void
   failed(error: unknown): void
-}
-
-/** What is told within a transaction. */
-export interface Telling {
-  readonly emitted: readonly Emitted[]
-  readonly tell: (tidings: Tidings) => void
-  readonly rolledBack: () => void
 }
 
 /** Told after every commit, for the metrics. */
@@ -77,7 +65,7 @@ export interface SqliteLedgerOptions {
   readonly watcher?: CommitWatcher | undefined
 }
 
-export class SqliteLedger implements Ledger {
+export class SqliteLedger extends Ledger {
   readonly #db: SqliteDatabase
   readonly #ids: Ids
   readonly #parts: Parts
@@ -90,6 +78,7 @@ export class SqliteLedger implements Ledger {
   #scheduled = false
 
   constructor(options: SqliteLedgerOptions) {
+    super()
     this.#db = options.db
     this.#ids = options.ids
     this.#search = options.search
@@ -102,66 +91,37 @@ export class SqliteLedger implements Ledger {
 
   async accept(arrivals: readonly Arrival[]): Promise<readonly Accepted[]> {
     if (this.#ballast?.isSpent) throw new StoreUnavailable("full", undefined)
-    return this.inNextCommit(commit => arrivals.map(arrival => acceptOne(commit, arrival)))
+    return this.#inNextCommit(commit => arrivals.map(arrival => acceptOne(commit, arrival)))
   }
 
   claim(lane: IntegrationId, fence: number, room: number, now: number, queue = DUE): Promise<Claimed> {
-    return this.inNextCommit(commit => claimDue(commit, lane, { fence, room, now, queue }))
+    return this.#inNextCommit(commit => claimDue(commit, lane, { fence, room, now, queue }))
   }
 
   claimOne(delivery: DeliveryId, fence: number): Promise<Claim | null> {
-    return this.inNextCommit(commit => claimOne(commit, delivery, fence))
+    return this.#inNextCommit(commit => claimOne(commit, delivery, fence))
   }
 
   settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
-    return this.inNextCommit(commit => settlements.map(settlement => settleOne(commit, settlement)))
-  }
-
-  endWaiting(lane: IntegrationId, reason: Reason, limit: number): Promise<number> {
-    return this.inNextCommit(commit => endWaiting(commit, lane, reason, limit))
-  }
-
-  retry(delivery: DeliveryId, project: ProjectId): Promise<"due" | "sending" | "absent" | "payload_expired"> {
-    return this.inNextCommit(commit => retryOne(commit, delivery, project))
-  }
-
-  bringForward(lane: IntegrationId, from: WaitingPlace | null, limit: number): Promise<WaitingPlace | null> {
-    return this.inNextCommit(commit => bringForward(commit, lane, from, limit))
-  }
-
-  keepLane(lane: IntegrationId, record: LaneRecord): Promise<void> {
-    return this.inNextCommit(commit => keepLane(commit, lane, record))
-  }
-
-  lanes(): Promise<readonly KeptLane[]> {
-    return this.inNextCommit(keptLanes)
-  }
-
-  unblock(delivery: DeliveryId, project: ProjectId): Promise<EventId | null | undefined> {
-    return this.inNextCommit(commit => unblock(commit, delivery, project))
-  }
-
-  endBlocks(lane: IntegrationId, limit: number): Promise<number> {
-    return this.inNextCommit(commit => endBlocks(commit, lane, limit))
+    return this.#inNextCommit(commit => settlements.map(settlement => settleOne(commit, settlement)))
   }
 
   lost(limit: number): Promise<readonly Claim[]> {
-    return this.inNextCommit(commit => lostClaims(commit, this.#fence, limit))
+    return this.#inNextCommit(commit => lostClaims(commit, this.#fence, limit))
   }
 
-  /**
-   * Tells of what somebody else's transaction does, in that transaction: call `tell` while it is open, and `rolledBack`
-   * where it was undone.
-   */
-  telling(): Telling {
+  inNextCommit<T>(work: (commit: Commit) => Step<T>): Promise<T> {
+    return this.#inNextCommit(commit => runNow(commit.db, work(commit.steps)))
+  }
+
+  telling(_tx: Database): Telling {
     const emitted: Emitted[] = []
     return {
       emitted,
-      tell: tidings => {
-        const tallies = new TallySheet()
-        const [db, ids, parts, search, now] = [this.#db, this.#ids, this.#parts, this.#search, this.#now()]
-        emitted.push(...tell({ db, ids, parts, tallies, search, now }, tidings))
-        tallies.write(db)
+      tell: async tidings => {
+        const commit = this.#open(this.#now())
+        emitted.push(...tell(commit, tidings))
+        runNow(this.#db, commit.tallies.write(commit.steps))
       },
       // A part that was made in it is gone.
       rolledBack: () => {
@@ -175,8 +135,25 @@ export class SqliteLedger implements Ledger {
     return this.#waiting.length
   }
 
+  #open(now: number): SqliteCommit {
+    const [db, ids, parts, search, tallies] = [this.#db, this.#ids, this.#parts, this.#search, new TallySheet()]
+    const commit: SqliteCommit = {
+      ...{ db, ids, parts, search, tallies, now },
+      steps: {
+        now,
+        tallies,
+        parts: stepsOf(parts),
+        nextId: () => given(ids.next()),
+        // The commit has the database to itself.
+        lockLine: () => given(undefined),
+        tell: tidings => given(tell(commit, tidings)),
+      },
+    }
+    return commit
+  }
+
   /** Runs a short piece of work in the next commit, together with whatever else waits for it; resolves when it is on disk. */
-  inNextCommit<T>(work: (commit: Commit) => T): Promise<T> {
+  #inNextCommit<T>(work: (commit: SqliteCommit) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       let result: T
       this.#waiting.push({
@@ -214,14 +191,12 @@ export class SqliteLedger implements Ledger {
   /** Runs works in one commit; gives the error that undid it, or undefined. */
   #commit(works: readonly Waiting[]): unknown {
     const startedAt = performance.now()
-    const tallies = new TallySheet()
     try {
       this.#db.immediate(() => {
-        const [now, search] = [this.#now(), this.#search]
-        const commit = { db: this.#db, ids: this.#ids, parts: this.#parts, tallies, search, now }
+        const commit = this.#open(this.#now())
         for (const work of works) work.run(commit)
-        tallies.write(this.#db)
-        if (search.isDue(now)) search.write(this.#ids.last)
+        runNow(this.#db, commit.tallies.write(commit.steps))
+        if (this.#search.isDue(commit.now)) this.#search.write(this.#ids.last)
       })
     } catch (error) {
       this.#parts.forget()
@@ -233,4 +208,18 @@ export class SqliteLedger implements Ledger {
     for (const work of works) work.done()
     return undefined
   }
+}
+
+function stepsOf(parts: Parts): CommitParts {
+  return {
+    partFor: (retentionDays, now, bytes) => given(parts.partFor(retentionDays, now, bytes)),
+    close: id => given(parts.close(id)),
+    drop: id => given(parts.drop(id)),
+  }
+}
+
+/** A step that asks for nothing. */
+// biome-ignore lint/correctness/useYield: it is a step, whose answer is there at once.
+function* given<T>(value: T): Step<T> {
+  return value
 }

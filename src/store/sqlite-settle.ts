@@ -4,34 +4,35 @@ import { type AttemptId, formatId } from "../domain/id.ts"
 import { DUE, IN_LINE } from "../domain/queue.ts"
 import { isRed } from "../domain/reason.ts"
 import type { Change } from "./changes.ts"
+import { keepLane } from "./lanes.ts"
 import type { Settled, Settlement, SwitchOff } from "./ledger.ts"
-import { keepLane } from "./sqlite-lanes.ts"
-import type { Commit } from "./sqlite-ledger.ts"
-import { release } from "./sqlite-line.ts"
+import { release } from "./line.ts"
+import type { SqliteCommit } from "./sqlite-ledger.ts"
+import { runNow } from "./sqlite.ts"
 import { tell } from "./sqlite-tell.ts"
 
 /** Bits of `attempt.flags`. */
 export const attemptFlags = { truncated: 1, incomplete: 2 } as const
 
 /** Records one attempt and moves its delivery on. */
-export function settleOne(commit: Commit, settlement: Settlement): Settled {
+export function settleOne(commit: SqliteCommit, settlement: Settlement): Settled {
   const attempt = settlement.attempt === null ? null : recordAttempt(commit, settlement, settlement.attempt)
   const { next, claim, consequences } = settlement
-  if (consequences?.lane !== undefined) keepLane(commit, claim.delivery.integration, consequences.lane)
+  if (consequences?.lane !== undefined) runNow(commit.db, keepLane(claim.delivery.integration, consequences.lane))
   const off = switchOffOf(settlement)
   const change = off === null ? null : switchOff(commit, settlement, off)
   const emitted = [...tell(commit, consequences ?? {}), ...(off === null || change === null ? [] : tell(commit, off))]
   if (!moveOn(commit, settlement, attempt)) return { kind: "lease-lost", attempt, change, released: null, emitted }
   count(commit, settlement)
-  if (next.status !== "delivered" && !claim.tally.test) commit.tallies.failures.settled(commit, settlement, attempt)
+  if (next.status !== "delivered" && !claim.tally.test) commit.tallies.failures.settled(commit.now, settlement, attempt)
   const hasEnded = next.status === "delivered" || next.status === "failed" || next.status === "withheld"
   const key = hasEnded && !blocks(settlement) ? claim.orderingKey : null
-  const released = key === null ? null : release(commit, claim.delivery.integration, key)
+  const released = key === null ? null : runNow(commit.db, release(commit.steps, claim.delivery.integration, key))
   return { kind: "moved", attempt, change, released, emitted }
 }
 
 function recordAttempt(
-  { db, ids, parts, now }: Commit,
+  { db, ids, parts, now }: SqliteCommit,
   { claim, attemptReason, payloadDays }: Settlement,
   attempt: NonNullable<Settlement["attempt"]>,
 ): AttemptId {
@@ -83,7 +84,7 @@ function recordAttempt(
   return id
 }
 
-function moveOn({ db, search, now }: Commit, settlement: Settlement, attempt: AttemptId | null): boolean {
+function moveOn({ db, search, now }: SqliteCommit, settlement: Settlement, attempt: AttemptId | null): boolean {
   const { claim, next } = settlement
   const reason = next.status === "delivered" ? null : next.reason
   const made = attempt === null ? 0 : 1
@@ -129,7 +130,7 @@ function switchOffOf({ next, consequences }: Settlement): SwitchOff | null {
 }
 
 /** In the same commit as the attempt that brought it about; null where it was off already. */
-function switchOff({ db, ids, now }: Commit, { claim }: Settlement, { cause }: SwitchOff): Change | null {
+function switchOff({ db, ids, now }: SqliteCommit, { claim }: Settlement, { cause }: SwitchOff): Change | null {
   const { integration, event } = claim.delivery
   const { changes } = db.statements.text(disableIntegration).run(cause, now, now, integration)
   if (changes === 0) return null
@@ -147,7 +148,7 @@ function switchOff({ db, ids, now }: Commit, { claim }: Settlement, { cause }: S
   return change
 }
 
-function count({ tallies, now }: Commit, { claim, attempt, attemptReason, next }: Settlement): void {
+function count({ tallies, now }: SqliteCommit, { claim, attempt, attemptReason, next }: Settlement): void {
   const { app, environment, type, test } = claim.tally
   const { recovery } = claim
   if (recovery !== null && next.status !== "retrying" && next.status !== "skipped") {

@@ -4,16 +4,16 @@
  */
 import type { Emitted, Mail, Tidings } from "./ledger.ts"
 import { acceptOne } from "./sqlite-accept.ts"
-import type { Commit } from "./sqlite-ledger.ts"
+import type { SqliteCommit } from "./sqlite-ledger.ts"
 
 /** Accepts the events and writes the mails down. */
-export function tell(commit: Commit, { emits = [], mails = [] }: Tidings): Emitted[] {
+export function tell(commit: SqliteCommit, { emits = [], mails = [] }: Tidings): Emitted[] {
   for (const mail of mails) keepMail(commit, mail)
   return emits.map(arrival => ({ arrival, accepted: acceptOne(commit, arrival) }))
 }
 
 /** A mail is a job; a second one of its key is none. */
-function keepMail({ db, ids, now }: Commit, { key, project, content }: Mail): void {
+function keepMail({ db, ids, now }: SqliteCommit, { key, project, content }: Mail): void {
   db.statements.text(insertMail).run(ids.next(), project, key, now, content, now, now)
 }
 

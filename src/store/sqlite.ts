@@ -4,6 +4,7 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import { type Database, type Sql, type SqlValue, StoreUnavailable, sql } from "./database.ts"
+import type { Step } from "./step.ts"
 
 /** SQLite's result codes that say "not now" rather than "wrong". */
 const SQLITE_FULL = 13
@@ -51,6 +52,9 @@ export function assertDurable(connection: DatabaseSync): void {
   }
 }
 
+/** A transaction has the whole database to itself: there are no rows to lock. */
+const FOR_UPDATE = / for update( of \w+)?( skip locked)?$/g
+
 /** Prepared statements of one connection, by their text. */
 export class Statements {
   readonly #connection: DatabaseSync
@@ -64,7 +68,7 @@ export class Statements {
   of(statement: Sql): StatementSync {
     let prepared = this.#byParts.get(statement.parts)
     if (prepared === undefined) {
-      prepared = this.text(statement.parts.join("?"))
+      prepared = this.text(statement.parts.join("?").replaceAll(FOR_UPDATE, ""))
       this.#byParts.set(statement.parts, prepared)
     }
     return prepared
@@ -217,4 +221,16 @@ export function isStateUnknown({ cause }: StoreUnavailable): boolean {
 function codeOf(error: unknown): number | undefined {
   if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return undefined
   return error.errcode
+}
+
+/** Carries a step out at once, on the connection whose transaction is open. */
+export function runNow<T>({ statements }: SqliteDatabase, step: Step<T>): T {
+  let turn = step.next()
+  while (turn.done !== true) {
+    const { statement, wants } = turn.value
+    const prepared = statements.of(statement)
+    const values = statement.values as SqlValue[]
+    turn = step.next(wants === "rows" ? (prepared.all(...values) as object[]) : Number(prepared.run(...values).changes))
+  }
+  return turn.value
 }

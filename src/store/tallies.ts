@@ -1,6 +1,8 @@
 /** Counts by hour: gathered while a commit is made, written with it. */
+import type { Commit } from "./commit.ts"
+import { sql } from "./database.ts"
 import { FailureSheet } from "./failures.ts"
-import type { SqliteDatabase } from "./sqlite.ts"
+import { change, type Step } from "./step.ts"
 
 const HOUR_MS = 3_600_000
 
@@ -104,44 +106,36 @@ export class TallySheet {
     else entry.count += count
   }
 
-  /** Adds the sums to the tables, inside the transaction that is open on `db`. */
-  write(db: SqliteDatabase): void {
-    this.failures.write(db)
-    if (this.#deliveries.size > 0) {
-      const add = db.statements.text(addDeliveries)
-      for (const { tally, count } of this.#deliveries.values()) {
-        const { project, integration, at, app, environment, type, outcome, reason } = tally
-        add.run(project, integration, hourOf(at), app ?? 0, environment, type, outcome, reason, count)
-      }
+  /** Adds the sums to the tables, in the commit that is open. */
+  *write(commit: Pick<Commit, "nextId">): Step<void> {
+    yield* this.failures.write(commit)
+    for (const { tally, count } of this.#deliveries.values()) {
+      const { project, integration, at, app, environment, type, outcome, reason } = tally
+      yield* change(sql`
+        insert into delivery_tally (project_id, integration_id, hour, app_id, environment, type, outcome, reason, count)
+        values (
+          ${project}, ${integration}, ${hourOf(at)}, ${app ?? 0}, ${environment}, ${type}, ${outcome}, ${reason}, ${count}
+        )
+        on conflict (project_id, integration_id, hour, app_id, environment, type, outcome, reason)
+        do update set count = delivery_tally.count + excluded.count`)
     }
-    if (this.#recoveries.size > 0) {
-      const add = db.statements.text(addRecoveries)
-      for (const { tally, count } of this.#recoveries.values()) {
-        add.run(tally.recovery, tally.integration, tally.outcome, tally.reason, count)
-      }
+    for (const { tally, count } of this.#recoveries.values()) {
+      yield* change(sql`
+        insert into recovery_tally (recovery_id, integration_id, outcome, reason, count)
+        values (${tally.recovery}, ${tally.integration}, ${tally.outcome}, ${tally.reason}, ${count})
+        on conflict (recovery_id, integration_id, outcome, reason)
+        do update set count = recovery_tally.count + excluded.count`)
     }
-    if (this.#ingest.size > 0) {
-      const add = db.statements.text(addIngest)
-      for (const { tally, events, bytes, refused } of this.#ingest.values()) {
-        const { project, at, source, key, app, type } = tally
-        add.run(project, hourOf(at), source, key ?? 0, app ?? 0, type, events, bytes, refused)
-      }
+    for (const { tally, events, bytes, refused } of this.#ingest.values()) {
+      const { project, at, source, key, app, type } = tally
+      yield* change(sql`
+        insert into ingest_tally (project_id, hour, source, key_id, app_id, type, events, bytes, refused)
+        values (
+          ${project}, ${hourOf(at)}, ${source}, ${key ?? 0}, ${app ?? 0}, ${type}, ${events}, ${bytes}, ${refused}
+        )
+        on conflict (project_id, hour, source, key_id, app_id, type) do update set
+          events = ingest_tally.events + excluded.events, bytes = ingest_tally.bytes + excluded.bytes,
+          refused = ingest_tally.refused + excluded.refused`)
     }
   }
 }
-
-const addDeliveries = `
-  insert into delivery_tally (project_id, integration_id, hour, app_id, environment, type, outcome, reason, count)
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?)
-  on conflict do update set count = count + excluded.count`
-
-const addRecoveries = `
-  insert into recovery_tally (recovery_id, integration_id, outcome, reason, count)
-  values (?, ?, ?, ?, ?)
-  on conflict do update set count = count + excluded.count`
-
-const addIngest = `
-  insert into ingest_tally (project_id, hour, source, key_id, app_id, type, events, bytes, refused)
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?)
-  on conflict do update set
-    events = events + excluded.events, bytes = bytes + excluded.bytes, refused = refused + excluded.refused`

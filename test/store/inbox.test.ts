@@ -2,15 +2,15 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { listInboxRequests } from "../../src/store/inbox-reads.ts"
-import { keepInboxRequest, type NewInboxRequest } from "../../src/store/sqlite-inbox.ts"
+import { keepInboxRequest, type NewInboxRequest } from "../../src/store/inbox.ts"
 import { DAY_MS, type FilledStore, openFilledStore } from "../help/filled-store.ts"
 import { countOf, letGo, makeIntegrations } from "../help/letting-go.ts"
 import { PlanWatcher } from "../help/query-plans.ts"
 
 async function keep(filled: FilledStore, count: number, more: Partial<NewInboxRequest> = {}): Promise<void> {
-  await filled.store.ledger.inNextCommit(commit => {
+  await filled.store.ledger.inNextCommit(function* (commit) {
     for (let i = 0; i < count; i++) {
-      keepInboxRequest(commit, {
+      yield* keepInboxRequest(commit, {
         integration: filled.integrations[0],
         at: filled.now,
         method: "POST",

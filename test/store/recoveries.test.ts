@@ -5,7 +5,7 @@ import { type RecoverableStatus, type RecoveryAsk, recoverableStatuses, walkFrom
 import { searchDeliveries } from "../../src/store/delivery-search.ts"
 import { insertRecovery, onTheirWay, openRecoveries, readRecovery } from "../../src/store/recoveries.ts"
 import { lookOn } from "../../src/store/recovery-look.ts"
-import { queuePiece, type RecoveryPiece, type Send } from "../../src/store/sqlite-recover.ts"
+import { queuePiece, type RecoveryPiece, type Send } from "../../src/store/recovery-moves.ts"
 import { DAY_MS, type FilledStore, openFilledStore } from "../help/filled-store.ts"
 import { letGo, makeIntegrations } from "../help/letting-go.ts"
 import { PlanWatcher } from "../help/query-plans.ts"

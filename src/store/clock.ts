@@ -4,8 +4,10 @@
  * what is due by its time is concerned: in the others a time is no more than a place in the order.
  */
 import type { IntegrationId } from "../domain/id.ts"
+import type { Commit } from "./commit.ts"
+import { sql } from "./database.ts"
 import type { WaitingPlace } from "./ledger.ts"
-import type { Commit } from "./sqlite-ledger.ts"
+import { change, rows, type Step } from "./step.ts"
 
 interface AheadRow {
   readonly event_id: number
@@ -18,26 +20,24 @@ interface AheadRow {
  * in its old order. Looks at up to `limit` of the lane that are due after now, from the latest down, beginning below
  * `from`; gives the last of them, or null where there are no more. Index delivery_due.
  */
-export function bringForward(
-  { db, now }: Commit,
+export function* bringForward(
+  { now }: Commit,
   lane: IntegrationId,
   from: WaitingPlace | null,
   limit: number,
-): WaitingPlace | null {
+): Step<WaitingPlace | null> {
   const { nextAt, event } = from ?? { nextAt: Number.MAX_SAFE_INTEGER, event: Number.MAX_SAFE_INTEGER }
-  const rows = db.statements.text(selectAhead).all(lane, now, nextAt, event, limit) as unknown as AheadRow[]
-  for (const row of rows) {
-    if (row.updated_at <= now) continue
-    db.statements.text(moveForward).run(now + Math.max(0, row.next_at - row.updated_at), now, lane, row.event_id)
+  const found = yield* rows<AheadRow>(sql`
+    select event_id, next_at, updated_at from delivery
+    where integration_id = ${lane} and queue = 0 and next_at > ${now} and (next_at, event_id) < (${nextAt}, ${event})
+    order by next_at desc, event_id desc
+    limit ${limit} for update`)
+  for (const { event_id, next_at, updated_at } of found) {
+    if (updated_at <= now) continue
+    yield* change(sql`
+      update delivery set next_at = ${now + Math.max(0, next_at - updated_at)}, updated_at = ${now}
+      where integration_id = ${lane} and event_id = ${event_id}`)
   }
-  const last = rows.at(-1)
-  return last === undefined || rows.length < limit ? null : { nextAt: last.next_at, event: last.event_id }
+  const last = found.at(-1)
+  return last === undefined || found.length < limit ? null : { nextAt: last.next_at, event: last.event_id }
 }
-
-const selectAhead = `
-  select event_id, next_at, updated_at from delivery
-  where integration_id = ? and queue = 0 and next_at > ? and (next_at, event_id) < (?, ?)
-  order by next_at desc, event_id desc
-  limit ?`
-
-const moveForward = "update delivery set next_at = ?, updated_at = ? where integration_id = ? and event_id = ?"
