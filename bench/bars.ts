@@ -1,5 +1,7 @@
 /** The bars that Waybill is held against, as data, and the verdict of a run on each. */
 import type { Backlog } from "./backlog.ts"
+import type { Comparison, Row, Turn } from "./comparison.ts"
+import type { ContenderName } from "./contenders.ts"
 import type { LatencyWindow, Throughput } from "./measure.ts"
 import type { Outage } from "./outage.ts"
 import type { Recovery } from "./recovery.ts"
@@ -17,6 +19,7 @@ export interface Run {
   readonly backlog: Backlog | null
   readonly recovery: Recovery | null
   readonly outage: Outage | null
+  readonly comparison: Comparison | null
 }
 
 export interface Verdict {
@@ -125,6 +128,30 @@ export const bars: readonly Bar[] = [
       outage === null ? null : { value: outage.mostPerSecond / outage.rate, isVoid: outage.held < BAR_HELD },
     isMet: value => value <= 1.05,
   },
+  {
+    name: "PostgreSQL: events/s of one process",
+    bar: "≥ 3 × the best queue there",
+    value: ({ comparison }) => beside(comparison, "postgres-1", ["pg-boss", "graphile-worker"]),
+    isMet: value => value >= 3,
+  },
+  {
+    name: "PostgreSQL: events/s of one process",
+    bar: "≥ 1 × BullMQ, everysec",
+    value: ({ comparison }) => beside(comparison, "postgres-1", ["bullmq-everysec"]),
+    isMet: value => value >= 1,
+  },
+  {
+    name: "PostgreSQL: statements per event",
+    bar: "≤ 0.3",
+    value: ({ comparison }) => statementsOf(comparison, ["postgres-1", "postgres-2", "postgres-3"]),
+    isMet: value => value <= 0.3,
+  },
+  {
+    name: "embedded: events/s",
+    bar: "≥ 2 × BullMQ, always",
+    value: ({ comparison }) => beside(comparison, "waybill", ["bullmq-always"]),
+    isMet: value => value >= 2,
+  },
 ]
 
 /** Holds a run against every bar. */
@@ -163,6 +190,52 @@ export function ratio<Window extends { readonly voidBecause: readonly string[] }
     return other === undefined ? [] : [{ window, other, voidBecause: [...window.voidBecause, ...other.voidBecause] }]
   })
   return median(pairs, ({ window, other }) => pick(window) / pick(other))
+}
+
+/** A contender's median; null where it was not measured. What lost an event, or did not get through, is void. */
+export function medianOf(row: Row | undefined, pick: (turn: Turn) => number): Figure | null {
+  const figure = row === undefined ? null : median(row.turns.map(asWindow), pick)
+  return figure && { ...figure, isVoid: figure.isVoid || row?.failure !== null }
+}
+
+/**
+ * Whole jobs a second of a contender, divided by those of the best among others: round by round, as in `ratio`. Null where
+ * any of them was not measured, as that might have been the best.
+ */
+export function beside(
+  comparison: Comparison | null,
+  name: ContenderName,
+  others: readonly ContenderName[],
+): Figure | null {
+  const rowOf = (wanted: ContenderName): Row | undefined => comparison?.rows.find(row => row.name === wanted)
+  const own = rowOf(name)
+  const rows = others.flatMap(other => rowOf(other) ?? [])
+  if (own === undefined || rows.length < others.length) return null
+  const pairs = own.turns.flatMap((turn, round) => {
+    const rivals = rows.flatMap(row => row.turns[round] ?? [])
+    if (rivals.length < others.length) return []
+    const voidBecause = [turn, ...rivals].flatMap(each => asWindow(each).voidBecause)
+    return [{ quotient: turn.perSecond / Math.max(...rivals.map(rival => rival.perSecond)), voidBecause }]
+  })
+  return median(pairs, ({ quotient }) => quotient)
+}
+
+/** The most that any of these needs; null where none of them was measured, or statements were not counted. */
+function statementsOf(comparison: Comparison | null, names: readonly ContenderName[]): Figure | null {
+  const figures = names.flatMap(name => {
+    const row = comparison?.rows.find(each => each.name === name)
+    return row?.turns.every(turn => turn.statementsPerJob !== null)
+      ? (medianOf(row, turn => turn.statementsPerJob ?? Number.NaN) ?? [])
+      : []
+  })
+  return figures.length === 0
+    ? null
+    : { value: Math.max(...figures.map(({ value }) => value)), isVoid: figures.some(({ isVoid }) => isVoid) }
+}
+
+function asWindow(turn: Turn): Turn {
+  if (turn.missing === 0) return turn
+  return { ...turn, voidBecause: [...turn.voidBecause, `${turn.missing} accepted events have not arrived`] }
 }
 
 function middle(values: readonly number[], isVoid: boolean): Figure | null {

@@ -2,10 +2,13 @@
  * How fast Waybill is, and what it costs, beside a program that does the same without keeping anything (bare.ts). Both
  * run in the same minutes, in turn, because only their ratio survives a busy machine.
  *
- *     npm run bench -- [--seconds <n>] [--only bare|waybill|backlog|recovery|outage] [--backlog <n>]
- *                      [--recovery <n>] [--outage <n>] [--own-tools]
+ *     npm run bench -- [--seconds <n>] [--only bare|waybill|backlog|recovery|outage|others|postgres] [--backlog <n>]
+ *                      [--recovery <n>] [--outage <n>] [--rounds <n>] [--database-url <url>] [--own-tools]
  *
- * Own tools: the load generator and the receiver of this folder, also where wrk and nginx are installed.
+ * Others: the same job on other queues, beside Waybill with its embedded database and on PostgreSQL (comparison.ts); each of
+ * those by its name as well, such as pg-boss. Rounds: of that comparison. Database URL: a PostgreSQL to use in place of the
+ * bench's own, as a user who may make databases; those that are called bench_… are dropped. Own tools: the load generator
+ * and the receiver of this folder, also where wrk and nginx are installed.
  *
  * Everything lies in a temporary folder of results/ (on the disk of the repository: a memory disk would flatter) and
  * goes at the end; results/latest.json stays. Exits with 0 unless the run itself failed, whatever the figures say.
@@ -15,6 +18,8 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { measureBacklog } from "./backlog.ts"
 import { type Findings, median } from "./bars.ts"
+import { compare } from "./comparison.ts"
+import { type ContenderName, contenderNames } from "./contenders.ts"
 import { makeEvents } from "./events.ts"
 import { commandLine, type Offer } from "./generators.ts"
 import { describeMachine, machineLine } from "./machine.ts"
@@ -57,6 +62,9 @@ const ROUNDS = 3
 const WARM_UP_SECONDS = 5
 /** A rate that turned out to be too much in a long window is lowered by this for the windows after it. */
 const LOWER = 0.95
+/** What can be measured alone. */
+const alone = ["bare", "backlog", "recovery", "outage", "others", "postgres"] as const
+const parts = [...alone, ...contenderNames]
 
 const options = readOptions()
 const results = join(import.meta.dirname, "results")
@@ -103,6 +111,7 @@ async function run(): Promise<Result> {
   await receiver.stop()
   const recovery = options.recovery > 0 ? await recover(port) : null
   const outage = options.outage > 0 ? await sufferOutage(port) : null
+  const comparison = options.contenders.length > 0 ? await compareThem() : null
   return {
     at,
     version: readVersion(),
@@ -113,7 +122,14 @@ async function run(): Promise<Result> {
     backlog,
     recovery,
     outage,
+    comparison,
   }
+}
+
+function compareThem(): Promise<Result["comparison"]> {
+  const { contenders: names, rounds, seconds, databaseUrl } = options
+  const counting = machine.nginx === null ? "own-count" : "nginx"
+  return compare(folder, { names, rounds, seconds, databaseUrl, counting, useWrk }, say)
 }
 
 /** To the own receiver, which notes when live events arrive. */
@@ -205,20 +221,41 @@ function tellCommand(program: Program, pace: Pick<Offer, "seconds" | "rate" | "w
 function readOptions() {
   const values = parseFlags()
   const { only } = values
-  const part = (["bare", "waybill", "backlog", "recovery", "outage"] as const).find(name => name === only)
+  const part = parts.find(name => name === only)
   const seconds = Number(values.seconds)
   // One program alone is looked at while it is worked on; a million deliveries take minutes.
   const backlog = Number(values.backlog ?? (part === undefined || part === "backlog" ? 1_000_000 : 0))
   const recovery = Number(values.recovery ?? (part === undefined || part === "recovery" ? 1_000_000 : 0))
   const outage = Number(values.outage ?? (part === undefined || part === "outage" ? 100_000 : 0))
   if (only !== undefined && part === undefined) {
-    refuse(`--only ${only} is neither bare, waybill, backlog, recovery nor outage.`)
+    refuse(`--only ${only} is none of ${parts.join(", ")}.`)
   }
   if (!Number.isInteger(seconds) || seconds < 1) refuse(`--seconds ${values.seconds} is no whole number of seconds.`)
   if (!Number.isInteger(backlog) || backlog < 0) refuse(`--backlog ${values.backlog} is no number of deliveries.`)
   if (!Number.isInteger(recovery) || recovery < 0) refuse(`--recovery ${values.recovery} is no number of events.`)
   if (!Number.isInteger(outage) || outage < 0) refuse(`--outage ${values.outage} is no number of deliveries.`)
-  return { seconds, only: part, backlog, recovery, outage, ownTools: values["own-tools"] }
+  const rounds = Number(values.rounds)
+  if (!Number.isInteger(rounds) || rounds < 1) refuse(`--rounds ${values.rounds} is no number of rounds.`)
+  const contenders = contendersOf(part)
+  const databaseUrl = values["database-url"]
+  return {
+    seconds,
+    only: part,
+    backlog,
+    recovery,
+    outage,
+    rounds,
+    contenders,
+    databaseUrl,
+    ownTools: values["own-tools"],
+  }
+}
+
+/** Whom a part compares: "waybill" alone is compared with bare only. */
+function contendersOf(part: (typeof parts)[number] | undefined): readonly ContenderName[] {
+  if (part === undefined || part === "others") return contenderNames
+  if (part === "postgres") return contenderNames.filter(name => name.startsWith("postgres-"))
+  return contenderNames.filter(name => name === part && name !== "waybill")
 }
 
 function parseFlags() {
@@ -230,6 +267,8 @@ function parseFlags() {
         backlog: { type: "string" },
         recovery: { type: "string" },
         outage: { type: "string" },
+        rounds: { type: "string", default: String(ROUNDS) },
+        "database-url": { type: "string" },
         "own-tools": { type: "boolean", default: false },
       },
     }).values

@@ -11,10 +11,13 @@ import { delimiter } from "node:path"
 export interface Child {
   readonly pid: number
   /** Ends it, orderly or at once, and waits until it is gone; by force where it takes longer than 30 s. */
-  stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>
+  stop(signal?: StopSignal): Promise<void>
   /** A sentence with the end of its output where it has ended by itself, else undefined. */
   fault(): string | undefined
 }
+
+/** For most programs SIGINT is SIGTERM; PostgreSQL is the one that waits for its clients at SIGTERM. */
+export type StopSignal = "SIGTERM" | "SIGINT" | "SIGKILL"
 
 export interface ChildOptions {
   readonly command: string
@@ -23,6 +26,14 @@ export interface ChildOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** Takes what it prints. */
   readonly log: string
+  /** Whom it runs as, where that is not who runs the bench. */
+  readonly owner?: Owner | null
+}
+
+/** A user of the system. */
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
 }
 
 const STOP_LIMIT_MS = 30_000
@@ -36,9 +47,10 @@ process.on("exit", () => {
 export const searchPath = [process.env["PATH"] ?? "", "/usr/sbin", "/usr/local/sbin"].join(delimiter)
 
 /** Starts a process that is to run until it is stopped. */
-export function startChild({ command, args, environment = {}, log }: ChildOptions): Child {
+export function startChild({ command, args, environment = {}, log, owner = null }: ChildOptions): Child {
   const output = openSync(log, "a")
-  const child = spawn(command, args, { stdio: ["ignore", output, output], env: { PATH: searchPath, ...environment } })
+  const env = { PATH: searchPath, ...environment }
+  const child = spawn(command, args, { stdio: ["ignore", output, output], env, ...owner })
   closeSync(output)
   running.add(child)
   const ended = new Promise<void>(resolve => {

@@ -13,7 +13,7 @@ export const STAMP_DIGITS = 16
 /** The name of the app that all events belong to. */
 export const APP = "bench-ios"
 
-const types = [
+const usualTypes = [
   "subscription_renewed",
   "subscription_started",
   "trial_started",
@@ -22,9 +22,9 @@ const types = [
 ]
 const countries = ["DE", "US", "BR", "JP", "FR", "IN", "GB", "KR"]
 
-/** Bodies for `POST /v1/events`. */
-export function makeEvents(): string[] {
-  return Array.from({ length: EVENT_COUNT }, (_, i) => makeEvent(i))
+/** Bodies for `POST /v1/events`, of these types in turn. */
+export function makeEvents(types: readonly string[] = usualTypes): string[] {
+  return Array.from({ length: EVENT_COUNT }, (_, i) => makeEvent(i, types[i % types.length]))
 }
 
 /** The monotonic clock, the same for all processes of a machine, in microseconds. */
@@ -32,7 +32,7 @@ export function nowUs(): number {
   return Number(process.hrtime.bigint() / 1_000n)
 }
 
-function makeEvent(i: number): string {
+function makeEvent(i: number, type: string | undefined): string {
   const event = (note: string): string => {
     const data = {
       sent_us: "0".repeat(STAMP_DIGITS),
@@ -59,7 +59,7 @@ function makeEvent(i: number): string {
       note,
     }
     const rest = { app: APP, profile_id: `profile-${hash(i, 24)}`, source_record: `order-${hash(i + EVENT_COUNT, 16)}` }
-    return JSON.stringify({ type: types[i % types.length], data, ...rest })
+    return JSON.stringify({ type, data, ...rest })
   }
   return event("n".repeat(EVENT_BYTES - event("").length))
 }

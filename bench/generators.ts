@@ -14,7 +14,12 @@ export interface Offer {
   /** A file with the events, a line each. */
   readonly events: string
   readonly useWrk: boolean
+  /** Of the closed loop; 64 where it is left out. */
+  readonly connections?: number
 }
+
+/** Where events are posted to. */
+export type Target = Pick<Program, "url" | "key">
 
 export interface Offered extends Load {
   /** Answered with success. */
@@ -24,11 +29,11 @@ export interface Offered extends Load {
 }
 
 /** Connections of the closed loop; the open loop takes as many as it may need to stay open. */
-const CLOSED_CONNECTIONS = 64
+export const CLOSED_CONNECTIONS = 64
 const OPEN_CONNECTIONS = 512
 
 /** Loads a program for some seconds. */
-export async function offerLoad(program: Program, offer: Offer): Promise<Offered> {
+export async function offerLoad(program: Target, offer: Offer): Promise<Offered> {
   const { command, args } = commandFor(program, offer)
   let watch: CpuWatch | undefined
   const output = await runChild(command, args, pid => {
@@ -41,22 +46,22 @@ export async function offerLoad(program: Program, offer: Offer): Promise<Offered
 }
 
 /** The same as a person would type it. */
-export function commandLine(program: Program, offer: Offer): string {
+export function commandLine(program: Target, offer: Offer): string {
   const { command, args } = commandFor(program, offer)
   const text = [command, ...args].join(" ").replaceAll(program.key, "$WAYBILL_API_KEY")
   return text.replaceAll(process.execPath, "node").replaceAll(`${join(import.meta.dirname, "..")}/`, "")
 }
 
 function commandFor(
-  { url, key }: Program,
-  { seconds, rate, warmUpSeconds = 0, events, useWrk }: Offer,
+  { url, key }: Target,
+  { seconds, rate, warmUpSeconds = 0, events, useWrk, connections: closed = CLOSED_CONNECTIONS }: Offer,
 ): { command: string; args: string[] } {
   if (useWrk && rate === null) {
     const script = join(import.meta.dirname, "wrk.lua")
-    const size = ["-t1", `-c${CLOSED_CONNECTIONS}`, `-d${seconds}s`, "--timeout", "30s"]
+    const size = ["-t1", `-c${closed}`, `-d${seconds}s`, "--timeout", "30s"]
     return { command: "wrk", args: [...size, "-s", script, url, "--", events, key] }
   }
-  const connections = rate === null ? CLOSED_CONNECTIONS : OPEN_CONNECTIONS
+  const connections = rate === null ? closed : OPEN_CONNECTIONS
   const to = ["--url", url, "--key", key, "--events", events]
   const size = ["--connections", String(connections), "--seconds", String(seconds)]
   const pace = rate === null ? [] : ["--rate", rate.toFixed(0), "--warm-up", String(warmUpSeconds)]

@@ -21,8 +21,9 @@ export interface Waybill extends Program {
   call(method: string, path: string, body?: unknown): Promise<unknown>
 }
 
-/** The same for all starts on one data folder. */
-const apiKey = `wb_${randomBytes(24).toString("hex")}`
+/** The same for all starts on one data folder, and for all processes on one PostgreSQL. */
+export const apiKey = `wb_${randomBytes(24).toString("hex")}`
+const secretKey = randomBytes(32).toString("base64")
 const START_LIMIT_MS = 120_000
 
 /** Starts the baseline, which delivers to `target`. */
@@ -35,8 +36,11 @@ export async function startBare(folder: string, target: string): Promise<Program
   return { name: "bare", pid: child.pid, url, key: apiKey, stop: signal => child.stop(signal) }
 }
 
-/** Starts Waybill with its default settings on a data folder below `folder`, the same at each call. */
-export async function startWaybill(folder: string): Promise<Waybill> {
+/**
+ * Starts Waybill with its default settings on a data folder below `folder`, the same at each call, or as one of any number
+ * of processes on a PostgreSQL.
+ */
+export async function startWaybill(folder: string, databaseUrl?: string): Promise<Waybill> {
   const port = await freePort()
   const origin = `http://127.0.0.1:${port}`
   const startedAt = performance.now()
@@ -48,6 +52,7 @@ export async function startWaybill(folder: string): Promise<Waybill> {
       PORT: String(port),
       WAYBILL_DATA_DIR: join(folder, "data"),
       WAYBILL_API_KEY: apiKey,
+      ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl, WAYBILL_SECRET_KEY: secretKey }),
     },
     log: join(folder, "waybill.log"),
   })
@@ -63,14 +68,21 @@ export async function startWaybill(folder: string): Promise<Waybill> {
   }
 }
 
-/** Sets up a signed integration for all events, with enough concurrency never to be the bottleneck; gives its id. */
-export async function createIntegration(waybill: Waybill, target: string): Promise<string> {
+/** What an integration is for, where that is not all events, and its signing secret, where it is to be known. */
+export interface Purpose {
+  readonly type: string
+  readonly secret: string
+}
+
+/** Sets up a signed integration, with enough concurrency never to be the bottleneck; gives its id. */
+export async function createIntegration(waybill: Waybill, target: string, purpose?: Purpose): Promise<string> {
   const made = await waybill.call("POST", "/v1/integrations", {
     name: "Bench",
     connector: "webhook",
     enabled: true,
     config: { production: { url: target }, verification: "none" },
     policy: { max_concurrent: 200 },
+    ...(purpose && { events: { default: "off", types: { [purpose.type]: {} } }, secret: purpose.secret }),
   })
   if (typeof made === "object" && made !== null && "id" in made && typeof made.id === "string") return made.id
   throw new Error(`Waybill has made an integration without an id: ${JSON.stringify(made)}`)

@@ -9,7 +9,9 @@
  */
 import Table from "cli-table3"
 import type { Backlog } from "./backlog.ts"
-import { type Figure, type Findings, judge, median, type Run, ratio } from "./bars.ts"
+import { beside, type Figure, type Findings, judge, median, medianOf, type Run, ratio } from "./bars.ts"
+import type { Comparison, Row as ComparisonRow, Turn } from "./comparison.ts"
+import { titleOf } from "./contenders.ts"
 import { type Machine, machineLine } from "./machine.ts"
 import type { LatencyWindow, Shares, Throughput } from "./measure.ts"
 import type { Outage } from "./outage.ts"
@@ -81,18 +83,75 @@ export function outageLine({ aloneP99Ms, besideP99Ms, held, rate, drainSeconds, 
   ].join("; ")
 }
 
-/** Both programs side by side, then the bars. */
+/** What was measured: Waybill beside bare, all that do the same job, then the bars. */
 export function tables(result: Result): string {
+  const besideBare = result.bare === null && result.waybill === null ? [] : [besideBareTable(result)]
+  const comparison = result.comparison === null ? [] : [comparisonTable(result.comparison)]
+  const bars = new Table({ head: ["bar", "asked", "measured", "verdict"], style: plain })
+  for (const { name, bar, value, verdict } of judge(result)) {
+    bars.push([name, bar, value === null ? "–" : value.toFixed(2), verdict])
+  }
+  return [...besideBare, ...comparison, bars.toString()].join("\n\n")
+}
+
+function besideBareTable(result: Result): string {
   const sideBySide = new Table({ head: ["", "bare", "waybill", "waybill / bare"], style: plain })
   for (const { name, digits, figure, quotient } of rows) {
     const [bare, waybill] = [result.bare && figure(result.bare), result.waybill && figure(result.waybill)]
     sideBySide.push([name, show(bare, digits), show(waybill, digits), show(quotient(result), 2)])
   }
-  const bars = new Table({ head: ["bar", "asked", "measured", "verdict"], style: plain })
-  for (const { name, bar, value, verdict } of judge(result)) {
-    bars.push([name, bar, value === null ? "–" : value.toFixed(2), verdict])
+  return sideBySide.toString()
+}
+
+/** All that did the same job, with what each took for it; below it what the table cannot say. */
+export function comparisonTable(comparison: Comparison): string {
+  const head = [
+    "the same job",
+    "events/s",
+    "× waybill",
+    "p50 ms",
+    "p99 ms",
+    "CPU µs",
+    "its database",
+    "statements",
+    "all arrived",
+  ]
+  const table = new Table({ head, style: plain })
+  const { rows, notes } = comparison
+  for (const row of rows.filter(({ turns }) => turns.length > 0)) {
+    const figure = (digits: number, pick: (turn: Turn) => number | null): string => {
+      if (row.turns.some(turn => pick(turn) === null)) return "–"
+      return show(
+        medianOf(row, turn => pick(turn) ?? Number.NaN),
+        digits,
+      )
+    }
+    table.push([
+      titleOf(row.name),
+      figure(0, turn => turn.perSecond),
+      show(beside(comparison, row.name, ["waybill"]), 2),
+      figure(1, turn => turn.latency.p50Ms),
+      figure(1, turn => turn.latency.p99Ms),
+      figure(0, turn => turn.programUs),
+      figure(0, turn => turn.storeUs),
+      figure(2, turn => turn.statementsPerJob),
+      arrivals(row),
+    ])
   }
-  return `${sideBySide.toString()}\n${bars.toString()}`
+  const failures = rows.flatMap(({ name, turns, failure }) => {
+    if (failure === null) return []
+    return [
+      `${titleOf(name)}: ${turns.length === 0 ? "not measured" : `ended after ${turns.length} rounds`}: ${failure}`,
+    ]
+  })
+  return [table.toString(), ...failures, ...notes].join("\n")
+}
+
+function arrivals({ turns }: ComparisonRow): string {
+  const sum = (pick: (turn: Turn) => number): number => turns.reduce((total, turn) => total + pick(turn), 0)
+  const [missing, surplus] = [sum(turn => turn.missing), sum(turn => turn.surplus)]
+  const again = surplus === 0 ? "" : `, ${whole(surplus)} twice`
+  return (missing === 0 ? "yes" : `NO: ${whole(missing)} missing`) + again
 }
 
 /** The line to quote, whose form stands at the head of this file; null where nothing of Waybill was measured. */

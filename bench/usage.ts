@@ -1,6 +1,6 @@
 /** What processes use: CPU time and memory of a whole process with all its threads, and CPU time of the machine. */
 import { spawnSync } from "node:child_process"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { cpus } from "node:os"
 
 const hasProc = existsSync("/proc/self/stat")
@@ -10,10 +10,41 @@ const TICK_US = 10_000
 /** User and system time of a process since its start, in microseconds; throws where there is no such process. */
 export function cpuUs(pid: number): number {
   if (!hasProc) return psSeconds(ps("time", pid)) * 1e6
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
-  // The program's name stands in brackets and may hold anything; utime and stime are the 14th and 15th field.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  const fields = statFields(pid)
+  if (fields === null) throw new Error(`There is no process ${pid}.`)
+  // utime and stime are the 14th and 15th field.
   return (Number(fields[11]) + Number(fields[12])) * TICK_US
+}
+
+/**
+ * The same of a process, of all that it has started and of all that those have: PostgreSQL has a process for each
+ * connection, Redis one for each rewrite of its file. What has ended meanwhile counts. Null without /proc.
+ */
+export function treeCpuUs(root: number): number | null {
+  if (!hasProc) return null
+  const processes = new Map<number, { readonly parent: number; readonly us: number }>()
+  for (const pid of readdirSync("/proc").filter(name => /^\d+$/.test(name))) {
+    const fields = statFields(pid)
+    // User and system time of its own, then of its children that have ended.
+    const ticks = [11, 12, 13, 14].reduce((sum, i) => sum + Number(fields?.[i] ?? 0), 0)
+    if (fields !== null) processes.set(Number(pid), { parent: Number(fields[1]), us: ticks * TICK_US })
+  }
+  const isBelow = (pid: number): boolean => {
+    const found = processes.get(pid)
+    return pid === root || (found !== undefined && found.parent > 0 && isBelow(found.parent))
+  }
+  return [...processes].reduce((sum, [pid, { us }]) => (isBelow(pid) ? sum + us : sum), 0)
+}
+
+/** What stands in a process's `stat` from its state on, the third field; null where it has ended. */
+function statFields(pid: number | string): string[] | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
+    // The program's name stands in brackets before it and may hold anything.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  } catch {
+    return null
+  }
 }
 
 /** The most memory that a process has had resident so far, in bytes; without /proc what it has now. */

@@ -7,7 +7,7 @@ import test from "node:test"
 const root = join(import.meta.dirname, "..")
 
 /** What git does not keep either. */
-const leftOut = [".git", "node_modules", "data", "dist", "bench/results"]
+const leftOut = [".git", "node_modules", "data", "dist", "bench/results", "bench/others/node_modules"]
 
 /** Each pattern is written so that it does not match itself. */
 const unwelcome: readonly { readonly what: string; readonly pattern: RegExp }[] = [

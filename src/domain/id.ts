@@ -83,22 +83,49 @@ export function firstIdAt(timeMs: number): number {
 export class Ids {
   #last: number
   readonly #now: () => number
+  readonly #share: IdShare
 
-  constructor(now: () => number, greatestSoFar: number) {
+  constructor(now: () => number, greatestSoFar: number, share: IdShare = { from: 0, size: PER_MS }) {
     this.#now = now
     this.#last = greatestSoFar
+    this.#share = share
   }
 
   next(): number {
-    const earliest = firstIdAt(this.#now())
-    this.#last = earliest > this.#last ? earliest : this.#last + 1
-    return this.#last
+    const { from, size } = this.#share
+    const earliest = firstIdAt(this.#now()) + from
+    let id = earliest > this.#last ? earliest : this.#last + 1
+    const within = id % PER_MS
+    if (within < from) id += from - within
+    else if (within >= from + size) id += PER_MS - within + from
+    this.#last = id
+    return id
+  }
+
+  /** Sees to it that all ids from now on are greater than this one. */
+  passOver(id: number): void {
+    this.#last = Math.max(this.#last, id)
   }
 
   /** The greatest id made so far. */
   get last(): number {
     return this.#last
   }
+}
+
+/** What part of each millisecond's ids one process makes, where several make them. */
+export interface IdShare {
+  readonly from: number
+  readonly size: number
+}
+
+/** Processes that can make ids at a time, each of them 32 in a millisecond before it runs ahead of the clock. */
+const SHARES = 128
+
+/** The share of a process by its number. */
+export function idShareOf(process: number): IdShare {
+  const size = PER_MS / SHARES
+  return { from: (process % SHARES) * size, size }
 }
 
 function encode(id: number): string {

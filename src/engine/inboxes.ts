@@ -11,8 +11,8 @@ import { answerOf, type InboxAnswer, inbox, secretHeadersOf, signsRequests } fro
 import { formatId, type IntegrationId, parseId } from "../domain/id.ts"
 import type { SignatureVerdict } from "../domain/signature-verdict.ts"
 import type { Log } from "../log.ts"
-import { lastInboxRequest } from "../store/inbox-reads.ts"
 import { emptyInbox, endInboxAnswer, forgetTurns, keepInboxRequest } from "../store/inbox.ts"
+import { lastInboxRequest } from "../store/inbox-reads.ts"
 import type { Store } from "../store/store.ts"
 import type { InboxPlace } from "../transport/http.ts"
 import { verify } from "../transport/sign.ts"
@@ -114,9 +114,7 @@ export class Inboxes {
     if (delayMs === 0) return true
     const signal = AbortSignal.any([gone, this.#stopping.signal])
     const isDue = await setTimeout(delayMs, true, { signal }).catch(() => false)
-    this.#inBackground(() =>
-      this.#store.ledger.inNextCommit(() => endInboxAnswer(id, isDue ? "sent" : "not_sent")),
-    )
+    this.#inBackground(() => this.#store.ledger.inNextCommit(() => endInboxAnswer(id, isDue ? "sent" : "not_sent")))
     return isDue
   }
 

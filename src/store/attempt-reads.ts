@@ -13,7 +13,7 @@ import type { ReasonCode } from "../domain/reason.ts"
 import { list, raw, type Sql, sql } from "./database.ts"
 import { isReadable, METADATA_MS, rowsOfPart } from "./kept.ts"
 import type { Reader } from "./reader.ts"
-import { attemptFlags } from "./sqlite-settle.ts"
+import { attemptFlags } from "./settle.ts"
 
 const DAY_MS = 86_400_000
 

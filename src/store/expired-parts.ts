@@ -89,7 +89,9 @@ export function* carryOver({ parts, now }: Commit, part: number, events: readonl
     const columns = raw("event_id, project_id, kind, data, media_type")
     yield* change(sql`
       insert into ${raw(`payload_${target}`)} (${columns}) select ${columns} from ${table} where event_id = ${event}`)
-    yield* change(sql`update event set payload_part = ${target} where project_id = ${kept.project_id} and id = ${event}`)
+    yield* change(
+      sql`update event set payload_part = ${target} where project_id = ${kept.project_id} and id = ${event}`,
+    )
     payloads++
     bytes += kept.bytes
   }

@@ -94,7 +94,7 @@ export class FailureSheet {
 }
 
 /** What a settlement failed with; null where it did not fail, or nobody knows whether it did. */
-function alikeOf({ claim, attempt, attemptReason, next }: Settlement): Alike | null {
+export function alikeOf({ claim, attempt, attemptReason, next }: Settlement): Alike | null {
   const { integration } = claim.delivery
   if (attempt !== null) {
     if (attempt.outcome === "success" || attempt.outcome === "interrupted" || attemptReason === null) return null

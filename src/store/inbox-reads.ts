@@ -2,9 +2,9 @@
 import type { IntegrationId } from "../domain/id.ts"
 import type { SignatureVerdict } from "../domain/signature-verdict.ts"
 import { sql } from "./database.ts"
+import type { AnswerState, NewInboxRequest } from "./inbox.ts"
 import { INBOX_REQUESTS_MS } from "./kept.ts"
 import type { Reader } from "./reader.ts"
-import type { AnswerState, NewInboxRequest } from "./inbox.ts"
 
 /** A request that came to an inbox, and what it was answered with. */
 export interface InboxRequest extends Omit<NewInboxRequest, "integration" | "script"> {

@@ -22,11 +22,7 @@ const inLine = along("delivery_in_line")
 const blocking = along("delivery_blocking")
 
 /** The queue of a delivery that comes back into the line of its key, as by a retry: another may be under way. */
-export function* queueInLine(
-  commit: Commit,
-  { integration, event }: DeliveryId,
-  key: string | null,
-): Step<Queue> {
+export function* queueInLine(commit: Commit, { integration, event }: DeliveryId, key: string | null): Step<Queue> {
   if (key === null) return DUE
   yield* commit.lockLine(integration, key)
   const other = yield* row(sql`

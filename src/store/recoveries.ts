@@ -4,8 +4,8 @@ import type { RecoveryAsk, RecoveryState } from "../domain/recovery.ts"
 import type { Actor } from "./changes.ts"
 import { type Database, list, raw, type Sql, sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
-import { along } from "./walk.ts"
 import type { RecoveryOutcome } from "./tallies.ts"
+import { along } from "./walk.ts"
 
 export interface RecoveryRecord {
   readonly id: RecoveryId

@@ -179,10 +179,7 @@ export interface GiveBack {
  * Gives back up to `limit` deliveries that wait for their first try since they were queued; gives how many there were.
  * The last events first: those in front of a line keep the others where they are. Index delivery_recovering.
  */
-export function* giveBack(
-  commit: Commit,
-  { recovery, integration, toResume, limit }: GiveBack,
-): Step<number> {
+export function* giveBack(commit: Commit, { recovery, integration, toResume, limit }: GiveBack): Step<number> {
   const { tallies, now } = commit
   const waiting: WaitingRow[] = []
   for (const status of ["pending", "skipped"]) {

@@ -247,7 +247,13 @@ export class Retention {
       for (let more = true; more; ) {
         let released: readonly IntegrationId[] = []
         const piece = await this.#piece(function* (commit) {
-          const removed = yield* removeOldEvents(commit, { project, integrations, first, receivedUpTo, rows: pace.size })
+          const removed = yield* removeOldEvents(commit, {
+            project,
+            integrations,
+            first,
+            receivedUpTo,
+            rows: pace.size,
+          })
           more = removed.more
           released = removed.released
           const { event, delivery, attempt, ended } = removed

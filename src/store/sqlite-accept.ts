@@ -111,7 +111,10 @@ function asEvent(arrival: Arrival, id: EventId): Event {
   }
 }
 
-function findEarlier({ db }: SqliteCommit, { project, draft, fingerprint, idempotencyKey }: Arrival): Accepted | undefined {
+function findEarlier(
+  { db }: SqliteCommit,
+  { project, draft, fingerprint, idempotencyKey }: Arrival,
+): Accepted | undefined {
   if (idempotencyKey !== null) {
     const row = db.statements.text(selectIdempotency).get(project, idempotencyKey) as Earlier | undefined
     if (row !== undefined) {

@@ -25,8 +25,9 @@ import { acceptOne } from "./sqlite-accept.ts"
 import { claimDue, claimOne, lostClaims } from "./sqlite-claim.ts"
 import { settleOne } from "./sqlite-settle.ts"
 import { tell } from "./sqlite-tell.ts"
-import type { Step } from "./step.ts"
+import { given, type Step } from "./step.ts"
 import { TallySheet } from "./tallies.ts"
+import type { CommitWatcher } from "./watcher.ts"
 
 /** A commit of this engine: what its own text needs, and what the steps that both engines share need. */
 export interface SqliteCommit {
@@ -45,11 +46,6 @@ interface Waiting {
   /** Called after the commit is on disk. */
   done(): void
   failed(error: unknown): void
-}
-
-/** Told after every commit, for the metrics. */
-export interface CommitWatcher {
-  committed(works: number, durationMs: number): void
 }
 
 export interface SqliteLedgerOptions {
@@ -216,10 +212,4 @@ function stepsOf(parts: Parts): CommitParts {
     close: id => given(parts.close(id)),
     drop: id => given(parts.drop(id)),
   }
-}
-
-/** A step that asks for nothing. */
-// biome-ignore lint/correctness/useYield: it is a step, whose answer is there at once.
-function* given<T>(value: T): Step<T> {
-  return value
 }

@@ -1,18 +1,16 @@
 /** Settle on SQLite: the attempt, always; the delivery's next state, where the claim still holds; in one commit. */
 import type { Next } from "../domain/delivery.ts"
-import { type AttemptId, formatId } from "../domain/id.ts"
+import type { AttemptId } from "../domain/id.ts"
 import { DUE, IN_LINE } from "../domain/queue.ts"
 import { isRed } from "../domain/reason.ts"
-import type { Change } from "./changes.ts"
 import { keepLane } from "./lanes.ts"
-import type { Settled, Settlement, SwitchOff } from "./ledger.ts"
+import type { Settled, Settlement } from "./ledger.ts"
 import { release } from "./line.ts"
-import type { SqliteCommit } from "./sqlite-ledger.ts"
+import { attemptFlags, blocks, chargeOf, endedKey, switchOffOf, talliesOf } from "./settle.ts"
 import { runNow } from "./sqlite.ts"
+import type { SqliteCommit } from "./sqlite-ledger.ts"
 import { tell } from "./sqlite-tell.ts"
-
-/** Bits of `attempt.flags`. */
-export const attemptFlags = { truncated: 1, incomplete: 2 } as const
+import { switchOff } from "./switch-off.ts"
 
 /** Records one attempt and moves its delivery on. */
 export function settleOne(commit: SqliteCommit, settlement: Settlement): Settled {
@@ -20,13 +18,15 @@ export function settleOne(commit: SqliteCommit, settlement: Settlement): Settled
   const { next, claim, consequences } = settlement
   if (consequences?.lane !== undefined) runNow(commit.db, keepLane(claim.delivery.integration, consequences.lane))
   const off = switchOffOf(settlement)
-  const change = off === null ? null : switchOff(commit, settlement, off)
+  const change = off === null ? null : runNow(commit.db, switchOff(commit.steps, settlement.claim, off))
   const emitted = [...tell(commit, consequences ?? {}), ...(off === null || change === null ? [] : tell(commit, off))]
   if (!moveOn(commit, settlement, attempt)) return { kind: "lease-lost", attempt, change, released: null, emitted }
-  count(commit, settlement)
+  for (const { kind, tally } of talliesOf(settlement, commit.now)) {
+    if (kind === "recovery") commit.tallies.recovery(tally)
+    else commit.tallies.delivery(tally)
+  }
   if (next.status !== "delivered" && !claim.tally.test) commit.tallies.failures.settled(commit.now, settlement, attempt)
-  const hasEnded = next.status === "delivered" || next.status === "failed" || next.status === "withheld"
-  const key = hasEnded && !blocks(settlement) ? claim.orderingKey : null
+  const key = endedKey(settlement)
   const released = key === null ? null : runNow(commit.db, release(commit.steps, claim.delivery.integration, key))
   return { kind: "moved", attempt, change, released, emitted }
 }
@@ -88,8 +88,6 @@ function moveOn({ db, search, now }: SqliteCommit, settlement: Settlement, attem
   const { claim, next } = settlement
   const reason = next.status === "delivered" ? null : next.reason
   const made = attempt === null ? 0 : 1
-  const isTry = settlement.attempt !== null || next.status === "skipped"
-  const charged = isTry && ((next.status !== "retrying" && next.status !== "skipped") || next.charged) ? 1 : 0
   const { changes } = db.statements
     .text(moveDelivery)
     .run(
@@ -101,7 +99,7 @@ function moveOn({ db, search, now }: SqliteCommit, settlement: Settlement, attem
       settlement.attempt?.revision ?? claim.revision,
       claim.attempts + made,
       claim.scheduleAttempts + made,
-      claim.charged + charged,
+      claim.charged + chargeOf(settlement),
       attempt ?? claim.lastAttempt,
       settlement.recordId,
       next.status === "skipped" ? 1 : 0,
@@ -116,57 +114,6 @@ function moveOn({ db, search, now }: SqliteCommit, settlement: Settlement, attem
   const red = next.status === "withheld" && isRed(next.reason.code)
   db.statements.text(red ? countRed : countOnEvent[next.status]).run(claim.project, claim.delivery.event)
   return true
-}
-
-/** Whether it stays in front of its line although it has failed. Nothing else may: with a time it would stand behind. */
-function blocks({ claim, next, consequences }: Settlement): boolean {
-  return next.status === "failed" && claim.orderingKey !== null && consequences?.blocksLine === true
-}
-
-/** The other side asked to be left alone, or nothing got through for too long. */
-function switchOffOf({ next, consequences }: Settlement): SwitchOff | null {
-  if (consequences?.switchOff !== undefined) return consequences.switchOff
-  return next.status === "failed" && next.disable ? { cause: "gone" } : null
-}
-
-/** In the same commit as the attempt that brought it about; null where it was off already. */
-function switchOff({ db, ids, now }: SqliteCommit, { claim }: Settlement, { cause }: SwitchOff): Change | null {
-  const { integration, event } = claim.delivery
-  const { changes } = db.statements.text(disableIntegration).run(cause, now, now, integration)
-  if (changes === 0) return null
-  const change: Change = {
-    id: ids.next(),
-    project: claim.project,
-    at: now,
-    kind: "integration.disabled",
-    subject: formatId("int", integration),
-    by: { kind: "waybill", id: cause },
-    facts: { reason: cause, event: formatId("evt", event) },
-  }
-  const { id, project, at, kind, subject, by, facts } = change
-  db.statements.text(insertChange).run(id, project, at, kind, subject, by.id, JSON.stringify(facts))
-  return change
-}
-
-function count({ tallies, now }: SqliteCommit, { claim, attempt, attemptReason, next }: Settlement): void {
-  const { app, environment, type, test } = claim.tally
-  const { recovery } = claim
-  if (recovery !== null && next.status !== "retrying" && next.status !== "skipped") {
-    const reason = next.status === "delivered" ? "" : next.reason.code
-    tallies.recovery({ recovery, integration: claim.delivery.integration, outcome: next.status, reason })
-  }
-  if (test) return
-  const tally = { project: claim.project, integration: claim.delivery.integration, app, environment, type }
-  if (attempt !== null) {
-    const reason = attemptReason?.code ?? ""
-    tallies.delivery({ ...tally, at: attempt.startedAt, outcome: attempt.outcome, reason })
-  }
-  if (next.status === "skipped") {
-    if (next.joins !== true) tallies.delivery({ ...tally, at: now, outcome: "skipped", reason: next.reason.code })
-  } else if (next.status !== "retrying") {
-    const reason = next.status === "delivered" ? "" : next.reason.code
-    tallies.delivery({ ...tally, at: now, outcome: next.status, reason })
-  }
 }
 
 const insertAttempt = `
@@ -192,10 +139,3 @@ const countOnEvent: Record<Next["status"], string> = {
   withheld: "update event set n_open = n_open - 1 where project_id = ? and id = ?",
 }
 const countRed = "update event set n_open = n_open - 1, n_red = n_red + 1 where project_id = ? and id = ?"
-
-const disableIntegration = `
-  update integration set enabled = 0, disabled_by = 'waybill', disabled_reason = ?, disabled_at = ?, updated_at = ?
-  where id = ? and enabled = 1`
-
-const insertChange = `
-  insert into change (id, project_id, at, kind, subject, by_kind, by_id, facts) values (?, ?, ?, ?, ?, 'waybill', ?, ?)`

@@ -28,3 +28,9 @@ export function* row<Row extends object>(statement: Sql): Step<Row | undefined> 
 export function* change(statement: Sql): Step<number> {
   return (yield { statement, wants: "changes" }) as number
 }
+
+/** A step that asks for nothing. */
+// biome-ignore lint/correctness/useYield: it is a step, whose answer is there at once.
+export function* given<T>(value: T): Step<T> {
+  return value
+}

@@ -1,18 +1,21 @@
 /** Opens everything durable: the embedded database in a data folder, its readers, its ledger and the sealing key. */
-import { randomBytes } from "node:crypto"
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { accessSync, constants, existsSync, mkdirSync } from "node:fs"
 import { backup, type DatabaseSync } from "node:sqlite"
 import { Ids } from "../domain/id.ts"
 import { Ballast } from "./ballast.ts"
 import type { Database, StoreUnavailable } from "./database.ts"
+import type { Ledger } from "./ledger.ts"
 import { openUntouched } from "./look.ts"
 import { currentVersion, migrate, versionInFile, versionOf } from "./migrate.ts"
 import { type Ownership, takeOwnership } from "./owner.ts"
 import { type Reader, ReaderThread } from "./reader.ts"
-import { Seal } from "./seal.ts"
+import type { Seal } from "./seal.ts"
 import { SearchIndex } from "./search.ts"
+import { sealOf } from "./secret-key.ts"
 import { isStateUnknown, openConnection, SqliteDatabase, setLogBytes } from "./sqlite.ts"
-import { type CommitWatcher, SqliteLedger } from "./sqlite-ledger.ts"
+import { SqliteLedger } from "./sqlite-ledger.ts"
+import { StoreFault } from "./store-fault.ts"
+import type { CommitWatcher } from "./watcher.ts"
 
 export interface StoreOptions {
   readonly dataDir: string
@@ -24,26 +27,32 @@ export interface StoreOptions {
   readonly onFatal?: (error: StoreUnavailable) => void
 }
 
+/** Everything durable, on whichever engine. */
 export interface Store {
+  readonly engine: "sqlite" | "postgres"
   /** Writes, and the reads that belong to them. */
   readonly db: Database
   /** Everything that people ask. */
   readonly reads: Reader
-  readonly ledger: SqliteLedger
-  readonly ballast: Ballast
+  readonly ledger: Ledger
+  /** Whether nothing new is taken in, because the disk is full. */
+  readonly ballast: Pick<Ballast, "isSpent" | "restore">
   readonly ids: Ids
   readonly seal: Seal
   readonly now: () => number
   /** The fencing number of this start: greater than that of any start before. */
   readonly fence: number
-  /** The database's own file. */
-  readonly path: string
-  readonly sqlite: SqliteDatabase
   close(): Promise<void>
 }
 
-/** A reason why a store cannot be opened, in a sentence for the operator. Nothing was changed on disk. */
-export class StoreFault extends Error {}
+/** The embedded engine's. */
+export interface EmbeddedStore extends Store {
+  readonly ledger: SqliteLedger
+  readonly ballast: Ballast
+  /** The database's own file. */
+  readonly path: string
+  readonly sqlite: SqliteDatabase
+}
 
 /** 16 MiB at a time: long enough to be fast, short enough for a progress bar. */
 const BACKUP_STEP_PAGES = 4_096
@@ -51,8 +60,10 @@ const BACKUP_STEP_PAGES = 4_096
 /** Rows and bytes after which a part of payloads is closed. */
 const partLimits = { rows: 100_000, bytes: 134_217_728 }
 
+export { StoreFault }
+
 /** Opens the store of a data folder, making both where they do not exist; throws StoreFault. */
-export function openStore(options: StoreOptions): Store {
+export function openStore(options: StoreOptions): EmbeddedStore {
   try {
     return open(options)
   } catch (error) {
@@ -69,7 +80,7 @@ export function own(dataDir: string): Ownership {
   )
 }
 
-function open(options: StoreOptions): Store {
+function open(options: StoreOptions): EmbeddedStore {
   const { dataDir, now } = options
   const path = `${dataDir}/waybill.db`
   if (existsSync(path)) checkVersion(path, versionInFile(path))
@@ -97,6 +108,7 @@ function open(options: StoreOptions): Store {
     const { watcher } = options
     const ledger = new SqliteLedger({ db: sqlite, ids, search, now, fence, partLimits, ballast, watcher })
     return {
+      engine: "sqlite",
       db: sqlite,
       reads,
       ledger,
@@ -197,26 +209,7 @@ export function checkVersion(path: string, version: number): void {
 }
 
 function openSeal(options: StoreOptions, path: string): Seal {
-  const file = `${options.dataDir}/secret.key`
-  const known = existsSync(path) ? sealFingerprint(path) : undefined
-  if (options.sealingKey === undefined && !existsSync(file)) {
-    if (known !== undefined) {
-      throw new StoreFault(
-        `The key that seals the secrets in ${path} is missing: put ${file} back, or set WAYBILL_SECRET_KEY to it.`,
-      )
-    }
-    writeFileSync(file, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600, flag: "wx" })
-    chmodSync(file, 0o600)
-  }
-  const key = options.sealingKey ?? Buffer.from(readFileSync(file, "utf8").trim(), "base64")
-  if (key.length !== 32) throw new StoreFault(`${file} does not hold a key of 32 bytes as base64.`)
-  const seal = new Seal(key)
-  if (known !== undefined && known !== seal.fingerprint) {
-    throw new StoreFault(
-      `The secrets in ${path} were sealed with another key. Set WAYBILL_SECRET_KEY to that one, or put back the old ${file}.`,
-    )
-  }
-  return seal
+  return sealOf(options, existsSync(path) ? sealFingerprint(path) : undefined, path)
 }
 
 function sealFingerprint(path: string): string | undefined {

@@ -36,7 +36,13 @@ const WINDOW_MS = 20
  * past a million rows to find ten. PostgreSQL always has statistics and knows no such words.
  */
 export function along(
-  index: "event_by_need" | "delivery_failed" | "delivery_in_line" | "delivery_blocking" | "delivery_recovered" | "delivery_recovering",
+  index:
+    | "event_by_need"
+    | "delivery_failed"
+    | "delivery_in_line"
+    | "delivery_blocking"
+    | "delivery_recovered"
+    | "delivery_recovering",
 ): Sql {
   return raw(` indexed by ${index}`)
 }

@@ -12,7 +12,7 @@ import type { DeliveryId, IntegrationId } from "../../src/domain/id.ts"
 import { DUE } from "../../src/domain/queue.ts"
 import { isRed, type ReasonCode } from "../../src/domain/reason.ts"
 import type { Claim, Settled } from "../../src/store/ledger.ts"
-import { openStore, type Store } from "../../src/store/store.ts"
+import { type EmbeddedStore, openStore } from "../../src/store/store.ts"
 
 export const DAY_MS = 86_400_000
 
@@ -58,7 +58,7 @@ export interface Came {
 
 export class FilledStore {
   readonly dataDir: string
-  store: Store
+  store: EmbeddedStore
   /** The clock. */
   now = Date.UTC(2026, 10, 21, 10)
   readonly project = 1_000
@@ -151,7 +151,7 @@ export class FilledStore {
     await this.claim(9_999)
   }
 
-  #open(): Store {
+  #open(): EmbeddedStore {
     const store = openStore({ dataDir: this.dataDir, sealingKey: undefined, now: () => this.now })
     // What these tests try is not durability, and an fsync for each of thousands of commits would be most of their time.
     store.sqlite.connection.exec("pragma synchronous = off")

@@ -2,7 +2,7 @@
  * Fills a store with events, deliveries, attempts and search entries by plain SQL, many times faster than the ledger
  * would, with the same shape: one webhook that got nine of ten events, a few failures, a few withheld.
  */
-import type { Store } from "../../src/store/store.ts"
+import type { EmbeddedStore } from "../../src/store/store.ts"
 
 export interface ManyEvents {
   readonly project: number
@@ -21,7 +21,7 @@ export function manyEventId({ count, now }: ManyEvents, n: number): number {
 }
 
 /** Of event `n`: type t0 … t9, profile p<n mod 50,000>, device d<n mod 1,000>, source record s<n>, record r<n>. */
-export function fillWithEvents({ sqlite }: Store, many: ManyEvents): void {
+export function fillWithEvents({ sqlite }: EmbeddedStore, many: ManyEvents): void {
   const { project, integration, count, now } = many
   const { connection } = sqlite
   connection.exec("pragma synchronous = off; begin")

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import type { Sql, SqlValue } from "../../src/store/database.ts"
 import type { Reader } from "../../src/store/reader.ts"
-import type { Store } from "../../src/store/store.ts"
+import type { EmbeddedStore } from "../../src/store/store.ts"
 
 /** Tables that may have millions of rows. */
 const large = [
@@ -18,10 +18,10 @@ const large = [
 ]
 
 export class PlanWatcher implements Reader {
-  readonly #store: Store
+  readonly #store: EmbeddedStore
   readonly statements: Sql[] = []
 
-  constructor(store: Store) {
+  constructor(store: EmbeddedStore) {
     this.#store = store
   }
 

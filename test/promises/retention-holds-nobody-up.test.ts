@@ -8,7 +8,7 @@ import { Keeper } from "../../src/engine/keeper.ts"
 import { Metrics } from "../../src/engine/metrics.ts"
 import { openLog } from "../../src/log.ts"
 import { saveProject } from "../../src/store/projects.ts"
-import { openStore, type Store } from "../../src/store/store.ts"
+import { type EmbeddedStore, openStore } from "../../src/store/store.ts"
 import { fillWithExpired } from "../help/expired-million.ts"
 import { watchMachine } from "../help/idle-thread.ts"
 
@@ -86,12 +86,12 @@ test("a million expired events go while 1,000 events a second come in, and none 
 
 /** Events at a fixed rate, whatever has been answered; an event's time counts from when it was due. */
 class Load {
-  readonly #store: Store
+  readonly #store: EmbeddedStore
   #times: number[] = []
   #isStopped = false
   accepted = 0
 
-  constructor(store: Store) {
+  constructor(store: EmbeddedStore) {
     this.#store = store
   }
 
@@ -159,7 +159,7 @@ const draft: EventDraft = {
   cloud: null,
 }
 
-async function open(dataDir: string): Promise<Store> {
+async function open(dataDir: string): Promise<EmbeddedStore> {
   return openStore({ dataDir, sealingKey: undefined, now: Date.now })
 }
 

@@ -1,8 +1,8 @@
 /** What inboxes got, as it is kept, read and let go. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { listInboxRequests } from "../../src/store/inbox-reads.ts"
 import { keepInboxRequest, type NewInboxRequest } from "../../src/store/inbox.ts"
+import { listInboxRequests } from "../../src/store/inbox-reads.ts"
 import { DAY_MS, type FilledStore, openFilledStore } from "../help/filled-store.ts"
 import { countOf, letGo, makeIntegrations } from "../help/letting-go.ts"
 import { PlanWatcher } from "../help/query-plans.ts"

@@ -1,0 +1,166 @@
+/** Accept on PostgreSQL: a batch of events with their payloads, ids, deliveries and counts, in one round trip. */
+import { hash } from "node:crypto"
+import type { Event, Payload } from "../domain/event.ts"
+import type { EventId, Ids, IntegrationId } from "../domain/id.ts"
+import type { Sql } from "./database.ts"
+import type { Accepted, Arrival } from "./ledger.ts"
+import { Columns, tallyColumns, verb } from "./postgres-columns.ts"
+import type { PostgresParts } from "./postgres-parts.ts"
+import { hourOf } from "./tallies.ts"
+
+const DAY_MS = 86_400_000
+
+const arrivalColumns = [
+  ...["id", "project", "type", "source", "external", "environment", "app", "profile", "device", "record", "key"],
+  ...["occurred", "received", "historical", "test", "apiKey", "cloud", "part", "bytes", "expires", "targets"],
+  ...["withheld", "red", "open", "fingerprint", "idempotency", "kind", "data", "media"],
+] as const
+const deliveryColumns = ["i", "integration", "claim", "key"] as const
+
+/** first, at, locks, then the columns, then whether any event has an id of its own. */
+const accept = verb("accept_1", 3 + arrivalColumns.length + deliveryColumns.length + tallyColumns.length + 1)
+
+/** What a batch is accepted with, and what its events will be called. */
+export interface AcceptCall {
+  readonly statement: Sql
+  readonly ids: readonly EventId[]
+}
+
+/** Forms the call for a batch; the parts of its payloads have been made. Ids are drawn now. */
+export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: PostgresParts, now: number): AcceptCall {
+  const rows = new Columns<(typeof arrivalColumns)[number]>(arrivalColumns)
+  const deliveries = new Columns<(typeof deliveryColumns)[number]>(deliveryColumns)
+  const tallies = new Columns<(typeof tallyColumns)[number]>(tallyColumns)
+  const locks = new Set<bigint>()
+  const drawn: EventId[] = []
+  let hasIds = false
+  for (const [index, arrival] of arrivals.entries()) {
+    const { draft, project, receivedAt, targets } = arrival
+    const i = index + 1
+    const id: EventId = ids.next()
+    drawn.push(id)
+    if (draft.externalId !== null || arrival.idempotencyKey !== null) hasIds = true
+    const payload = payloadColumns(draft.payload)
+    rows.add({
+      id,
+      project,
+      type: draft.type,
+      source: draft.source,
+      external: draft.externalId,
+      environment: draft.environment,
+      app: arrival.appId,
+      profile: draft.profileId,
+      device: draft.deviceId,
+      record: draft.sourceRecord,
+      key: draft.orderingKey,
+      occurred: draft.occurredAt ?? receivedAt,
+      received: receivedAt,
+      historical: draft.historical ? 1 : 0,
+      test: arrival.test ? 1 : 0,
+      apiKey: arrival.key,
+      cloud: draft.cloud === null ? null : JSON.stringify(draft.cloud),
+      part: payload === undefined ? 0 : parts.numberOf(arrival.payloadDays, now),
+      bytes: payload?.data.length ?? 0,
+      expires: receivedAt + arrival.payloadDays * DAY_MS,
+      targets: `[${targets.map(target => target.integration).join(",")}]`,
+      withheld: JSON.stringify(arrival.withheld),
+      red: arrival.red,
+      open: targets.length,
+      fingerprint: arrival.fingerprint,
+      idempotency: arrival.idempotencyKey,
+      kind: draft.payload.kind,
+      data: payload?.data ?? null,
+      media: payload?.mediaType ?? null,
+    })
+    const { type, environment } = draft
+    const tally = { i, project, hour: hourOf(receivedAt), app: arrival.appId ?? 0, environment, type }
+    for (const { integration, claim, ordered } of targets) {
+      const key = ordered ? draft.orderingKey : null
+      if (key !== null) locks.add(lineLock(integration, key))
+      deliveries.add({ i, integration, claim, key })
+      if (!arrival.test) tallies.add({ ...tally, integration, outcome: "routed", reason: "" })
+    }
+    if (arrival.test) continue
+    for (const [reason, integrations] of Object.entries(arrival.withheld)) {
+      for (const integration of integrations) tallies.add({ ...tally, integration, outcome: "withheld", reason })
+    }
+  }
+  const values = [
+    drawn[0] ?? 0,
+    now,
+    locksOf([...locks]),
+    ...rows.arrays,
+    ...deliveries.arrays,
+    ...tallies.arrays,
+    hasIds,
+  ]
+  return { statement: accept(values), ids: drawn }
+}
+
+/** A row of `accept_1`: one for each arrival that was known already. */
+export interface EarlierRow {
+  readonly i: number
+  readonly id: number
+  readonly same: number
+  readonly by_key: number
+}
+
+/** What became of each arrival. */
+export function acceptedOf(
+  arrivals: readonly Arrival[],
+  ids: readonly EventId[],
+  earlier: readonly EarlierRow[],
+): readonly Accepted[] {
+  const byPlace = new Map(earlier.map(row => [row.i, row]))
+  return arrivals.map((arrival, index) => {
+    const row = byPlace.get(index + 1)
+    const id = ids[index] ?? 0
+    if (row === undefined) return { kind: "new", id, event: asEvent(arrival, id) }
+    return { kind: row.same === 1 ? "repeat" : "conflict", id: row.id, by: row.by_key === 1 ? "idempotency_key" : "id" }
+  })
+}
+
+/** The lock of the line of an ordering key: 64 bits of its hash. */
+export function lineLock(integration: IntegrationId, key: string): bigint {
+  return BigInt.asIntN(64, BigInt(`0x${hash("sha256", `${integration}/${key}`, "hex").slice(0, 16)}`))
+}
+
+/** Locks as a verb takes them: in one order everywhere, so that two batches never wait for each other. */
+export function locksOf(locks: readonly bigint[]): readonly string[] {
+  return [...new Set(locks)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)).map(String)
+}
+
+/** What makes two arrivals of one batch the same: they are accepted one after the other. */
+export function identitiesOf({ project, draft, idempotencyKey }: Arrival): readonly string[] {
+  const identities: string[] = []
+  if (draft.externalId !== null) identities.push(`${project} ${draft.source} ${draft.externalId}`)
+  if (idempotencyKey !== null) identities.push(`${project} ${idempotencyKey}`)
+  return identities
+}
+
+/** The event as it stands after the commit, with its payload: what a lane that sends at once needs. */
+function asEvent(arrival: Arrival, id: EventId): Event {
+  const { draft, receivedAt } = arrival
+  return {
+    ...draft,
+    id,
+    project: arrival.project,
+    receivedAt,
+    occurredAt: draft.occurredAt ?? receivedAt,
+    appId: arrival.appId,
+    test: arrival.test,
+  }
+}
+
+function payloadColumns(payload: Payload): { data: Buffer; mediaType: string | null } | undefined {
+  switch (payload.kind) {
+    case "json":
+      return { data: Buffer.from(payload.text), mediaType: null }
+    case "text":
+      return { data: Buffer.from(payload.text), mediaType: payload.mediaType }
+    case "bytes":
+      return { data: Buffer.from(payload.bytes), mediaType: payload.mediaType }
+    case "none":
+      return undefined
+  }
+}

@@ -1,0 +1,129 @@
+/** Claim on PostgreSQL: the oldest due deliveries of several lanes in one round trip, with their events and payloads. */
+import type { Event } from "../domain/event.ts"
+import type { DeliveryId, IntegrationId } from "../domain/id.ts"
+import { DUE, type Queue } from "../domain/queue.ts"
+import type { Commit } from "./commit.ts"
+import { type Sql, sql } from "./database.ts"
+import type { Claim, Claimed } from "./ledger.ts"
+import { Columns, verb } from "./postgres-columns.ts"
+import { type EventRow, eventColumns, eventOfRow, type PayloadRow, payloadOfRow } from "./rows.ts"
+import { change, row, rows, type Step } from "./step.ts"
+
+/** What a lane asks for. */
+export interface Wanted {
+  readonly lane: IntegrationId
+  readonly room: number
+  readonly now: number
+  readonly queue: Queue
+}
+
+const laneColumns = ["lane", "queue", "upTo", "room"] as const
+const claim = verb("claim_1", 2 + laneColumns.length)
+
+/** Forms the call for the lanes of one process. A lane and queue stand in it once. */
+export function claimCall(wanted: readonly Wanted[], fence: number, at: number): Sql {
+  const lanes = new Columns<(typeof laneColumns)[number]>(laneColumns)
+  for (const { lane, room, now, queue } of wanted) {
+    lanes.add({ lane, queue, upTo: Math.min(now, Number.MAX_SAFE_INTEGER), room })
+  }
+  return claim([fence, at, ...lanes.arrays])
+}
+
+interface DueRow {
+  readonly event_id: number
+  readonly d_revision: number | null
+  readonly attempts: number
+  readonly schedule_attempts: number
+  readonly charged: number
+  readonly last_attempt_id: number | null
+  readonly created_at: number
+  readonly due_at: number | null
+  readonly queue: Queue
+  readonly delivery_key: string | null
+  readonly recovery_id: number | null
+}
+
+type DeliveryRow = DueRow &
+  Omit<EventRow, "id"> & { readonly kind: PayloadRow["kind"] | null } & Pick<PayloadRow, "data" | "media_type">
+
+/** A row of `claim_1`: a delivery, or when the next of a lane is due. */
+export type ClaimRow = { readonly i: number } & (DeliveryRow | { readonly event_id: null; readonly due_at: number })
+
+/** What each lane gets. */
+export function claimedOf(wanted: readonly Wanted[], fence: number, found: readonly ClaimRow[]): readonly Claimed[] {
+  const byLane = Map.groupBy(found, ({ i }) => i)
+  return wanted.map(({ lane }, index) => {
+    const claims: Claim[] = []
+    let nextAt: number | null = null
+    for (const one of byLane.get(index + 1) ?? []) {
+      if (one.event_id === null) nextAt = one.due_at
+      else claims.push(claimOfRow(lane, fence, one as DeliveryRow))
+    }
+    return { claims, nextAt }
+  })
+}
+
+/** Takes one delivery that waits for its time and is due, where this process holds its lane. Primary key. */
+export function* claimOne({ now }: Commit, { integration, event }: DeliveryId, fence: number): Step<Claim | null> {
+  const held = yield* row(sql`
+    select 1 as it from lane where integration_id = ${integration} and holder = ${fence} for share`)
+  if (held === undefined) return null
+  const due = yield* row<DeliveryRow & { readonly d_status: string }>(sql`
+    select d.event_id, d.status as d_status, d.next_at as due_at, ${deliveryColumns}, ${eventColumns},
+      p.kind, p.data, p.media_type
+    from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
+      left join payload p on p.event_id = e.id and p.part = e.payload_part
+    where d.integration_id = ${integration} and d.event_id = ${event} and d.queue = ${DUE} and d.next_at <= ${now}
+    for update of d`)
+  if (due === undefined) return null
+  yield* change(sql`
+    update delivery set
+      status = 'sending', reason = null, next_at = null, queue = 0, claim = ${fence}, updated_at = ${now}
+    where integration_id = ${integration} and event_id = ${event}`)
+  if (due.d_status !== "pending") {
+    yield* change(sql`
+      update event set n_retrying = n_retrying - 1, n_open = n_open + 1
+      where project_id = ${due.project_id} and id = ${event}`)
+  }
+  return claimOfRow(integration, fence, due)
+}
+
+/** Claims of processes that are no more. Index delivery_sending. */
+export function* lostClaims(limit: number): Step<readonly Claim[]> {
+  const lost = yield* rows<DeliveryRow & { readonly integration_id: number; readonly claim: number }>(sql`
+    select d.integration_id, d.claim, d.event_id, d.next_at as due_at, ${deliveryColumns}, ${eventColumns},
+      p.kind, p.data, p.media_type
+    from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
+      left join payload p on p.event_id = e.id and p.part = e.payload_part
+    where d.claim is not null and not exists (
+      select 1 from node n where n.id = d.claim and n.expires_at > clock_timestamp())
+    limit ${limit}`)
+  return lost.map(one => claimOfRow(one.integration_id, one.claim, one))
+}
+
+const deliveryColumns = sql`
+  d.revision as d_revision, d.attempts, d.schedule_attempts, d.charged, d.last_attempt_id, d.created_at, d.queue,
+  d.ordering_key as delivery_key, d.recovery_id`
+
+function claimOfRow(lane: IntegrationId, claim: number, found: DeliveryRow): Claim {
+  const { kind, data, media_type, payload_part: part } = found
+  const payload = payloadOfRow(part, kind === null ? undefined : { kind, data, media_type })
+  const event: Event | null = payload === undefined ? null : eventOfRow({ ...found, id: found.event_id }, payload)
+  return {
+    delivery: { event: found.event_id, integration: lane },
+    claim,
+    event,
+    project: found.project_id,
+    revision: found.d_revision,
+    attempts: found.attempts,
+    scheduleAttempts: found.schedule_attempts,
+    charged: found.charged,
+    lastAttempt: found.last_attempt_id,
+    createdAt: found.created_at,
+    dueAt: found.due_at ?? found.created_at,
+    queue: found.queue,
+    orderingKey: found.delivery_key,
+    recovery: found.recovery_id,
+    tally: { app: found.app_id, environment: found.environment, type: found.type, test: found.test === 1 },
+  }
+}

@@ -1,0 +1,349 @@
+/**
+ * The ledger on PostgreSQL. What asks for the same verb while a batch of it is under way joins the next batch: one round
+ * trip and one commit for all of them, however many there are.
+ */
+import type { DeliveryId, EventId, Ids, IntegrationId } from "../domain/id.ts"
+import { DUE, type Queue } from "../domain/queue.ts"
+import { Batches } from "./batches.ts"
+import type { Change } from "./changes.ts"
+import type { Commit } from "./commit.ts"
+import { type Database, StoreUnavailable, sql } from "./database.ts"
+import { keepLane } from "./lanes.ts"
+import {
+  type Accepted,
+  type Arrival,
+  type Claim,
+  type Claimed,
+  type Emitted,
+  Ledger,
+  type Settled,
+  type Settlement,
+  type Telling,
+  type Tidings,
+} from "./ledger.ts"
+import { codeOf, isWorthRepeating, type PostgresDatabase, PostgresTransaction } from "./postgres.ts"
+import { acceptCall, acceptedOf, type EarlierRow, identitiesOf, lineLock, locksOf } from "./postgres-accept.ts"
+import { type ClaimRow, claimCall, claimedOf, claimOne, lostClaims, type Wanted } from "./postgres-claim.ts"
+import { verb } from "./postgres-columns.ts"
+import type { PostgresParts } from "./postgres-parts.ts"
+import { settleCall } from "./postgres-settle.ts"
+import { endedKey, switchOffOf } from "./settle.ts"
+import { change, given, rows, type Step } from "./step.ts"
+import { switchOff } from "./switch-off.ts"
+import { TallySheet } from "./tallies.ts"
+import type { CommitWatcher } from "./watcher.ts"
+
+/** How large a batch becomes. */
+const MOST_ARRIVALS = 500
+const MOST_SETTLEMENTS = 500
+const MOST_LANES = 200
+const MOST_WORKS = 50
+/** How often a commit is tried that another has crossed. */
+const TRIES = 6
+
+export interface PostgresLedgerOptions {
+  /** Each with a pool of its own, so that none of them can keep the others waiting (F-19). */
+  readonly pools: { readonly ingest: PostgresDatabase; readonly engine: PostgresDatabase }
+  readonly ids: Ids
+  readonly parts: PostgresParts
+  readonly now: () => number
+  readonly watcher?: CommitWatcher | undefined
+}
+
+/** A piece of work with its answer. */
+type Work = (commit: Commit) => Step<unknown>
+
+const release = verb("release_1", 4)
+
+export class PostgresLedger extends Ledger {
+  readonly #ids: Ids
+  readonly #parts: PostgresParts
+  readonly #now: () => number
+  readonly #pools: PostgresLedgerOptions["pools"]
+  readonly #accepts: Batches<readonly Arrival[], readonly Accepted[]>
+  readonly #settles: Batches<readonly Settlement[], readonly Settled[]>
+  readonly #claims: Batches<Wanted & { readonly fence: number }, Claimed>
+  readonly #works: Batches<Work, unknown>
+
+  constructor({ pools, ids, parts, now, watcher }: PostgresLedgerOptions) {
+    super()
+    this.#pools = pools
+    this.#ids = ids
+    this.#parts = parts
+    this.#now = now
+    const size = (items: readonly unknown[]) => Math.max(1, items.length)
+    const shared = { watcher, isHopeless: (error: unknown) => error instanceof StoreUnavailable }
+    this.#accepts = new Batches<readonly Arrival[], readonly Accepted[]>({
+      ...shared,
+      most: MOST_ARRIVALS,
+      sizeOf: size,
+      // Two of one id are accepted one after the other, so that the second finds the first.
+      namesOf: arrivals => arrivals.flatMap(identitiesOf),
+      carryOut: batch => this.#repeating(() => this.#accept(batch)),
+    })
+    this.#settles = new Batches<readonly Settlement[], readonly Settled[]>({
+      ...shared,
+      most: MOST_SETTLEMENTS,
+      sizeOf: size,
+      carryOut: batch => this.#repeating(() => this.#settle(batch)),
+    })
+    this.#claims = new Batches({
+      ...shared,
+      most: MOST_LANES,
+      sizeOf: () => 1,
+      namesOf: ({ lane, queue }) => [`${lane} ${queue}`],
+      carryOut: batch => this.#repeating(() => this.#claim(batch)),
+    })
+    this.#works = new Batches({
+      ...shared,
+      most: MOST_WORKS,
+      sizeOf: () => 1,
+      carryOut: batch => this.#repeating(() => this.#workOff(batch)),
+    })
+  }
+
+  async accept(arrivals: readonly Arrival[]): Promise<readonly Accepted[]> {
+    const accepted: Accepted[] = []
+    // One after the other where the same id comes twice, so that the second finds the first.
+    for (const some of withoutRepeats(arrivals)) accepted.push(...(await this.#accepts.add(some)))
+    return accepted
+  }
+
+  claim(lane: IntegrationId, fence: number, room: number, now: number, queue: Queue = DUE): Promise<Claimed> {
+    return this.#claims.add({ lane, fence, room, now, queue })
+  }
+
+  claimOne(delivery: DeliveryId, fence: number): Promise<Claim | null> {
+    return this.inNextCommit(commit => claimOne(commit, delivery, fence))
+  }
+
+  settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
+    return this.#settles.add(settlements)
+  }
+
+  lost(limit: number): Promise<readonly Claim[]> {
+    return this.inNextCommit(() => lostClaims(limit))
+  }
+
+  inNextCommit<T>(work: (commit: Commit) => Step<T>): Promise<T> {
+    return this.#works.add(work) as Promise<T>
+  }
+
+  telling(tx: Database): Telling {
+    if (!(tx instanceof PostgresTransaction)) throw new Error("There is no transaction in which to tell.")
+    const emitted: Emitted[] = []
+    return {
+      emitted,
+      tell: async tidings => {
+        await this.#parts.ensure(
+          (tidings.emits ?? []).map(arrival => arrival.payloadDays),
+          this.#now(),
+        )
+        const commit = this.#commit()
+        emitted.push(...(await tx.run(commit.tell(tidings))))
+        await tx.run(commit.tallies.write(commit))
+      },
+      rolledBack: () => undefined,
+    }
+  }
+
+  /** How many pieces of work wait for a commit. */
+  get waiting(): number {
+    return this.#accepts.waiting + this.#settles.waiting + this.#claims.waiting + this.#works.waiting
+  }
+
+  async #accept(batch: readonly (readonly Arrival[])[]): Promise<readonly (readonly Accepted[])[]> {
+    const arrivals = batch.flat()
+    if (arrivals.length === 0) return batch.map(() => [])
+    const now = this.#now()
+    await this.#parts.ensure(classesOf(arrivals), now)
+    const { statement, ids } = acceptCall(arrivals, this.#ids, this.#parts, now)
+    const accepted = acceptedOf(arrivals, ids, await this.#pools.ingest.query<EarlierRow>(statement))
+    return likeBatch(batch, accepted)
+  }
+
+  async #claim(batch: readonly (Wanted & { readonly fence: number })[]): Promise<readonly Claimed[]> {
+    const claimed: Claimed[] = []
+    // All of one start, but for a moment in which a process has lost its lease and taken another.
+    for (const [fence, wanted] of Map.groupBy(batch, one => one.fence)) {
+      const statement = claimCall(wanted, fence, this.#now())
+      const found = claimedOf(wanted, fence, await this.#pools.engine.query<ClaimRow>(statement))
+      for (const [i, one] of wanted.entries()) claimed[batch.indexOf(one)] = found[i] ?? { claims: [], nextAt: null }
+    }
+    return claimed
+  }
+
+  async #settle(batch: readonly (readonly Settlement[])[]): Promise<readonly (readonly Settled[])[]> {
+    const all = batch.flat()
+    const now = this.#now()
+    await this.#parts.ensure(
+      new Set(all.map(({ payloadDays }) => payloadDays).concat(all.flatMap(emitsOf).map(one => one.payloadDays))),
+      now,
+    )
+    const { statement, attempts } = settleCall(all, this.#ids, this.#parts, now)
+    if (!all.some(needsMore)) {
+      const [row] = await this.#pools.engine.query<{ settle_1: number[] }>(statement)
+      const moved = new Set(row?.settle_1)
+      return likeBatch(
+        batch,
+        attempts.map((attempt, i) => settledOf(attempt, moved.has(i + 1))),
+      )
+    }
+    const settled = await this.#pools.engine.transaction(async tx => {
+      const commit = this.#commit()
+      const [row] = await tx.query<{ settle_1: number[] }>(statement)
+      const done = await tx.run(conclude(commit, all, attempts, new Set(row?.settle_1)))
+      await tx.run(commit.tallies.write(commit))
+      return done
+    })
+    return likeBatch(batch, settled)
+  }
+
+  #workOff(works: readonly Work[]): Promise<readonly unknown[]> {
+    return this.#pools.engine.transaction(async tx => {
+      const commit = this.#commit()
+      await tx.query(sql`select begin_1(${this.#ids.next()})`)
+      const done: unknown[] = []
+      for (const work of works) done.push(await tx.run(work(commit)))
+      await tx.run(commit.tallies.write(commit))
+      return done
+    })
+  }
+
+  #commit(): Commit {
+    const [ids, parts] = [this.#ids, this.#parts]
+    const commit: Commit = {
+      now: this.#now(),
+      tallies: new TallySheet(),
+      parts,
+      nextId: () => given(ids.next()),
+      *lockLine(lane, key) {
+        yield* rows(sql`select pg_advisory_xact_lock(${String(lineLock(lane, key))}::bigint)`)
+      },
+      *tell({ emits = [], mails = [] }: Tidings) {
+        for (const { key, project, content } of mails) {
+          yield* change(sql`
+            insert into job (id, project_id, kind, key, state, due_at, cursor, created_at, updated_at)
+            values (
+              ${ids.next()}, ${project}, 'mail', ${key}, 'due', ${commit.now}, ${content}, ${commit.now}, ${commit.now}
+            )
+            on conflict (key) do nothing`)
+        }
+        if (emits.length === 0) return []
+        for (const days of classesOf(emits)) yield* parts.partFor(days, commit.now)
+        const { statement, ids: drawn } = acceptCall(emits, ids, parts, commit.now)
+        const accepted = acceptedOf(emits, drawn, yield* rows<EarlierRow>(statement))
+        return emits.flatMap((arrival, i) => {
+          const one = accepted[i]
+          return one === undefined ? [] : [{ arrival, accepted: one }]
+        })
+      },
+    }
+    return commit
+  }
+
+  /** Once more where another commit has crossed this one, or a partition has to be made first. */
+  async #repeating<T>(carryOut: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await carryOut()
+      } catch (error) {
+        if (tries >= TRIES || !this.#canMend(error)) throw error
+      }
+    }
+  }
+
+  #canMend(error: unknown): boolean {
+    const [, behind] = /^ids are behind (\d+)$/.exec(error instanceof Error ? error.message : "") ?? []
+    if (behind !== undefined) this.#ids.passOver(Number(behind))
+    const lacksPartition = codeOf(error) === "23514" && /no partition/.test(String(error))
+    if (lacksPartition) this.#parts.forget()
+    return lacksPartition || isWorthRepeating(error)
+  }
+}
+
+/** What a settlement brings about beyond its delivery, in the transaction that settles it. */
+function* conclude(
+  commit: Commit,
+  all: readonly Settlement[],
+  attempts: readonly (number | null)[],
+  moved: ReadonlySet<number>,
+): Step<readonly Settled[]> {
+  const keys = all.map((settlement, i) => (moved.has(i + 1) ? endedKey(settlement) : null))
+  const released = yield* releaseAll(commit, all, keys)
+  const settled: Settled[] = []
+  for (const [i, settlement] of all.entries()) {
+    const { claim, consequences } = settlement
+    if (consequences?.lane !== undefined) yield* keepLane(claim.delivery.integration, consequences.lane)
+    const off = switchOffOf(settlement)
+    const switched: Change | null = off === null ? null : yield* switchOff(commit, claim, off)
+    const emitted = [...(yield* commit.tell(consequences ?? {}))]
+    if (off !== null && switched !== null) emitted.push(...(yield* commit.tell(off)))
+    const attempt = attempts[i] ?? null
+    const kind = moved.has(i + 1) ? "moved" : "lease-lost"
+    settled.push({ kind, attempt, change: switched, released: released.get(i) ?? null, emitted })
+  }
+  return settled
+}
+
+/** The events that take their turn, by the place of the settlement that they stood behind. */
+function* releaseAll(
+  { now }: Commit,
+  all: readonly Settlement[],
+  keys: readonly (string | null)[],
+): Step<ReadonlyMap<number, EventId>> {
+  const ended = keys.flatMap((key, place) => {
+    const lane = all[place]?.claim.delivery.integration
+    return key === null || lane === undefined ? [] : [{ place, lane, key }]
+  })
+  if (ended.length === 0) return new Map()
+  const locks = locksOf(ended.map(({ lane, key }) => lineLock(lane, key)))
+  const lanes = ended.map(({ lane }) => lane)
+  const found = yield* rows<{ i: number; event_id: EventId }>(release([now, lanes, ended.map(({ key }) => key), locks]))
+  return new Map(found.map(({ i, event_id }) => [ended[i - 1]?.place ?? -1, event_id]))
+}
+
+/** Whether more follows from a settlement than `settle_1` does. */
+function needsMore(settlement: Settlement): boolean {
+  const { consequences } = settlement
+  if (switchOffOf(settlement) !== null || endedKey(settlement) !== null) return true
+  return consequences?.lane !== undefined || emitsOf(settlement).length > 0 || (consequences?.mails ?? []).length > 0
+}
+
+function emitsOf(settlement: Settlement): readonly Arrival[] {
+  return [...(settlement.consequences?.emits ?? []), ...(switchOffOf(settlement)?.emits ?? [])]
+}
+
+function settledOf(attempt: number | null, isMoved: boolean): Settled {
+  return { kind: isMoved ? "moved" : "lease-lost", attempt, change: null, released: null, emitted: [] }
+}
+
+/** Stretches of arrivals, in each of which no id comes twice: all of them as a rule. */
+function withoutRepeats(arrivals: readonly Arrival[]): readonly (readonly Arrival[])[] {
+  const stretches: Arrival[][] = [[]]
+  let names = new Set<string>()
+  for (const arrival of arrivals) {
+    const own = identitiesOf(arrival)
+    if (own.some(name => names.has(name))) {
+      stretches.push([])
+      names = new Set()
+    }
+    for (const name of own) names.add(name)
+    stretches.at(-1)?.push(arrival)
+  }
+  return stretches
+}
+
+function classesOf(arrivals: readonly Arrival[]): ReadonlySet<number> {
+  return new Set(arrivals.map(({ payloadDays }) => payloadDays))
+}
+
+/** Answers in the groups in which they were asked for. */
+function likeBatch<T>(batch: readonly (readonly unknown[])[], answers: readonly T[]): readonly (readonly T[])[] {
+  let from = 0
+  return batch.map(({ length }) => {
+    const own = answers.slice(from, from + length)
+    from += length
+    return own
+  })
+}

