@@ -5,8 +5,8 @@ import type { FastifyInstance } from "fastify"
 import { type ProblemCode, problems } from "./problem.ts"
 import { ProblemSchema } from "./schemas.ts"
 
-/** Answered before it is known which operation a request is for, so that each of them may be: 414 and 431. */
-export const problemsOfAll: readonly ProblemCode[] = ["uri_too_long", "headers_too_large"]
+/** Answered before it is known which operation a request is for, so that each of them may be: 408, 414 and 431. */
+export const problemsOfAll: readonly ProblemCode[] = ["too_slow", "uri_too_long", "headers_too_large"]
 
 /** Options of the generator. */
 export function openapi(version: string): FastifyDynamicSwaggerOptions {

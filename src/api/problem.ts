@@ -47,6 +47,11 @@ export const problems = {
     title: "The body is too large",
     advice: "An event may have 256 KiB, a batch 5 MiB, everything else 1 MiB, unpacked. Send less at a time.",
   },
+  too_slow: {
+    status: 408,
+    title: "The request did not arrive in time",
+    advice: "Send it again over a new connection. Large bodies arrive sooner compressed with gzip.",
+  },
   uri_too_long: { status: 414, title: "The address is too long", advice: "Compare the id in the address." },
   unsupported_media_type: {
     status: 415,

@@ -50,7 +50,7 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
       maxHeaderSize: 16_384,
     },
     forceCloseConnections: "idle",
-    return503OnClosing: true,
+    return503OnClosing: false,
     requestIdHeader: false,
     genReqId: requestId,
     trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
@@ -73,7 +73,19 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
     return new Problem("invalid", faults[0]?.message ?? "The request is wrong.", { errors: faults })
   })
   readJsonBodies(server)
+  let isClosing = false
+  server.addHook("preClose", done => {
+    isClosing = true
+    done()
+  })
   server.addHook("onRequest", (request, reply, done) => {
+    // A connection that was kept alive; new ones are refused by now.
+    if (isClosing) {
+      reply.header("connection", "close")
+      const again = "Send the request again: another process, or the next start, takes it."
+      done(new Problem("unavailable", `Waybill is stopping. ${again}`, { retryAfterSeconds: 2 }))
+      return
+    }
     reply.header("x-request-id", request.id)
     reply.header("x-content-type-options", "nosniff")
     reply.header("cache-control", "no-store")
@@ -231,7 +243,7 @@ function answerBrokenRequest(
     error.code === "HPE_HEADER_OVERFLOW"
       ? new Problem("headers_too_large", "The headers are larger than 16 KiB.")
       : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-        ? new Problem("malformed", `The request did not arrive in time: ${within}.`)
+        ? new Problem("too_slow", `The request did not arrive in time: ${within}.`)
         : new Problem("malformed", "This is not a valid HTTP/1.1 request.")
   const body = JSON.stringify(problem.document({ instance: "none", publicUrl: publicUrl() }))
   const head = `HTTP/1.1 ${problem.status} ${problem.status}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n`

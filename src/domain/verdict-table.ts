@@ -75,7 +75,7 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
     title: "Switched off",
     what: "The integration is switched off[ since {off_at}], so nothing is sent to it.",
     causes: "Somebody switched it off.",
-    advice: "Enable it if events are to go out again, then replay what it missed.",
+    advice: "Enable it if events are to go out again, then replay what it missed with POST /v1/recoveries.",
     colour: "grey",
     questions: [],
     variants: {
@@ -83,7 +83,7 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
         title: "Switched off by Waybill",
         what: "Waybill switched the integration off[ at {off_at}][ ({cause})], so nothing is sent to it.",
         causes: "The endpoint answered 410, which means that it is gone for good, or failed for too long.",
-        advice: "Mend the endpoint or its address, enable the integration, and replay what it missed.",
+        advice: "Mend the endpoint or its address, enable the integration, and replay what it missed with POST /v1/recoveries.",
         colour: "red",
       },
     },
@@ -93,7 +93,7 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
     what: "{count|Some} of the {routed|all} events of the last 24 hours were not sent because they lack [{field}|a field that the integration needs].",
     causes: "The app's SDK is not set up to hand it over, or did so only after the event; or the sender leaves it out.",
     advice:
-      "Set [{field}|it] on the profile or in the event before it is sent, then replay the events that were withheld.",
+      "Set [{field}|it] on the profile or in the event before it is sent, then replay the events that were withheld with POST /v1/recoveries.",
     colour: "amber",
     questions: [],
     variants: {
@@ -123,7 +123,7 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
     title: "Everything fails",
     what: "All {attempts_text|attempts} since {since_at|a while ago} failed, at {events_text|several events}; [nothing has got through since {last_success_at}|nothing has got through in the last 30 days].",
     causes: "Credentials or connectivity, mostly: what fails without exception was changed, moved or is down.",
-    advice: "Go through the three questions, mend what you find, send a test event, then replay what failed.",
+    advice: "Go through the three questions, mend what you find, send a test event, then replay what failed with POST /v1/recoveries.",
     colour: "red",
     questions: threeQuestions,
     variants: {
@@ -132,19 +132,19 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
         causes:
           "The other side refuses who is asking[ (status {status})]: the token is wrong, has expired or was revoked.",
         advice:
-          "Get a valid token from the other side, set it as Authorization, send a test event, then replay what failed.",
+          "Get a valid token from the other side, set it as Authorization, send a test event, then replay what failed with POST /v1/recoveries.",
       },
       address: {
         title: "Everything fails: wrong address",
         causes: "There is nothing at this address[ (status {status})]: a typo, or the endpoint has moved.",
         advice:
-          "Compare the URL with what the other side documents, correct it, send a test event, then replay what failed.",
+          "Compare the URL with what the other side documents, correct it, send a test event, then replay what failed with POST /v1/recoveries.",
       },
       api_changed: {
         title: "Everything fails: the requests are refused",
         causes: "The other side refuses what it is sent[ (status {status})]: its API changed, or the format here did.",
         advice:
-          "Read its answer under the last errors, compare the body with what it documents, then replay what failed.",
+          "Read its answer under the last errors, compare the body with what it documents, then replay what failed with POST /v1/recoveries.",
       },
       rate_limited: {
         title: "Everything fails: too many requests",
@@ -160,7 +160,7 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
         title: "Everything fails: no connection",
         causes: `No connection comes about: the server is down, its name or certificate is wrong, or a firewall is in between. ${notOnUs}`,
         advice:
-          "Check name, address, certificate and firewall of the endpoint, send a test event, then replay what failed.",
+          "Check name, address, certificate and firewall of the endpoint, send a test event, then replay what failed with POST /v1/recoveries.",
       },
     },
   },
@@ -244,7 +244,7 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
       credentials: {
         title: "A spike in failures: credentials",
         causes: "A credential has expired or was revoked, for some of what is sent.",
-        advice: "Compare the Authorization with a valid token, and set the new one; then replay what failed.",
+        advice: "Compare the Authorization with a valid token, and set the new one; then replay what failed with POST /v1/recoveries.",
         colour: "red",
       },
       api_changed: {
@@ -267,7 +267,7 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
       over: {
         title: "A spike in failures that is over",
         what: "From {since_at|a while ago} to {until_at|a while ago} {errors|many} of {attempts|several} attempts failed; since then they get through.",
-        advice: "Nothing to do, unless events failed for good meanwhile: those can be replayed.",
+        advice: "Nothing to do, unless events failed for good meanwhile: those can be replayed with POST /v1/recoveries.",
         colour: "grey",
       },
     },

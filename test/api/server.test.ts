@@ -4,6 +4,7 @@ import { once } from "node:events"
 import { connect } from "node:net"
 import { after, before, describe, test } from "node:test"
 import { Program } from "../help/program.ts"
+import { openSocket } from "../help/raw-post.ts"
 
 let program: Program
 before(async () => {
@@ -164,4 +165,26 @@ describe("a body of configuration", () => {
     assert.equal(answer.status, 422)
     assert.equal(({} as { polluted?: unknown }).polluted, undefined)
   })
+})
+
+test("a request that is under way when Waybill stops is told so, and when to come again", async () => {
+  await using stopping = await Program.open()
+  const socket = await openSocket(Number(new URL(stopping.url).port))
+  let heard = ""
+  socket.setEncoding("utf8").on("data", piece => {
+    heard += piece
+  })
+  // Half of its head is enough for the connection not to be idle.
+  await new Promise(resolve => socket.write("GET /v1/events HTTP/1.1\r\nhost: x\r\n", resolve))
+  await fetch(`${stopping.url}/livez`)
+  const stopped = stopping[Symbol.asyncDispose]()
+  await new Promise(setImmediate)
+  const ended = once(socket, "close")
+  socket.write("\r\n")
+  await ended
+  await stopped
+  assert.match(heard, /^HTTP\/1\.1 503 /)
+  assert.match(heard, /retry-after: 2\r\n/)
+  assert.match(heard, /connection: close\r\n/)
+  assert.match(heard, /application\/problem\+json[\s\S]*Waybill is stopping\. Send the request again/)
 })

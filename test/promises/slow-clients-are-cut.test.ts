@@ -14,7 +14,7 @@ const DRIP_MS = 100
 /** Between the moment when a connection is due to be cut and the one in which its client sees it, on a busy machine. */
 const SLACK_MS = 1_500
 
-const LATE = /^HTTP\/1\.1 400 [\s\S]*did not arrive in time: headers within 1 s, all within 3 s/
+const LATE = /^HTTP\/1\.1 408 [\s\S]*did not arrive in time: headers within 1 s, all within 3 s/
 
 /** What became of a slow client. */
 interface Ending {

@@ -1,0 +1,173 @@
+/**
+ * Three processes share one PostgreSQL while they are killed, stopped in their tracks and left without their database, at
+ * moments drawn from a seed, which is printed; `PROMISES_SEED=<seed>` draws the same again. Producers send to all three of
+ * them. In the end all ledgers are held against each other: nothing lost, no order broken, no limit exceeded.
+ */
+import assert from "node:assert/strict"
+import { randomInt } from "node:crypto"
+import test from "node:test"
+import { setTimeout as wait } from "node:timers/promises"
+import { startCluster } from "../help/cluster.ts"
+import { seeded } from "../help/json-writer.ts"
+import { accountLine, faultsOf, settleAccounts } from "../help/ledgers.ts"
+import { disorderIn } from "../help/order.ts"
+import { startPostgres } from "../help/postgres.ts"
+import { startProducer } from "../help/producer.ts"
+import { type Receipt, startReceiver } from "../help/receiver.ts"
+import { createWebhook, newSecret, temporaryFolder, testKey } from "../help/waybill.ts"
+
+const EVENTS = 20_400
+const INTEGRATIONS = 20
+/** Events a second of each of the three producers. */
+const PER_SECOND = 150
+const KEYS = 40
+/** Requests a second of the limited ones. */
+const RATE = 20
+const DRAIN_LIMIT_MS = 180_000
+
+const actions = ["kill", "kill", "pause", "pause", "database"] as const
+
+test("three processes over one database lose nothing, break no order and exceed no limit, whatever is killed", {
+  timeout: 500_000,
+}, async t => {
+  const seed = Number(process.env["PROMISES_SEED"] ?? randomInt(1_000_000))
+  const random = seeded(seed)
+  const folder = temporaryFolder(t)
+  const secret = newSecret()
+  // Durable, as an operator's is: it is stopped in the middle of its work.
+  const server = await startPostgres({ quick: false })
+  t.after(() => server.stop())
+  const cluster = await startCluster(t, server, { nodes: 3 })
+  const [first] = cluster.nodes
+  assert.ok(first)
+  const receiver = await startReceiver(t, { folder, name: "all", secret, seed, manners: manners() })
+  const destinations: { id: string; name: string; path: string }[] = []
+  for (let i = 0; i < INTEGRATIONS; i++) {
+    const path = `/${nameOf(i)}`
+    // Each kind of event goes to two of them.
+    const types = { [`kind.${i}`]: {}, [`kind.${(i + 1) % INTEGRATIONS}`]: {} }
+    const given = { name: nameOf(i), url: receiver.url(path), secret, policy: policyOf(i) }
+    const id = await createWebhook(first.waybill, { ...given, events: { default: "off", types } })
+    destinations.push({ id, name: nameOf(i), path })
+  }
+  const producers = await Promise.all(
+    cluster.nodes.map(({ url }, i) =>
+      startProducer(t, {
+        folder,
+        name: `node${i}-${seed}`,
+        url,
+        key: testKey,
+        seed: seed + i,
+        types: Array.from({ length: INTEGRATIONS }, (_, kind) => `kind.${kind}`),
+        concurrency: 24,
+        perSecond: PER_SECOND,
+        keys: KEYS,
+      }),
+    ),
+  )
+  const acknowledged = async (): Promise<number> =>
+    (await Promise.all(producers.map(producer => producer.progress()))).reduce(
+      (sum, each) => sum + each.acknowledged,
+      0,
+    )
+
+  const crashes: number[] = []
+  const done: Record<string, number> = {}
+  while ((await acknowledged()) < EVENTS) {
+    await wait(1_000 + random() * 4_000)
+    const what = actions[Math.floor(random() * actions.length)] ?? "kill"
+    const node = cluster.nodes[Math.floor(random() * cluster.nodes.length)]
+    assert.ok(node)
+    done[what] = (done[what] ?? 0) + 1
+    crashes.push(Date.now())
+    if (what === "kill") await node.kill()
+    if (what === "pause") {
+      node.waybill.kill("SIGSTOP")
+      // Some longer than the lease, some shorter.
+      await wait(1_000 + random() * 14_000)
+      node.waybill.kill("SIGCONT")
+    }
+    if (what === "database") await server.restart()
+  }
+  for (const producer of producers) await producer.stop()
+  await cluster.drained(DRAIN_LIMIT_MS)
+  const ends = await Promise.all(cluster.nodes.map(node => node.stop()))
+  assert.deepEqual(
+    ends.map(({ code }) => code),
+    [0, 0, 0],
+  )
+  await receiver.stop()
+  const receipts = Map.groupBy(receiver.receipts(), ({ path }) => path)
+  const account = settleAccounts({
+    producer: producers.flatMap(producer => producer.entries()),
+    destinations: destinations.map(({ id, name, path }) => ({ id, name, receipts: receipts.get(path) ?? [] })),
+    system: await cluster.read(),
+    kills: crashes,
+  })
+  t.diagnostic(accountLine(account, crashes.length))
+  t.diagnostic(
+    `seed ${seed}, three processes: ${Object.entries(done)
+      .map(([what, count]) => `${count} × ${what}`)
+      .join(", ")}; ${account.interrupted} attempts interrupted`,
+  )
+  assert.deepEqual(faultsOf(account), [])
+  assert.ok(account.accepted >= 20_000, `${account.accepted} events`)
+  assert.equal(account.delivered, account.accepted, "every event arrived everywhere")
+  for (const { name, path } of destinations) {
+    const own = receipts.get(path) ?? []
+    if (isOrdered(name)) assert.deepEqual(disorderIn(own), [], name)
+    if (isLimited(name))
+      assert.ok(busiestTenSeconds(own) <= RATE * 1.05 * 10, `${name}: ${busiestTenSeconds(own)} in 10 s`)
+  }
+})
+
+/** The first five deliver in order, the next five no faster than their limit, two fail now and then, one dawdles. */
+function nameOf(i: number): string {
+  const kind = i < 5 ? "ordered" : i < 10 ? "limited" : i < 12 ? "flaky" : i < 13 ? "slow" : "plain"
+  return `${kind}-${i}`
+}
+
+function isOrdered(name: string): boolean {
+  return name.startsWith("ordered")
+}
+
+function isLimited(name: string): boolean {
+  return name.startsWith("limited")
+}
+
+function policyOf(i: number): Record<string, unknown> {
+  const name = nameOf(i)
+  const retries = Array<number>(40).fill(500)
+  return {
+    max_concurrent: 20,
+    retry_delays_ms: retries,
+    protection: { rest_ms: 300, longest_rest_ms: 1_000 },
+    ...(isOrdered(name) ? { ordered: true } : {}),
+    ...(isLimited(name) ? { max_per_second: RATE } : {}),
+  }
+}
+
+function manners() {
+  const all = Array.from({ length: INTEGRATIONS }, (_, i) => nameOf(i))
+  return Object.fromEntries(
+    all.map(name => [
+      `/${name}`,
+      name.startsWith("flaky")
+        ? { failing: { share: 0.2, status: 503 } }
+        : name.startsWith("slow")
+          ? { delayMs: [20, 150] as const }
+          : {},
+    ]),
+  )
+}
+
+/** The most requests that came within ten seconds. */
+function busiestTenSeconds(receipts: readonly Receipt[]): number {
+  const times = receipts.map(({ at }) => at).toSorted((a, b) => a - b)
+  let [most, from] = [0, 0]
+  for (const [i, at] of times.entries()) {
+    while ((times[from] ?? at) <= at - 10_000) from++
+    most = Math.max(most, i - from + 1)
+  }
+  return most
+}
