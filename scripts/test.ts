@@ -4,6 +4,8 @@
  *     scripts/test.ts --fast      what a change is checked with again and again (`npm run check`)
  *     scripts/test.ts             that and everything else (`npm test`)
  *     scripts/test.ts <paths>     only the tests in these files and folders, and nothing before them
+ *
+ * What stands on the store is tried on both engines: see `rounds`. TEST_ENGINE names one of them, to try only that.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
@@ -22,6 +24,7 @@ interface TestEvent {
   readonly type: string
   readonly data: {
     readonly nesting: number
+    readonly name?: string
     readonly file?: string
     readonly message?: string
     readonly testNumber?: number
@@ -67,24 +70,72 @@ async function runTests(): Promise<void> {
   keepSettingsOut()
   const stop = new AbortController()
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => stop.abort())
-  const rounds = [
-    { files: files.filter(path => !measures(path)), concurrency: 2, timeout: 120_000 },
-    { files: files.filter(measures), concurrency: 1, timeout: 540_000 },
-  ].filter(round => round.files.length > 0)
-  const events = Readable.from(inTurn(rounds, stop.signal))
+  const onBoth = files.filter(standsOnStore)
+  const isAsked = (engine: string) => (process.env["TEST_ENGINE"] ?? engine) === engine
+  const rounds: Round[] = [
+    { files: isAsked("sqlite") ? files.filter(path => !measures(path) && !isAbout(path, "postgres")) : [], ...busy },
+    {
+      files: isAsked("postgres") && !values.fast ? onBoth.filter(path => !isAbout(path, "sqlite")) : [],
+      ...busy,
+      // A round trip for each statement.
+      timeout: 300_000,
+      engine: "postgres",
+    },
+    { files: isAsked("sqlite") ? files.filter(measures) : [], concurrency: 1, timeout: 540_000 },
+  ]
+  const server = rounds.some(round => round.engine === "postgres" && round.files.length > 0) ? await postgres() : null
+  const events = Readable.from(
+    inTurn(
+      rounds.filter(round => round.files.length > 0),
+      stop.signal,
+      server?.url,
+    ),
+  )
   // Off a terminal the summary has to be the last thing that is printed, also when a test fails.
   const text = process.stdout.isTTY ? events.compose(new spec()) : events.compose(tap)
   await pipeline(text, process.stdout)
+  await server?.stop()
+}
+
+/** Tests that run together. On PostgreSQL where `engine` says so, else on the embedded engine. */
+interface Round extends RunOptions {
+  readonly files: string[]
+  readonly engine?: "postgres"
+}
+
+const busy = { concurrency: 2, timeout: 120_000 }
+
+/** The PostgreSQL server of the whole run: the one that TEST_DATABASE_URL names, else one that is started. Never none. */
+async function postgres(): Promise<{ readonly url: string; stop(): Promise<void> }> {
+  const given = process.env["TEST_DATABASE_URL"] ?? ""
+  if (given !== "") return { url: given, stop: async () => undefined }
+  try {
+    const { startPostgres } = await import("../test/help/postgres.ts")
+    return await startPostgres()
+  } catch (error) {
+    console.error(`The tests on PostgreSQL cannot run: ${error instanceof Error ? error.message : error}`)
+    process.exit(1)
+  }
 }
 
 /** The events of all rounds as if they had been one: what the runner counts at the end of each is added up. */
-async function* inTurn(rounds: readonly RunOptions[], signal: AbortSignal): AsyncGenerator<TestEvent> {
+async function* inTurn(
+  rounds: readonly Round[],
+  signal: AbortSignal,
+  databaseUrl: string | undefined,
+): AsyncGenerator<TestEvent> {
   const counts = new Map<string, number>()
   let before = 0
-  for (const round of rounds) {
+  for (const { engine, ...round } of rounds) {
     let last = 0
-    for await (const event of run({ ...round, signal }) as AsyncIterable<TestEvent>) {
-      const { type, data } = event
+    // Not for those that measure: they have a server of their own, or none.
+    const database = databaseUrl === undefined || round.concurrency === 1 ? {} : { TEST_DATABASE_URL: databaseUrl }
+    const env = { ...process.env, ...database, TEST_ENGINE: engine ?? "sqlite" }
+    for await (const event of run({ ...round, env, signal }) as AsyncIterable<TestEvent>) {
+      const { type } = event
+      const { name: called } = event.data
+      const isNamed = engine === "postgres" && event.data.nesting === 0 && called !== undefined
+      const data = isNamed ? { ...event.data, name: `${called} (on PostgreSQL)` } : event.data
       const ofAll = data.nesting === 0 && data.file === undefined
       const [, name = "", count] = ofAll && type === "test:diagnostic" ? (COUNT.exec(data.message ?? "") ?? []) : []
       if (type === "test:fail") process.exitCode = 1
@@ -93,7 +144,7 @@ async function* inTurn(rounds: readonly RunOptions[], signal: AbortSignal): Asyn
       else if (data.nesting === 0 && data.testNumber !== undefined) {
         last = Math.max(last, data.testNumber)
         yield { type, data: { ...data, testNumber: before + data.testNumber } }
-      } else yield event
+      } else yield { type, data }
     }
     before += last
   }
@@ -119,6 +170,17 @@ function testFiles(): string[] {
 function isFast(path: string): boolean {
   const [folder = "", file] = relative("test", path).split(sep)
   return file === undefined || (folder !== "cli" && existsSync(join("src", folder)))
+}
+
+/** Whether a test is tried on both engines. */
+function standsOnStore(path: string): boolean {
+  const [folder = ""] = relative("test", path).split(sep)
+  return ["store", "engine", "api"].includes(folder)
+}
+
+/** Whether a test is about one of the engines alone: it lies in a folder that is called after it. */
+function isAbout(path: string, engine: "sqlite" | "postgres"): boolean {
+  return relative("test", path).split(sep).slice(0, -1).includes(engine)
 }
 
 /** Whether a test's times must not be those of another beside it. */

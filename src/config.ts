@@ -14,6 +14,10 @@ export interface Config {
   readonly trustProxy: readonly string[]
   readonly dataDir: string
   readonly databaseUrl: string | null
+  /** False: a PostgreSQL database with an older schema is refused, not brought up to date. */
+  readonly migrate: boolean
+  /** True: a PostgreSQL server is taken that may lose what it has committed. */
+  readonly allowUnsafeDatabase: boolean
   readonly apiKey: string | null
   readonly secretKey: string | null
   readonly egressAllow: string
@@ -34,6 +38,8 @@ export interface Setting {
   readonly value: string
   readonly fallback: string
   readonly sentence: string
+  /** Stands for this value where the flag, which then takes none, is there. */
+  readonly means?: "yes" | "no"
   /** True where the value must never be printed. */
   readonly secret?: boolean
   /** Gives a sentence that says what is wrong with a value, or undefined. */
@@ -90,9 +96,30 @@ export const settings = {
     flag: "--database-url",
     value: "<url>",
     fallback: "",
-    sentence: "PostgreSQL instead of the embedded database. Not built yet: leave it unset.",
+    sentence:
+      "PostgreSQL (15 or later) instead of the embedded database, for any number of equal processes: postgres://user:password@host:5432/database.",
     secret: true,
-    check: () => "names PostgreSQL, which is not built yet: unset it to use the embedded database in the data folder",
+    check: databaseUrlFault,
+  },
+  migrate: {
+    variable: "WAYBILL_MIGRATE",
+    flag: "--no-migrate",
+    value: "",
+    means: "no",
+    fallback: "yes",
+    sentence:
+      "Whether a start brings a PostgreSQL database to its schema (yes), or refuses one that is older (no), for operators who run waybill migrate themselves.",
+    check: yesOrNo,
+  },
+  allowUnsafeDatabase: {
+    variable: "WAYBILL_ALLOW_UNSAFE_DATABASE",
+    flag: "--allow-unsafe-database",
+    value: "",
+    means: "yes",
+    fallback: "no",
+    sentence:
+      "Take a PostgreSQL server with fsync or full_page_writes off (yes), which can lose what was answered with 202: for trials only.",
+    check: yesOrNo,
   },
   apiKey: {
     variable: "WAYBILL_API_KEY",
@@ -192,7 +219,9 @@ export function readConfig(
       publicUrl: values.publicUrl === "" ? null : values.publicUrl.replace(/\/+$/, ""),
       trustProxy: values.trustProxy === "" ? [] : values.trustProxy.split(",").map(range => range.trim()),
       dataDir: values.dataDir,
-      databaseUrl: null,
+      databaseUrl: values.databaseUrl === "" ? null : values.databaseUrl,
+      migrate: values.migrate === "yes",
+      allowUnsafeDatabase: values.allowUnsafeDatabase === "yes",
       apiKey: values.apiKey === "" ? null : values.apiKey,
       secretKey: values.secretKey === "" ? null : values.secretKey,
       egressAllow: values.egressAllow,
@@ -273,8 +302,33 @@ function isLogLevel(value: string): value is LogLevel {
   return (logLevels as readonly string[]).includes(value)
 }
 
+function yesOrNo(value: string): string | undefined {
+  return value === "yes" || value === "no" ? undefined : "must be yes or no"
+}
+
 function isHttpUrl(value: string): boolean {
   return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
+}
+
+/** What is wrong with the URL of a database, without a word of its password. */
+function databaseUrlFault(value: string): string | undefined {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(value)?.[1] ?? ""
+  if (!/^postgres(ql)?:\/\//.test(value)) {
+    const found = scheme === "" || !value.includes("://") ? "it has no such beginning" : `it begins with ${scheme}://`
+    return `must begin with postgres:// (${found}), such as postgres://user:password@host:5432/database`
+  }
+  if (!URL.canParse(value)) {
+    return "is no URL: write special characters of the user and the password with percent signs (@ is %40, / is %2F, # is %23), and the port as a number"
+  }
+  const { hostname, pathname, searchParams, hash } = new URL(value)
+  if (hash !== "") return "has a # in it: where that belongs to the password, write %23"
+  if (hostname === "" && !searchParams.has("host")) {
+    return "names no host: write postgres://user:password@host:5432/database"
+  }
+  if (pathname.includes("@")) return "has an @ after a /: in the password write / as %2F and @ as %40"
+  if (pathname === "" || pathname === "/")
+    return `names no database: write its name after the host, as in ${hostname}/waybill`
+  return undefined
 }
 
 function isRange(value: string): boolean {

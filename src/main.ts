@@ -14,10 +14,12 @@ import { makeDeliver } from "./engine/deliver.ts"
 import { Directory } from "./engine/directory.ts"
 import { Engine } from "./engine/engine.ts"
 import { Feed } from "./engine/feed.ts"
+import { AllLanes } from "./engine/holding.ts"
 import { Inboxes } from "./engine/inboxes.ts"
 import { Intake } from "./engine/intake.ts"
 import { Keeper } from "./engine/keeper.ts"
 import { Keyring } from "./engine/keyring.ts"
+import { LeasedLanes } from "./engine/leased-lanes.ts"
 import { Metrics } from "./engine/metrics.ts"
 import { Notifier } from "./engine/notifier.ts"
 import { Operational } from "./engine/operational.ts"
@@ -25,10 +27,14 @@ import { Recoverer } from "./engine/recover.ts"
 import { Rejections } from "./engine/rejections.ts"
 import { Verifier } from "./engine/verifier.ts"
 import { type Log, openLog } from "./log.ts"
+import { StoreUnavailable } from "./store/database.ts"
 import { countKeys, generateKey } from "./store/keys.ts"
 import { lastSuccesses } from "./store/last-successes.ts"
+import { lockMeta } from "./store/meta.ts"
+import { codeOf } from "./store/postgres.ts"
+import { openPostgres, type PostgresStore } from "./store/postgres-store.ts"
 import { freshProject, makeProject } from "./store/projects.ts"
-import { openStore, type Store, StoreFault } from "./store/store.ts"
+import { type EmbeddedStore, openStore, type Store, StoreFault } from "./store/store.ts"
 import { type EgressRules, parseEgressAllow } from "./transport/guard.ts"
 import { Transport } from "./transport/http.ts"
 import { openMailer } from "./transport/mail.ts"
@@ -38,6 +44,9 @@ import type { Resolver } from "./transport/resolve.ts"
 const MAX_IN_FLIGHT = 2_000
 /** How long an orderly stop waits for requests under way. */
 const STOP_GRACE_MS = 10_000
+
+/** What this process is called. Not by its number alone: in containers that is the same for all of them. */
+const processName = `${hostname()}/${process.pid}`
 
 /** A reason why Waybill does not start, in one sentence for the operator. */
 export class StartFault extends Error {}
@@ -59,11 +68,12 @@ export interface Running {
 
 /**
  * Starts Waybill; throws StartFault or StoreFault with a sentence, having changed nothing. `resolver` finds the addresses
- * of integrations; by default it is the DNS and the system. `limits` are how long clients may take.
+ * of integrations; by default it is the DNS and the system. `limits` are how long clients may take. Without a `clock` it
+ * goes by that of the machine, or by PostgreSQL's where that is used.
  */
 export async function start(
   config: Config,
-  now: () => number = Date.now,
+  clock?: () => number,
   resolver?: Resolver,
   limits: TimeLimits = timeLimits,
 ): Promise<Running> {
@@ -71,42 +81,68 @@ export async function start(
   await assertPortFree(config)
   const log = openLog(config.logLevel)
   const metrics = new Metrics(version, process.version)
-  const store = openStore({
-    dataDir: config.dataDir,
-    sealingKey: config.secretKey === null ? undefined : decodeKey(config.secretKey),
-    now,
-    // Only a new start can tell what is on the disk: no orderly close, which would write once more.
-    onFatal: error => {
-      log.fatal({ err: error }, "fsync has failed: what is on the disk is not known; ending, the next start recovers")
-      process.exit(1)
-    },
-    watcher: {
-      committed: (works, durationMs) => {
-        metrics.commitBatch.observe(works)
-        metrics.commitDuration.observe(durationMs / 1_000)
-      },
-    },
-  })
+  const store = await open(config, clock, log, metrics)
   try {
-    return await run(config, { now, resolver, limits, egress, log, metrics, store })
+    return await run(config, { resolver, limits, egress, log, metrics, store })
   } catch (error) {
     await store.close()
     throw error
   }
 }
 
+/** The store: PostgreSQL where one is named, else the embedded database in the data folder. */
+async function open(
+  config: Config,
+  clock: (() => number) | undefined,
+  log: Log,
+  metrics: Metrics,
+): Promise<EmbeddedStore | PostgresStore> {
+  const options = {
+    dataDir: config.dataDir,
+    sealingKey: config.secretKey === null ? undefined : decodeKey(config.secretKey),
+    watcher: {
+      committed: (works: number, durationMs: number) => {
+        metrics.commitBatch.observe(works)
+        metrics.commitDuration.observe(durationMs / 1_000)
+      },
+    },
+  }
+  const url = config.databaseUrl
+  const { migrate, allowUnsafeDatabase: allowUnsafe } = config
+  if (url !== null) {
+    const more = { url, name: processName, migrate, allowUnsafe, now: clock }
+    return openPostgres({ ...options, ...more }).catch(asStartFault)
+  }
+  return openStore({
+    ...options,
+    now: clock ?? Date.now,
+    // Only a new start can tell what is on the disk: no orderly close, which would write once more.
+    onFatal: error => {
+      log.fatal({ err: error }, "fsync has failed: what is on the disk is not known; ending, the next start recovers")
+      process.exit(1)
+    },
+  })
+}
+
+/** A database that is not there at the start is the operator's to mend. */
+function asStartFault(error: unknown): never {
+  if (!(error instanceof StoreUnavailable)) throw error
+  const cause = error.cause instanceof Error ? error.cause.message || String(codeOf(error.cause)) : error.message
+  throw new StartFault(`DATABASE_URL: the database cannot be used (${cause}). See that it runs and lets this user in.`)
+}
+
 interface Ground {
-  readonly now: () => number
   readonly resolver: Resolver | undefined
   readonly limits: TimeLimits
   readonly egress: EgressRules
   readonly log: Log
   readonly metrics: Metrics
-  readonly store: Store
+  readonly store: EmbeddedStore | PostgresStore
 }
 
 async function run(config: Config, ground: Ground): Promise<Running> {
-  const { now, resolver, limits, egress, log, metrics, store } = ground
+  const { resolver, limits, egress, log, metrics, store } = ground
+  const { now } = store
   const firstKey = await makeFirstKey(store, config.apiKey)
   const directory = new Directory(store)
   await directory.load()
@@ -116,7 +152,6 @@ async function run(config: Config, ground: Ground): Promise<Running> {
   const rejections = new Rejections(store, log)
   const inboxes = new Inboxes({ store, directory, log })
   const userAgent = `Waybill/${version}`
-  const processName = `${hostname()}/${process.pid}`
   const transport = new Transport({
     rules: egress,
     now,
@@ -129,24 +164,36 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     },
   })
   const deliver = makeDeliver({ directory, transport, now, process: processName, userAgent, metrics })
-  const { ledger, fence } = store
+  const { ledger } = store
   // Ids carry their time, and no start gave one before the greatest of the last.
   const seenUpTo = timeOfId(store.ids.last)
   const operational = new Operational({ directory, now, hasMail: config.smtp !== null })
   const keyedHash = (text: string) => store.seal.keyedHash(text)
   const aftermath = new WatchfulAftermath({ ledger, directory, operational, now, keyedHash })
-  aftermath.load(await ledger.lanes(), await lastSuccesses(store.db))
   const engine = new Engine({
     ledger,
     directory,
     deliver,
     feed,
     aftermath,
-    fence,
+    holding: "lanes" in store ? new LeasedLanes({ lanes: store.lanes, now, log }) : new AllLanes(store.fence),
+    learn: async kept => {
+      const successes = await lastSuccesses(
+        store.db,
+        kept.map(({ integration }) => integration),
+      )
+      aftermath.load(kept, successes)
+    },
     now,
     log,
     maxInFlight: MAX_IN_FLIGHT,
     seenUpTo,
+  })
+  directory.onChange(({ kind, subject }, before) => {
+    if (kind === "key") keyring.forget()
+    if (kind !== "integration") return
+    if (before?.integration.enabled === false) aftermath.hasBegunAnew(subject)
+    engine.refresh(subject)
   })
   const intake = new Intake({ ledger, directory, engine, feed })
   const verifier = new Verifier({ store, directory, engine, transport, changes, operational, aftermath, userAgent })
@@ -208,6 +255,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
   const [bound] = server.addresses()
   if (typeof bound === "object") inboxes.listensAt(bound)
   await engine.start()
+  directory.start(log)
   keyring.start()
   keeper.start()
   await notifier.start()
@@ -234,6 +282,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     await transport.close(0)
     await rejections.flush()
     await keyring.stop()
+    await directory.stop()
     loopDelay.disable()
     await store.close()
     log.info("Waybill has stopped")
@@ -288,8 +337,13 @@ async function makeFirstKey(store: Store, given: string | null): Promise<string 
   const secret = given ?? generateKey()
   const project = { ...freshProject, id: store.ids.next(), name: "default", createdAt: store.now() }
   const key = { id: store.ids.next(), secret, createdBy: null }
-  await store.db.transaction(tx => makeProject(tx, project, key))
-  return secret
+  return store.db.transaction(async tx => {
+    // Of several processes that start at once on an empty database one makes it, and the others find it.
+    await lockMeta(tx, "first_key")
+    if ((await countKeys(tx)) > 0) return undefined
+    await makeProject(tx, project, key)
+    return secret
+  })
 }
 
 export { StoreFault }

@@ -1,5 +1,5 @@
 /** The attempts on PostgreSQL: a table with an index, as anybody would make it who wants to look them up by event. */
-import { Pool } from "pg"
+import { Pool, type QueryConfig } from "pg"
 import { type Attempt, setting } from "./service.ts"
 
 /** Enough for everything that is under way at once (Graphile Worker asks for two more than its jobs and what those use). */
@@ -19,20 +19,21 @@ export async function prepareAttempts(): Promise<void> {
   await pool.query("create index if not exists attempt_by_event on attempt (event_id)")
 }
 
-/** The statement that records attempts, any number of them. */
-export const insertAttempts = `
-  insert into attempt (event_id, at, duration_ms, status, error)
-  select * from unnest($1::text[], $2::timestamptz[], $3::integer[], $4::integer[], $5::text[])`
-
-/** Its values. */
-export function columnsOf(attempts: readonly Attempt[]): unknown[][] {
-  return [
-    attempts.map(attempt => attempt.eventId),
-    attempts.map(attempt => attempt.at),
-    attempts.map(attempt => attempt.durationMs),
-    attempts.map(attempt => attempt.status),
-    attempts.map(attempt => attempt.error),
-  ]
+/** Records attempts, any number of them. It has a name, so that PostgreSQL plans it once for each connection. */
+export function insertOf(attempts: readonly Attempt[]): QueryConfig {
+  return {
+    name: "record-attempts",
+    text: `
+      insert into attempt (event_id, at, duration_ms, status, error)
+      select * from unnest($1::text[], $2::timestamptz[], $3::integer[], $4::integer[], $5::text[])`,
+    values: [
+      attempts.map(attempt => attempt.eventId),
+      attempts.map(attempt => attempt.at),
+      attempts.map(attempt => attempt.durationMs),
+      attempts.map(attempt => attempt.status),
+      attempts.map(attempt => attempt.error),
+    ],
+  }
 }
 
 /** The attempts at an event, the oldest first. */

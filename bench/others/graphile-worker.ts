@@ -4,7 +4,7 @@
  * backoff. A line of log for each job, which it writes by default, is left out.
  */
 import { Logger, run } from "graphile-worker"
-import { attemptsOf, columnsOf, insertAttempts, pool, prepareAttempts } from "./attempts.ts"
+import { attemptsOf, insertOf, pool, prepareAttempts } from "./attempts.ts"
 import { type Job, send, serve } from "./service.ts"
 
 await prepareAttempts()
@@ -23,9 +23,9 @@ const runner = await run({
     if (level === "error" || level === "warning") console.error(message)
   }),
   taskList: {
-    async deliver(payload, { query }) {
+    async deliver(payload) {
       const attempt = await send(payload as Job)
-      await query(insertAttempts, columnsOf([attempt]))
+      await pool.query(insertOf([attempt]))
       if (attempt.error !== null) throw new Error(attempt.error)
     },
   },

@@ -13,7 +13,7 @@
  * that notifies waits for the one before it, and no more than 40 % of the events got through.
  */
 import { PgBoss } from "pg-boss"
-import { attemptsOf, columnsOf, insertAttempts, pool, prepareAttempts } from "./attempts.ts"
+import { attemptsOf, insertOf, pool, prepareAttempts } from "./attempts.ts"
 import { type Job, send, serve, setting } from "./service.ts"
 
 const QUEUE = "deliver"
@@ -33,7 +33,7 @@ const options = {
 await boss.work<Job, void, typeof options>(QUEUE, options, async jobs => {
   const attempts = await Promise.all(jobs.map(job => send(job.data)))
   // One statement for the batch, as pg-boss settles it with one.
-  await pool.query(insertAttempts, columnsOf(attempts))
+  await pool.query(insertOf(attempts))
   return jobs.map(({ id }, i) => {
     const error = attempts[i]?.error ?? null
     return error === null ? { id, status: "completed" } : { id, status: "failed", output: { message: error } }

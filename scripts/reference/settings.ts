@@ -13,7 +13,7 @@ The commands that talk to a running server read two variables: \`WAYBILL_URL\` (
 export function settingsPage(): string {
   const rows = Object.values(settings).map(({ variable, flag, value, fallback, sentence }: Setting) => [
     code(variable),
-    code(`${flag} ${value}`),
+    code(`${flag} ${value}`.trimEnd()),
     fallback === "" ? "unset" : code(fallback),
     text(sentence),
   ])

@@ -6,7 +6,7 @@ import { parseTime } from "../domain/rfc3339.ts"
 import { type ApiKey, generateKey, insertKey, listKeys, revokeKey } from "../store/keys.ts"
 import { actorOf, type Context, keyOf } from "./context.ts"
 import { notFound, Problem } from "./problem.ts"
-import { Nullable, Page, paging, responses, Time, timeText } from "./schemas.ts"
+import { KeptText, Nullable, Page, paging, responses, Time, timeText } from "./schemas.ts"
 
 const KeyView = Type.Object({
   id: Type.String(),
@@ -21,7 +21,7 @@ const KeyView = Type.Object({
 })
 const NewKey = Type.Object(
   {
-    name: Type.String({ minLength: 1, maxLength: 200 }),
+    name: KeptText({ minLength: 1, maxLength: 200 }),
     expires_at: Type.Optional(Nullable(Type.String({ format: "date-time" }))),
   },
   {

@@ -4,7 +4,7 @@ import { type Static, Type } from "typebox"
 import { formatId } from "../domain/id.ts"
 import type { App } from "../store/projects.ts"
 import { type Context, keyOf } from "./context.ts"
-import { Nullable, Page, paging, responses, Time, timeText } from "./schemas.ts"
+import { KeptText, Nullable, Page, paging, responses, Time, timeText } from "./schemas.ts"
 
 /** Names are limited so that they can stand in URLs, headers and metrics as they are. */
 export const AppName = Type.String({
@@ -20,7 +20,7 @@ const AppView = Type.Object({
 })
 
 const NewApp = Type.Object(
-  { name: AppName, title: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })) },
+  { name: AppName, title: Type.Optional(KeptText({ minLength: 1, maxLength: 200 })) },
   { additionalProperties: false },
 )
 const AppQuery = Type.Object(paging, { additionalProperties: false })

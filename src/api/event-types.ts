@@ -10,7 +10,7 @@ import type { EventType } from "../store/projects.ts"
 import { removeEventType, saveEventType } from "../store/projects.ts"
 import { actorOf, type Context, keyOf } from "./context.ts"
 import { notFound, Problem } from "./problem.ts"
-import { Nullable, responses, Time, timeText } from "./schemas.ts"
+import { KeptText, Nullable, responses, Time, timeText } from "./schemas.ts"
 
 const Name = Type.String({
   pattern: "^[!-~]{1,128}$",
@@ -35,7 +35,7 @@ type EventTypeView = Static<typeof EventTypeView>
 
 const EventTypeBody = Type.Object(
   {
-    description: Type.Optional(Nullable(Type.String({ maxLength: 2_000 }))),
+    description: Type.Optional(Nullable(KeptText({ maxLength: 2_000 }))),
     schema: Type.Optional(Nullable(Schema)),
     examples: Type.Optional(Type.Array(Type.Unknown(), { maxItems: 20 })),
   },

@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify"
 import { Type } from "typebox"
 import { inWords } from "../domain/diagnosis.ts"
 import { ownMachineFinding } from "../domain/verdicts.ts"
-import { type Lateness, latenessFault, latenessOf } from "../engine/lateness.ts"
+import { type Lateness, latenessFault, latenessOf, latenessOfAll } from "../engine/lateness.ts"
 import type { MailStatus } from "../engine/notifier.ts"
 import { makeProbe } from "../engine/probe.ts"
 import type { Context } from "./context.ts"
@@ -24,7 +24,8 @@ const ReadyView = Type.Object({
     }),
   }),
   oldest_due_seconds: Type.Number({
-    description: "How late the oldest due delivery is; what is paused, resting or held by a rate does not count.",
+    description:
+      "How late the oldest due delivery is, of the integrations that this process sends for; what is paused, resting or held by a rate does not count.",
   }),
 })
 const StatusView = Type.Object({
@@ -32,9 +33,10 @@ const StatusView = Type.Object({
   version: Type.String(),
   process: Type.String(),
   started_at: Time,
-  in_flight: Type.Integer(),
+  in_flight: Type.Integer({ description: "Requests to integrations that this process has under way." }),
   oldest_due_seconds: Type.Number({
-    description: "How late the oldest due delivery is; what is paused, resting or held by a rate does not count.",
+    description:
+      "How late the oldest due delivery is, over all processes; what is paused, resting or held by a rate does not count.",
   }),
   late_integrations: Type.Integer({ description: "Integrations with a delivery that is later than it should be." }),
   own_trouble: Nullable(
@@ -53,7 +55,12 @@ const StatusView = Type.Object({
       waiting: Type.Integer({ description: "Mails that have not been handed over yet." }),
       oldest_waiting_at: Nullable(Time),
       last_done_at: Nullable(Time, "When a mail was last handed over, or given up."),
-      error: Nullable(Type.String({ description: "What was wrong the last time; null since all went well." })),
+      error: Nullable(
+        Type.String({
+          description:
+            "What was wrong the last time, where this process is the one that sends; null since all went well.",
+        }),
+      ),
       error_at: Nullable(Time),
     }),
     "How mail for alert_emails stands; null where WAYBILL_SMTP_URL is not set.",
@@ -117,6 +124,7 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
   server.get(
     "/metrics",
     {
+      config: { mayBeBehind: true },
       schema: {
         operationId: "metrics",
         summary: "Numbers in the text format of Prometheus",
@@ -149,6 +157,7 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
   server.get(
     "/v1/status",
     {
+      config: { mayBeBehind: true },
       schema: {
         operationId: "getStatus",
         summary: "How Waybill itself is doing",
@@ -159,11 +168,13 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
     async () => {
       const database = await checkDatabase()
       const problems = database.ok ? [] : [database.detail ?? "The database does not answer."]
-      const lateness = latenessNow(context, now())
+      const lateness = await latenessOverAll(context, database.ok)
       const ownTrouble = (await lookAtOwnSide(context))?.trouble ?? null
       if (ownTrouble !== null) problems.push(inWords(ownMachineFinding(ownTrouble)).what)
       const late = latenessFault(lateness)
       if (late !== null) problems.push(late)
+      const partitions = context.keeper.partitionFault()
+      if (partitions !== null) problems.push(partitions)
       const lag = context.loopLagMs()
       if (lag > 1_000) problems.push(`The process is overloaded: its event loop is ${Math.round(lag)} ms late.`)
       const mail = await context.notifier.status()
@@ -198,7 +209,13 @@ function viewOfMail({ server, waiting, oldestAt, lastDoneAt, error, errorAt }: M
   }
 }
 
-/** How late what is due is, over all lanes. */
+/** How late what is due is, over the lanes of all processes; of this one alone where the database does not answer. */
+async function latenessOverAll(context: Context, asksDatabase: boolean): Promise<Lateness> {
+  const { engine, directory, store, now } = context
+  return asksDatabase ? await latenessOfAll(engine.lanes(), directory, store, now()) : latenessNow(context, now())
+}
+
+/** How late what is due is, over the lanes of this process. */
 function latenessNow({ engine, directory }: Context, now: number): Lateness {
   return latenessOf(engine.lanes(), directory, now)
 }

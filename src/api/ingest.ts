@@ -67,7 +67,9 @@ export function ingestRoutes(server: FastifyInstance, context: Context): void {
       throw error
     })
 
-    scope.post("/v1/events", { schema: singleSchema }, async (request, reply) => {
+    // Events that were routed by what has changed since are routed anew: see intake.ts.
+    const config = { mayBeBehind: true }
+    scope.post("/v1/events", { config, schema: singleSchema }, async (request, reply) => {
       const startedAt = performance.now()
       const body = await readBody(request, reply, budget, mostBytes(request))
       const reading = read(context, request, body)
@@ -79,7 +81,7 @@ export function ingestRoutes(server: FastifyInstance, context: Context): void {
       return reply.code(202).send(answer)
     })
 
-    scope.post(BATCH_ADDRESS, { schema: batchSchema, bodyLimit: MAX_BATCH_BYTES }, async (request, reply) => {
+    scope.post(BATCH_ADDRESS, { config, schema: batchSchema, bodyLimit: MAX_BATCH_BYTES }, async (request, reply) => {
       assertJson(request.headers["content-type"] ?? "", "; CloudEvents go to /v1/events")
       const body = await readBody(request, reply, budget, MAX_BATCH_BYTES)
       const text = utf8Text(body)

@@ -4,7 +4,7 @@ import { presetNames } from "../domain/policy.ts"
 import { AppName } from "./apps.ts"
 import { troubleFields, troubleOut } from "./policy-schemas.ts"
 import { ProtectionView } from "./protection-view.ts"
-import { Environment, Nullable, Time } from "./schemas.ts"
+import { Environment, KeptText, Nullable, Time } from "./schemas.ts"
 
 const later = (what: string) => `${what} is not built yet: leave it out.`
 
@@ -136,7 +136,7 @@ const Filter = Type.Unsafe<object>({
   description: "eq, ne, in, exists, gt, gte, lt, lte, prefix, contains, and, or, not over fields of the event.",
   examples: [{ and: [{ eq: ["data.plan", "pro"] }, { gte: ["data.amount", 10] }] }],
 })
-const Name = Type.String({ minLength: 1, maxLength: 200 })
+const Name = KeptText({ minLength: 1, maxLength: 200 })
 const Secret = Type.String({
   maxLength: 200,
   description: "A signing secret of your own: `whsec_…` (v1) or `whsk_…` (v1a). Made for you where it is left out.",

@@ -17,7 +17,7 @@ import { generateKey } from "../store/keys.ts"
 import { freshProject, listProjects, makeProject, type Project, saveProject } from "../store/projects.ts"
 import { actorOf, type Context, keyOf } from "./context.ts"
 import { notFound, Problem } from "./problem.ts"
-import { Page, responses, Time, timeText } from "./schemas.ts"
+import { KeptText, Page, responses, Time, timeText } from "./schemas.ts"
 
 const payloadClasses = [1, 3, 7, 14, 30] as const
 
@@ -32,7 +32,7 @@ const ProjectView = Type.Object({
   }),
   created_at: Time,
 })
-const Name = Type.String({ minLength: 1, maxLength: 200 })
+const Name = KeptText({ minLength: 1, maxLength: 200 })
 const settings = {
   strict_types: Type.Optional(Type.Boolean()),
   strict_apps: Type.Optional(Type.Boolean()),

@@ -11,7 +11,7 @@ import { reasonCodes } from "../domain/reason.ts"
 import { reasonTable } from "../domain/reason-table.ts"
 import { fill } from "../domain/sentence.ts"
 import type { LiveIntegration } from "../engine/directory.ts"
-import { latenessOf } from "../engine/lateness.ts"
+import { latenessOfAll } from "../engine/lateness.ts"
 import { attemptsById, readExchanges } from "../store/attempt-reads.ts"
 import { ERRORS_COUNTED, errorsBetween, failedBetween, hoursOf, lastSuccessAt } from "../store/diagnosis-reads.ts"
 import { readEvent } from "../store/event-reads.ts"
@@ -188,7 +188,7 @@ async function reportOf(
     live,
     failed.slice(0, ERRORS_WHOLE).map(one => one.attempt),
   )
-  const lateness = latenessOf(engine.lanes(), directory, at)
+  const lateness = await latenessOfAll(engine.lanes(), directory, store, at)
   const events = new Map(failed.map(one => [one.event, one]))
   const sum = (of: (hour: (typeof hours)[number]) => number) => hours.reduce((total, hour) => total + of(hour), 0)
   const total = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((all, one) => all + one, 0)

@@ -27,6 +27,22 @@ export function SearchPage<T extends TSchema>(item: T) {
   })
 }
 
+/**
+ * A text that is kept as it is. NUL has no place in PostgreSQL's texts, half a character none in UTF-8: refused here, so that
+ * a text is the same on every engine.
+ */
+export function KeptText(options: {
+  readonly minLength?: number
+  readonly maxLength: number
+  readonly description?: string
+}) {
+  return Type.String({
+    ...options,
+    pattern: "^[^\\u0000\\ud800-\\udfff]*$",
+    "x-hint": "must hold no NUL (\\u0000) and no half character (a lone surrogate)",
+  })
+}
+
 /** How every list is paged. */
 export const paging = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50, description: "How many at most." })),

@@ -90,6 +90,8 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
     reply.header("x-content-type-options", "nosniff")
     reply.header("cache-control", "no-store")
     if (request.url.length > MAX_URL_CHARACTERS) done(new Problem("uri_too_long", "The address is longer than 8 KiB."))
+    // Nothing that is stored holds one, and not every engine can be asked for it.
+    else if (/\?.*%00/.test(request.url)) done(new Problem("invalid", "The query holds a NUL (%00): take it out."))
     else authenticate(context, request, done)
   })
   server.setErrorHandler((error, request, reply) => answerError(context, error, request, reply))
@@ -147,7 +149,9 @@ function authenticate(context: Context, request: FastifyRequest, done: (error?: 
     }
     request.apiKey = key
     context.keyring.used(key, false)
-    done()
+    if (request.routeOptions.config.mayBeBehind === true) done()
+    // What another process has answered before this request came is seen by it.
+    else context.directory.catchUp().then(() => done(), done)
   }
   if (found instanceof Promise) found.then(admit, done)
   else admit(found)
@@ -157,6 +161,8 @@ declare module "fastify" {
   interface FastifyContextConfig {
     /** Needs no API key. */
     public?: boolean
+    /** Does not wait for what other processes have changed of the configuration: it sees to that itself, or needs none. */
+    mayBeBehind?: boolean
   }
 }
 
@@ -202,6 +208,11 @@ const fastifyCodes: Readonly<Record<string, readonly [ProblemCode, string]>> = {
 /** Any error as the problem that it is; what we did not foresee is `internal` and says nothing of its inside (API-31). */
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
+  if (error instanceof StoreUnavailable && error.mayBeDone) {
+    const detail =
+      "The database went away before it had answered: whether this was stored is not known. Send it again with the same id or Idempotency-Key; then it is stored once, whatever became of this one."
+    return new Problem("unavailable", detail, { retryAfterSeconds: 5 })
+  }
   if (error instanceof StoreUnavailable) {
     const why = { full: "its disk is full", read_only: "it is read-only", unavailable: "it does not answer" }[
       error.reason

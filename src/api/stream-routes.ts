@@ -5,6 +5,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import { type Static, Type } from "typebox"
 import type { ProjectId } from "../domain/id.ts"
+import { type Horizon, horizonOf } from "../engine/horizon.ts"
 import { Tail } from "../engine/tail.ts"
 import { findPosition, type StreamFilter, type StreamItem } from "../store/stream-reads.ts"
 import { keyOf } from "./context.ts"
@@ -83,11 +84,13 @@ class Hub {
   readonly #streams = new Set<Stream>()
   /** Texts of items that more than one stream may show. */
   readonly #texts = new WeakMap<StreamItem, string>()
+  readonly #horizon: Horizon
   #isStopped = false
 
   constructor(context: StreamContext, limits: StreamLimits) {
     this.#context = context
     this.#limits = limits
+    this.#horizon = horizonOf(context.store)
   }
 
   async open(
@@ -139,7 +142,7 @@ class Hub {
     const { store, feed, log } = this.#context
     let entry = this.#projects.get(project)
     if (entry === undefined) {
-      entry = { tail: Tail.open({ reads: store.reads, feed, project, log }), count: 0 }
+      entry = { tail: Tail.open({ reads: store.reads, horizon: this.#horizon, feed, project, log }), count: 0 }
       this.#projects.set(project, entry)
     }
     if (entry.count >= this.#limits.perProject) {

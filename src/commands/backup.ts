@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, renameSync, rmSync, statSync, writeFileSync }
 import { dirname, resolve } from "node:path"
 import { SingleBar } from "cli-progress"
 import type { Command } from "commander"
+import { otherTools } from "./database.ts"
 import { CommandFault, codeOf, misuse } from "./fault.ts"
 import { assertDatabase, databaseIn, keyFileIn, onFolder, settleFile } from "./folder.ts"
 import { configOf, type SettingFlags, withSettings } from "./settings.ts"
@@ -25,7 +26,7 @@ export function keyBeside(file: string): string {
 export function addBackup(program: Command, terminal: Terminal): void {
   withSettings(program.command("backup").summary("copy the database, also while Waybill runs"), ["dataDir"])
     .description(
-      "Copies the database by SQLite's own backup, also while Waybill runs, and reads the copy through before it gets its name. Secrets in it stay sealed: keep the key file, too, in another place.",
+      "Copies the database by SQLite's own backup, also while Waybill runs, and reads the copy through before it gets its name. Secrets in it stay sealed: keep the key file, too, in another place. For PostgreSQL there are pg_dump and its kin.",
     )
     .argument("<file>", "the file to make")
     .option("--with-key", "copy the key file beside it, as <file>.key: whoever has both can read every secret")
@@ -36,7 +37,8 @@ export function addBackup(program: Command, terminal: Terminal): void {
 }
 
 async function backup(file: string, flags: BackupFlags, terminal: Terminal): Promise<void> {
-  const { dataDir, secretKey } = configOf(flags)
+  const { dataDir, secretKey, databaseUrl } = configOf(flags)
+  if (databaseUrl !== null) throw otherTools("backup")
   assertDatabase(dataDir)
   assertTarget(file, dataDir, flags)
   const keyFile = keyFileIn(dataDir)

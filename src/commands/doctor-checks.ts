@@ -25,7 +25,7 @@ const OLDEST_NODE = 26
 const MIN_FREE_BYTES = 256_000_000
 const FEW_FREE_BYTES = 1_000_000_000
 /** A commit that takes longer limits what one connection can accept to a handful of events a second. */
-const SLOW_COMMIT_MS = 50
+export const SLOW_COMMIT_MS = 50
 /** Faster than any disk that has made it durable, though not than one with a cache of its own and a battery. */
 const HASTY_COMMIT_MS = 0.05
 const CLOCK_TRIAL_MS = 250
@@ -35,9 +35,10 @@ const MAX_NAMES = 10
 /** Reserved for examples by RFC 2606, and answered everywhere. */
 const SOME_NAME = "example.com"
 
-const good = (subject: string, message: string): Finding => ({ subject, verdict: "good", message })
-const doubtful = (subject: string, message: string): Finding => ({ subject, verdict: "doubtful", message })
-const wrong = (subject: string, message: string): Finding => ({ subject, verdict: "wrong", message })
+/** A finding of each verdict. */
+export const good = (subject: string, message: string): Finding => ({ subject, verdict: "good", message })
+export const doubtful = (subject: string, message: string): Finding => ({ subject, verdict: "doubtful", message })
+export const wrong = (subject: string, message: string): Finding => ({ subject, verdict: "wrong", message })
 
 /** The Node that runs this. */
 export function checkNode(): Finding {
@@ -107,10 +108,7 @@ export function checkIntegrity(dataDir: string, { look }: FolderTools): Finding 
 /** Whether commits are durable on this disk, and how long they take. */
 export function checkCommits(dataDir: string, { upkeep }: FolderTools): Finding {
   try {
-    const times = [...upkeep.tryCommits(dataDir)].sort((a, b) => a - b)
-    const median = times[Math.floor(times.length / 2)] ?? 0
-    const slowest = times.at(-1) ?? 0
-    const measured = `${times.length} commits: half of them within ${median.toFixed(2)} ms, all within ${slowest.toFixed(1)} ms`
+    const { median, text: measured } = measureOf(upkeep.tryCommits(dataDir))
     if (median > SLOW_COMMIT_MS) return doubtful("durability", `The disk is slow (${measured}). Use a faster one.`)
     if (median < HASTY_COMMIT_MS) {
       return doubtful("durability", `The disk answers before it can have written (${measured}): is it in memory only?`)
@@ -119,6 +117,15 @@ export function checkCommits(dataDir: string, { upkeep }: FolderTools): Finding 
   } catch (error) {
     return wrong("durability", `Commits cannot be made durable here: ${error instanceof Error ? error.message : error}`)
   }
+}
+
+/** How long commits took, in ms, and the same in words. */
+export function measureOf(timesMs: readonly number[]): { readonly median: number; readonly text: string } {
+  const times = [...timesMs].sort((a, b) => a - b)
+  const median = times[Math.floor(times.length / 2)] ?? 0
+  const slowest = times.at(-1) ?? 0
+  const text = `${times.length} commits: half of them within ${median.toFixed(2)} ms, all within ${slowest.toFixed(1)} ms`
+  return { median, text }
 }
 
 /** Whether the disk has room. */
@@ -133,8 +140,8 @@ export function checkSpace(dataDir: string): Finding {
 /** Whether the key that seals secrets is there, is the right one, and is seen by nobody else. */
 export function checkKey(
   { dataDir, secretKey }: Config,
-  facts: FileFacts | Error | null,
-  { seal }: FolderTools,
+  facts: Pick<FileFacts, "sealFingerprint"> | Error | null,
+  { seal }: Pick<FolderTools, "seal">,
 ): Finding {
   const file = keyFileIn(dataDir)
   const expected = facts === null || facts instanceof Error ? null : facts.sealFingerprint
@@ -159,7 +166,10 @@ export function checkKey(
 }
 
 /** Whether the clock stands where it should, and goes on evenly. */
-export async function checkClock(facts: FileFacts | Error | null, now: () => number): Promise<Finding> {
+export async function checkClock(
+  facts: Pick<FileFacts, "lastEventAt"> | Error | null,
+  now: () => number,
+): Promise<Finding> {
   const [wall, steady] = [now(), performance.now()]
   await wait(CLOCK_TRIAL_MS)
   const driftMs = Math.abs(now() - wall - (performance.now() - steady))

@@ -16,6 +16,7 @@ import {
   type Finding,
   type Verdict,
 } from "./doctor-checks.ts"
+import { examineDatabase } from "./doctor-database.ts"
 import { CommandFault } from "./fault.ts"
 import { databaseIn, type FolderTools, onFolder } from "./folder.ts"
 import { configOf, type SettingFlags, withSettings } from "./settings.ts"
@@ -33,12 +34,12 @@ const marks: Readonly<Record<Verdict, readonly [mark: string, style: Style]>> = 
 }
 
 export function addDoctor(program: Command, terminal: Terminal): void {
-  const names = ["dataDir", "host", "egressAllow", "secretKey"] as const
-  withSettings(program.command("doctor").summary("check the data folder, the disk, the clock and the network"), names)
+  const names = ["dataDir", "databaseUrl", "allowUnsafeDatabase", "host", "egressAllow", "secretKey"] as const
+  withSettings(program.command("doctor").summary("check the database, the disk, the clock and the network"), names)
     .description(
-      "Looks at the data folder and its rights, the database, how durable and how fast commits are, the key, the disk's room, the clock, and what integrations may reach. Exits with 1 if something is wrong. It may be run while Waybill runs.",
+      "Looks at the data folder and its rights, or at the PostgreSQL database that DATABASE_URL names; how durable and how fast commits are, the key, the disk's room, the clock, and what integrations may reach. Exits with 1 if something is wrong. It may be run while Waybill runs.",
     )
-    .option("--integrity", "read all of the database, too, which takes a while with a large one")
+    .option("--integrity", "read all of the embedded database, too, which takes a while with a large one")
     .option("--json", "print JSON for programs")
     .addHelpText("after", "\nExample:\n  $ waybill doctor --data-dir /var/lib/waybill")
     .action((flags: DoctorFlags) => doctor(flags, terminal))
@@ -46,7 +47,10 @@ export function addDoctor(program: Command, terminal: Terminal): void {
 
 async function doctor(flags: DoctorFlags, terminal: Terminal): Promise<void> {
   const config = configOf(flags)
-  const findings = await onFolder(config.dataDir, tools => examine(config, flags, terminal.now, tools))
+  const findings =
+    config.databaseUrl === null
+      ? await onFolder(config.dataDir, tools => examine(config, flags, terminal.now, tools))
+      : await examineDatabase(config, config.databaseUrl, terminal.now)
   if (flags.json) terminal.printJson(findings)
   else for (const finding of findings) show(finding, terminal)
   const wrong = findings.filter(({ verdict }) => verdict === "wrong").length

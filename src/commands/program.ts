@@ -5,6 +5,8 @@ import { addBackup } from "./backup.ts"
 import { addDeliveries } from "./deliveries.ts"
 import { addDoctor } from "./doctor.ts"
 import { addEvents } from "./events.ts"
+import { addExport } from "./export.ts"
+import { addImport } from "./import.ts"
 import { addIntegrations } from "./integrations.ts"
 import { addKeys } from "./keys.ts"
 import { addListen } from "./listen.ts"
@@ -24,11 +26,13 @@ export function makeProgram(terminal: Terminal): Command {
     .showHelpAfterError("(add --help to see what can be typed)")
     .exitOverride()
 
-  program.commandsGroup("The server and its data folder:")
+  program.commandsGroup("The server and its database:")
   addServe(program, terminal)
   addMigrate(program, terminal)
   addBackup(program, terminal)
   addRestore(program, terminal)
+  addExport(program, terminal)
+  addImport(program, terminal)
   addDoctor(program, terminal)
 
   program.commandsGroup("On a running Waybill (WAYBILL_URL, WAYBILL_API_KEY):")

@@ -7,6 +7,7 @@ import type { Command } from "commander"
 import { decodeKey } from "../config.ts"
 import type { FileFacts } from "../store/look.ts"
 import { keyBeside } from "./backup.ts"
+import { otherTools } from "./database.ts"
 import { CommandFault } from "./fault.ts"
 import { databaseIn, type FolderTools, keyFileIn, onFolder, settleFile } from "./folder.ts"
 import { configOf, type SettingFlags, withSettings } from "./settings.ts"
@@ -35,7 +36,8 @@ export function addRestore(program: Command, terminal: Terminal): void {
 }
 
 async function restore(file: string, flags: RestoreFlags, terminal: Terminal): Promise<void> {
-  const { dataDir, secretKey } = configOf(flags)
+  const { dataDir, secretKey, databaseUrl } = configOf(flags)
+  if (databaseUrl !== null) throw otherTools("restore")
   if (!existsSync(file)) throw new CommandFault(`There is no file ${file}.`)
   const stamp = new Date(terminal.now()).toISOString().replace(/\D/g, "").slice(0, 14)
   const { kept, key } = await onFolder(dataDir, tools => {

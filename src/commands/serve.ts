@@ -73,7 +73,7 @@ async function greet(config: Config, running: Running, terminal: Terminal): Prom
       : `It is not bound to a loopback address, so integrations reach no private addresses${listed(config.egressAllow)}.`,
   )
   if (config.publicUrl !== null) terminal.print(`Others reach it at ${config.publicUrl} (WAYBILL_PUBLIC_URL).`)
-  terminal.print(`Everything it keeps is in ${config.dataDir}. Ctrl-C stops it.`)
+  terminal.print(`Everything it keeps is in ${placeOf(config)}. Ctrl-C stops it.`)
   if (running.firstKey === undefined) return
 
   const port = await freePort()
@@ -104,6 +104,14 @@ async function greet(config: Config, running: Running, terminal: Terminal): Prom
   terminal.print()
   for (const line of lines) terminal.print(line)
   terminal.print()
+}
+
+/** Where everything is kept, without a password. */
+function placeOf({ databaseUrl, dataDir }: Config): string {
+  if (databaseUrl === null) return dataDir
+  const { host, pathname, searchParams } = new URL(databaseUrl)
+  const server = host === "" ? (searchParams.get("host") ?? "") : host
+  return `the PostgreSQL database ${decodeURIComponent(pathname.slice(1))} on ${server}`
 }
 
 function anyAddress(host: string): string {

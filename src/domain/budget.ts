@@ -21,6 +21,20 @@ export class Budget<Who> {
   /** Those that have asked in vain, the longest waiting first, and when they did so last. */
   readonly #waiting = new Map<Who, number>()
 
+  /** What whoever goes on with it has to know; null where it holds nothing back. */
+  get kept(): KeptBudget | null {
+    if (this.#pause === null && this.#window === null) return null
+    return { pause: this.#pause, window: this.#window, nextAt: this.#nextAt }
+  }
+
+  /** Goes on where another stood, unless something was learned here. */
+  restore({ pause, window, nextAt }: KeptBudget): void {
+    if (this.kept !== null) return
+    this.#pause = pause
+    this.#window = window
+    this.#nextAt = nextAt
+  }
+
   /** How many requests one of those that share it may begin now. */
   roomFor(who: Who, now: number): number {
     const room = this.#roomAt(now)
@@ -134,6 +148,13 @@ export class Budget<Who> {
     }
     return false
   }
+}
+
+/** A budget as it is kept: plain values. */
+export interface KeptBudget {
+  readonly pause: { readonly until: number; readonly ms: number } | null
+  readonly window: Window | null
+  readonly nextAt: number
 }
 
 interface Window {

@@ -83,7 +83,7 @@ export function firstIdAt(timeMs: number): number {
 export class Ids {
   #last: number
   readonly #now: () => number
-  readonly #share: IdShare
+  #share: IdShare
 
   constructor(now: () => number, greatestSoFar: number, share: IdShare = { from: 0, size: PER_MS }) {
     this.#now = now
@@ -100,6 +100,11 @@ export class Ids {
     else if (within >= from + size) id += PER_MS - within + from
     this.#last = id
     return id
+  }
+
+  /** Makes ids of another part of each millisecond from now on. */
+  takeShare(share: IdShare): void {
+    this.#share = share
   }
 
   /** Sees to it that all ids from now on are greater than this one. */
@@ -120,7 +125,7 @@ export interface IdShare {
 }
 
 /** Processes that can make ids at a time, each of them 32 in a millisecond before it runs ahead of the clock. */
-const SHARES = 128
+export const SHARES = 128
 
 /** The share of a process by its number. */
 export function idShareOf(process: number): IdShare {

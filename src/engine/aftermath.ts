@@ -89,7 +89,7 @@ export class WatchfulAftermath implements Aftermath {
     this.#parts = parts
   }
 
-  /** Goes on from what lanes kept, and from when each last had a success. Call it once, before the engine starts. */
+  /** Goes on from what lanes kept, and from when each last had a success. Call it before anything is sent in them. */
   load(kept: readonly KeptLane[], lastSuccesses: ReadonlyMap<IntegrationId, number>): void {
     for (const { integration, health: text } of kept) {
       const health = healthOfText(text)
@@ -105,11 +105,16 @@ export class WatchfulAftermath implements Aftermath {
 
   /** Forgets a failing time, as where a person switches the integration on again, or its endpoint has been verified. */
   async beginAnew(id: IntegrationId): Promise<void> {
-    const memory = this.#lanes.get(id)
-    if (memory === undefined || memory.health === null) return
-    memory.health = null
-    // Settlements that know of it were asked for before this is, and are written before it.
+    this.hasBegunAnew(id)
+    // Settlements that know of it were asked for before this is, and are written before it. Also where nothing is known of
+    // it here: another process may send for the integration.
     await this.#parts.ledger.keepLane(id, { health: null })
+  }
+
+  /** The same, where another process has had it switched on, and has written so. */
+  hasBegunAnew(id: IntegrationId): void {
+    const memory = this.#lanes.get(id)
+    if (memory !== undefined) memory.health = null
   }
 
   of(settlement: Settlement, news: LaneNews | null): Settlement {

@@ -38,10 +38,10 @@ export class Changes {
 
   /** Runs work in one transaction with the changes that it notes and what it tells, then tells the feed of them. */
   async inTransaction<T>(work: (tx: Database, note: Note, tell: Tell) => Promise<T>): Promise<T> {
-    const { db, ids, now, ledger } = this.#store
+    const { ids, now, ledger } = this.#store
     const written: Change[] = []
     let told: Telling | undefined
-    const done = db.transaction(tx => {
+    const done = ledger.transaction(tx => {
       const telling = ledger.telling(tx)
       told = telling
       const note: Note = async change => {

@@ -1,9 +1,8 @@
 /**
  * The directory: projects, apps, event types and integrations as they stand now, in memory, ready to route and build
- * with. The store is the truth; whoever changes something there says `reload` here afterwards.
+ * with. The store is the truth; whoever changes something there says `reload` here afterwards. What other processes change
+ * is noticed within a quarter of a second, or at once where an event comes that was routed by what stood here before.
  */
-import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
-import formats from "ajv-formats"
 import type { Connector, Prepared } from "../connectors/connector.ts"
 import { findConnector } from "../connectors/index.ts"
 import { joinSecrets } from "../connectors/secrets.ts"
@@ -13,9 +12,10 @@ import { parseExact } from "../domain/exact-json.ts"
 import type { SigningKey } from "../domain/exchange.ts"
 import type { AppId, IntegrationId, ProjectId } from "../domain/id.ts"
 import type { Integration, VerificationState } from "../domain/integration.ts"
-import { nearest } from "../domain/nearest.ts"
 import { presets, resolvePolicy } from "../domain/policy.ts"
 import { prepare, type RoutingIntegration } from "../domain/route.ts"
+import type { Log } from "../log.ts"
+import { atOneMoment, type Changed, configurationNews, configurationVersion } from "../store/configuration.ts"
 import {
   type IntegrationRecord,
   integrationNames,
@@ -33,6 +33,7 @@ import {
   saveApp,
 } from "../store/projects.ts"
 import type { Store } from "../store/store.ts"
+import { type CataloguedType, catalogued, refusesType } from "./catalogue.ts"
 import type { Refusal } from "./intake.ts"
 
 /** An integration with everything that is made of its configuration once, not once an event. */
@@ -53,10 +54,16 @@ export interface Builder {
   readonly revision: number
 }
 
+/** Hears of a change; of an integration, with how it stood here before. */
+export type ChangeListener = (changed: Changed, before: LiveIntegration | undefined) => void
+
+/** What other processes change is noticed after so long at the most. */
+const LOOK_EVERY_MS = 250
+
 interface ProjectEntry {
   project: Project
   readonly apps: Map<string, App>
-  readonly types: Map<string, { readonly type: EventType; readonly validate: ValidateFunction | null }>
+  readonly types: Map<string, CataloguedType>
   routing: readonly RoutingIntegration[]
   payloadDays: number
 }
@@ -68,32 +75,141 @@ export class Directory {
   readonly #appNames = new Map<AppId, string>()
   readonly #names = new Map<IntegrationId, { readonly name: string; readonly removedAt: number | null }>()
   readonly #builders = new Map<string, Builder>()
+  readonly #listeners = new Set<ChangeListener>()
+  /** Ends with the last reading: one at a time, or an older one could end after a newer one. */
+  #reading: Promise<unknown> = Promise.resolve()
+  /** A look for what has changed that has not begun yet. */
+  #nextLook: Promise<void> | undefined
+  #version: number | undefined
+  #timer: NodeJS.Timeout | undefined
 
   constructor(store: Store) {
     this.#store = store
   }
 
   /** Reads everything; call it once before anything else. */
-  async load(): Promise<void> {
+  load(): Promise<void> {
+    return this.#oneAtATime(() => this.#load())
+  }
+
+  /** The version of the configuration that stands here, at least; undefined where no other process can change it. */
+  get version(): number | undefined {
+    return this.#version
+  }
+
+  /** Hears of what was changed, by other processes above all, when it stands here. */
+  onChange(hear: ChangeListener): void {
+    this.#listeners.add(hear)
+  }
+
+  /** Looks for what other processes have changed, from now on until `stop`. */
+  start(log: Log): void {
+    if (this.#store.engine === "sqlite") return
+    let isCut = false
+    this.#timer = setInterval(() => {
+      this.catchUp().then(
+        () => {
+          isCut = false
+        },
+        (error: unknown) => {
+          if (!isCut)
+            log.warn({ err: error }, "what other processes change is not known until the database answers again")
+          isCut = true
+        },
+      )
+    }, LOOK_EVERY_MS).unref()
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#reading
+  }
+
+  /** Takes over what other processes have changed up to now. Those who ask while a look has not begun yet share it. */
+  catchUp(): Promise<void> {
+    if (this.#version === undefined) return Promise.resolve()
+    this.#nextLook ??= this.#oneAtATime(() => {
+      this.#nextLook = undefined
+      return this.#takeOver()
+    })
+    return this.#nextLook
+  }
+
+  async #takeOver(): Promise<void> {
+    const news = await configurationNews(this.#store.reads, this.#version ?? 0)
+    if (news === undefined) return
+    const before = new Map(this.#integrations)
+    if (news.changed === null) await this.#load()
+    else {
+      for (const changed of news.changed) await this.#readAgain(changed)
+      this.#version = news.version
+    }
+    const changed = news.changed ?? everything([...before.keys(), ...this.#integrations.keys()])
+    for (const one of changed) {
+      const stood = one.kind === "integration" ? before.get(one.subject) : undefined
+      for (const hear of this.#listeners) hear(one, stood)
+    }
+  }
+
+  async #readAgain({ kind, subject }: Changed): Promise<void> {
+    switch (kind) {
+      case "project":
+        return this.#reloadProject(subject)
+      case "app":
+        for (const app of await listApps(this.#store.db)) if (app.id === subject) this.#rememberApp(app)
+        return
+      case "event_types": {
+        const types = (await listEventTypes(this.#store.db)).filter(type => type.project === subject)
+        this.#projects.get(subject)?.types.clear()
+        for (const type of types) this.rememberEventType(type)
+        return
+      }
+      case "integration":
+        await this.#reload(subject)
+        return
+      case "key":
+        return
+    }
+  }
+
+  #oneAtATime<T>(read: () => Promise<T>): Promise<T> {
+    const done = this.#reading.then(read)
+    this.#reading = done.catch(() => undefined)
+    return done
+  }
+
+  async #load(): Promise<void> {
     const { db, seal } = this.#store
+    // Before what it is the version of.
+    const version = this.#store.engine === "postgres" ? await configurationVersion(db) : undefined
     for (const project of await listProjects(db)) this.#enter(project)
     for (const app of await listApps(db)) this.#rememberApp(app)
-    for (const type of await listEventTypes(db)) this.rememberEventType(type)
-    for (const record of await loadIntegrations(db, seal)) this.#rememberIntegration(record)
+    const types = await listEventTypes(db)
+    for (const entry of this.#projects.values()) entry.types.clear()
+    for (const type of types) this.rememberEventType(type)
+    const records = await atOneMoment(this.#store, tx => loadIntegrations(tx, seal))
+    this.#integrations.clear()
+    this.#builders.clear()
+    for (const record of records) this.#rememberIntegration(record)
     for (const { project } of this.#projects.values()) {
       for (const row of await integrationNames(db, project.id)) {
         this.#names.set(row.id, { name: row.name, removedAt: row.removed_at })
       }
       this.#refreshRouting(project.id)
     }
+    this.#version = version
   }
 
   /** Reads one integration again, after it was changed or removed. */
-  async reload(id: IntegrationId): Promise<LiveIntegration | undefined> {
+  reload(id: IntegrationId): Promise<LiveIntegration | undefined> {
+    return this.#oneAtATime(() => this.#reload(id))
+  }
+
+  async #reload(id: IntegrationId): Promise<LiveIntegration | undefined> {
     const before = this.#integrations.get(id)
-    const { db, seal } = this.#store
-    // In a transaction: the settings of one save with the secrets of another would be an integration that nobody made.
-    const [record] = await db.transaction(tx => loadIntegrations(tx, seal, id))
+    const { seal } = this.#store
+    // The settings of one save with the secrets of another would be an integration that nobody made.
+    const [record] = await atOneMoment(this.#store, tx => loadIntegrations(tx, seal, id))
     if (record === undefined) {
       this.#integrations.delete(id)
       const name = this.#names.get(id)
@@ -114,7 +230,11 @@ export class Directory {
   }
 
   /** Reads a project again, after its settings were changed. */
-  async reloadProject(id: ProjectId): Promise<void> {
+  reloadProject(id: ProjectId): Promise<void> {
+    return this.#oneAtATime(() => this.#reloadProject(id))
+  }
+
+  async #reloadProject(id: ProjectId): Promise<void> {
     for (const project of await listProjects(this.#store.db)) if (project.id === id) this.#enter(project)
   }
 
@@ -184,8 +304,7 @@ export class Directory {
   }
 
   rememberEventType(type: EventType): void {
-    const validate = type.schema === null ? null : compileSchema(type.schema)
-    this.#projects.get(type.project)?.types.set(type.name, { type, validate })
+    this.#projects.get(type.project)?.types.set(type.name, catalogued(type))
   }
 
   forgetEventType(project: ProjectId, name: string): void {
@@ -250,6 +369,11 @@ export class Directory {
   }
 }
 
+function everything(integrations: readonly IntegrationId[]): readonly Changed[] {
+  const each = [...new Set(integrations)].map((subject): Changed => ({ kind: "integration", subject }))
+  return [{ kind: "key", subject: 0 }, ...each]
+}
+
 /** The keys that sign at a time: the newest, then those whose grace has not run out. */
 export function signingKeysAt(record: IntegrationRecord, now: number): readonly SigningKey[] {
   return record.signingKeys.filter(key => key.expiresAt === null || key.expiresAt > now)
@@ -312,29 +436,4 @@ function builderOf(live: LiveIntegration, snapshot: Snapshot, revision: number):
   const pinned = Object.fromEntries(Object.entries(snapshot.config).filter(([key]) => !todays.includes(key)))
   const prepared = live.connector.prepare({ ...pinned, ...current })
   return { prepared, nameFor: compileEventRules(snapshot.events), revision }
-}
-
-function compileSchema(schema: string): ValidateFunction {
-  const ajv = new Ajv2020({ strict: false, allErrors: false })
-  formats.default(ajv)
-  return ajv.compile(JSON.parse(schema) as object)
-}
-
-function refusesType(types: ProjectEntry["types"], draft: EventDraft): Refusal | undefined {
-  const known = types.get(draft.type)
-  if (known === undefined) {
-    const close = nearest(draft.type, [...types.keys()])
-    const hint = close === null ? "" : ` Did you mean ${close}?`
-    const message = `The event type ${draft.type} is not in this project's catalogue.${hint} Add it with PUT /v1/event-types/${draft.type}.`
-    return { kind: "refused", code: "unknown_type", errors: [{ pointer: "/type", message }] }
-  }
-  const { validate } = known
-  if (validate === null) return undefined
-  const data: unknown = draft.payload.kind === "json" ? JSON.parse(draft.payload.text) : undefined
-  if (validate(data)) return undefined
-  const [error] = validate.errors ?? []
-  const missing: unknown = error?.params?.["missingProperty"] ?? error?.params?.["additionalProperty"]
-  const pointer = `/data${error?.instancePath ?? ""}${typeof missing === "string" ? `/${missing}` : ""}`
-  const message = `\`${pointer.slice(1).replaceAll("/", ".")}\` breaks the schema of ${draft.type}: ${error?.message ?? "invalid"}.`
-  return { kind: "refused", code: "schema_mismatch", errors: [{ pointer, message }] }
 }

@@ -3,7 +3,7 @@
  * room, claims what waits when it is due, and sends. It is the only place with a timer for due work.
  */
 import type { Reason } from "../domain/delivery.ts"
-import type { DeliveryId, IntegrationId } from "../domain/id.ts"
+import type { DeliveryId, EventId, IntegrationId } from "../domain/id.ts"
 import { noProtection } from "../domain/policy-trouble.ts"
 import { DUE, type Queue } from "../domain/queue.ts"
 import type { Log } from "../log.ts"
@@ -16,6 +16,7 @@ import type { Directory } from "./directory.ts"
 import { Endings } from "./endings.ts"
 import type { Feed } from "./feed.ts"
 import type { Passage } from "./gate.ts"
+import type { Holding, LaneOwner, OthersLane } from "./holding.ts"
 import { Lane, type Place, usualPlace } from "./lane.ts"
 import { Lines } from "./lines.ts"
 import { bringForward } from "./put-back.ts"
@@ -26,7 +27,9 @@ export interface EngineOptions {
   readonly deliver: Deliver
   readonly feed: Feed
   readonly aftermath: Aftermath
-  readonly fence: number
+  readonly holding: Holding
+  /** Learns what lanes kept that are taken up, before anything is sent in them. */
+  readonly learn?: (kept: readonly KeptLane[]) => Promise<void>
   readonly now: () => number
   readonly log: Log
   /** Requests under way at a time, over all lanes. */
@@ -42,7 +45,10 @@ const LONGEST_SLEEP_MS = 30_000
 /** A clock that was put back by less only makes what waits wait so much longer. */
 const CLOCK_STEP_MS = 1_000
 
-export class Engine {
+/** How many lanes are read at a time when they are taken up. */
+const LANES_AT_A_TIME = 200
+
+export class Engine implements LaneOwner {
   readonly #options: EngineOptions
   readonly #lanes = new Map<IntegrationId, Lane>()
   readonly #lines: Lines
@@ -51,6 +57,12 @@ export class Engine {
   readonly #revisions = new Map<IntegrationId, number>()
   readonly #endings: Endings
   readonly #dirty = new Set<Lane>()
+  /** Deliveries that are being carried out. */
+  readonly #underWay = new Map<IntegrationId, Set<EventId>>()
+  /** How lanes stand that another process holds, as it was written down. */
+  #shown: ReadonlyMap<IntegrationId, OthersLane> = new Map()
+  /** Whether it was said that nothing can be claimed. */
+  #isUnavailable = false
   #inFlight = 0
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
@@ -68,14 +80,9 @@ export class Engine {
 
   /** Frees what an earlier start left under way, opens the lanes and begins to send. */
   async start(): Promise<void> {
-    await this.#recordInterrupted()
-    const { directory, ledger } = this.#options
-    const kept = await ledger.lanes()
     this.#state = "running"
-    for (const { id } of directory.integrations()) this.refresh(id)
-    this.#restore(kept)
-    // What a removal had not ended when the process did.
-    for (const id of directory.removedIntegrations()) this.refresh(id)
+    for (const id of this.known()) this.#setRules(id)
+    await this.#options.holding.start(this)
   }
 
   /**
@@ -84,6 +91,7 @@ export class Engine {
    */
   async stop(graceMs: number): Promise<void> {
     this.#state = "stopping"
+    this.#options.holding.pause()
     clearTimeout(this.#timer)
     if (this.#inFlight > 0) {
       await new Promise<void>(resolve => {
@@ -95,6 +103,7 @@ export class Engine {
       })
     }
     this.#state = "stopped"
+    await this.#options.holding.stop()
   }
 
   /** Looks for due work at once, as if the timer had rung. */
@@ -119,11 +128,14 @@ export class Engine {
 
   /** The fencing number for a delivery that is sent as soon as it is stored; null where it has to wait its turn. */
   reserve(integration: IntegrationId, now: number): number | null {
-    if (this.#state !== "running" || this.#inFlight >= this.#options.maxInFlight) return null
+    const { holding, maxInFlight } = this.#options
+    const { fence } = holding
+    if (this.#state !== "running" || this.#inFlight >= maxInFlight) return null
+    if (fence === null || !holding.holds(integration)) return null
     const lane = this.#lane(integration)
     if (!lane.reserve(now)) return null
     this.#inFlight++
-    return this.#options.fence
+    return fence
   }
 
   /** Gives back what `reserve` took, when the event turned out to be a repeat or could not be stored. */
@@ -142,7 +154,8 @@ export class Engine {
    * be tried again has failed.
    */
   async test(claim: Claim): Promise<Settlement> {
-    const settlement = await this.#options.deliver(claim)
+    this.#begun(claim.delivery)
+    const settlement = await this.#options.deliver(claim).finally(() => this.#over(claim.delivery))
     const { next } = settlement
     const once: Settlement =
       next.status === "retrying"
@@ -157,6 +170,11 @@ export class Engine {
 
   /** Notes that a delivery waits in the store until `at`. */
   expect(integration: IntegrationId, at: number): void {
+    const { holding } = this.#options
+    if (!holding.holds(integration)) {
+      holding.call(integration)
+      return
+    }
     const lane = this.#lane(integration)
     lane.expect(at)
     // Switched off or removed while the event was on its way to the disk: nothing would ever send it.
@@ -166,6 +184,8 @@ export class Engine {
 
   /** Notes that a recovery has made deliveries of an integration due. */
   expectRecovered(integration: IntegrationId): void {
+    // Another process that holds it sees it when it looks.
+    if (!this.#options.holding.holds(integration)) return
     const lane = this.#lane(integration)
     lane.expectRecovered()
     this.#pump(lane)
@@ -176,12 +196,14 @@ export class Engine {
    * endpoint that rests; where one is under way already it waits with the others.
    */
   async tryNow(delivery: DeliveryId): Promise<void> {
-    const { ledger, fence } = this.#options
+    const { ledger, holding } = this.#options
+    const { fence } = holding
     const lane = this.#lane(delivery.integration)
     const now = this.#time()
-    const goesFirst = this.#state === "running" && !lane.gate.isClearAt(now) && lane.reserveByHand(now)
-    if (!goesFirst) {
-      this.expect(delivery.integration, now)
+    const isOurs = this.#state === "running" && holding.holds(delivery.integration)
+    if (fence === null || !isOurs || lane.gate.isClearAt(now) || !lane.reserveByHand(now)) {
+      if (holding.holds(delivery.integration)) this.expect(delivery.integration, now)
+      else holding.callFor(delivery)
       return
     }
     this.#inFlight++
@@ -202,6 +224,29 @@ export class Engine {
 
   /** Takes over what was changed on an integration: its limits, paused, switched off, removed, … */
   refresh(id: IntegrationId): void {
+    this.#setRules(id)
+    const { directory, holding } = this.#options
+    holding.look()
+    if (!holding.holds(id)) return
+    const live = directory.integration(id)
+    if (live?.integration.enabled) {
+      const lane = this.#lane(id)
+      lane.expect(this.#time())
+      this.#pump(lane)
+      void this.#lines.letGo(id, () => this.expect(id, this.#time()))
+    } else {
+      const reason: Reason =
+        live === undefined
+          ? { code: "integration_removed", facts: {} }
+          : {
+              code: "integration_disabled",
+              facts: { by: live.integration.disabledBy, cause: live.record.disabledReason },
+            }
+      void this.#endings.end(id, reason)
+    }
+  }
+
+  #setRules(id: IntegrationId): void {
     const lane = this.#lane(id)
     const live = this.#options.directory.integration(id)
     const open = live?.integration.enabled
@@ -218,20 +263,6 @@ export class Engine {
     const protection = policy?.protection ?? noProtection
     lane.gate.setRules({ protection, places, environments, budget }, this.#time())
     this.#tryRevision(lane, live?.record.revision)
-    if (open) {
-      lane.expect(this.#time())
-      this.#pump(lane)
-      void this.#lines.letGo(id, () => this.expect(id, this.#time()))
-    } else {
-      const reason: Reason =
-        live === undefined
-          ? { code: "integration_removed", facts: {} }
-          : {
-              code: "integration_disabled",
-              facts: { by: live.integration.disabledBy, cause: live.record.disabledReason },
-            }
-      void this.#endings.end(id, reason)
-    }
   }
 
   /** What was mended is tried at once, however long the endpoint was to rest. */
@@ -242,14 +273,109 @@ export class Engine {
     if (before !== undefined && before !== revision) lane.gate.tryAtOnce(this.#time())
   }
 
-  /** Goes on where an earlier start stood: what rests rests on, and what is held waits for it. */
-  #restore(kept: readonly KeptLane[]): void {
-    const now = this.#time()
-    for (const record of kept) {
-      const lane = this.#lanes.get(record.integration)
-      lane?.startAnew(now)
-      lane?.restore(record, now)
+  known(): readonly IntegrationId[] {
+    const { directory } = this.#options
+    const here = [...directory.integrations()].map(({ id }) => id)
+    // What a removal had not ended when its process did.
+    return [...here, ...directory.removedIntegrations()]
+  }
+
+  groupOf(id: IntegrationId): string | null {
+    const live = this.#options.directory.integration(id)
+    if (live === undefined) return null
+    const { budget } = live.integration.policy
+    return budget === null ? String(id) : `${live.record.project}/${budget}`
+  }
+
+  /** Goes on where the last holder stood: what rests rests on, and what is held waits for it. */
+  async takeUp(ids: readonly IntegrationId[]): Promise<void> {
+    const { ledger, learn } = this.#options
+    for (let from = 0; from < ids.length; from += LANES_AT_A_TIME) {
+      const some = ids.slice(from, from + LANES_AT_A_TIME)
+      const kept = await ledger.lanes(some)
+      await learn?.(kept)
+      const now = this.#time()
+      const byId = new Map(kept.map(record => [record.integration, record]))
+      for (const id of some) {
+        const record = byId.get(id)
+        const lane = this.#lane(id)
+        lane.forget()
+        this.#revisions.delete(id)
+        this.#setRules(id)
+        if (record !== undefined) {
+          lane.startAnew(now)
+          lane.restore(record, now)
+        }
+      }
     }
+  }
+
+  begin(ids: readonly IntegrationId[]): void {
+    for (const id of ids) this.refresh(id)
+  }
+
+  forget(ids: readonly IntegrationId[]): void {
+    for (const id of ids) this.#lanes.get(id)?.forget()
+  }
+
+  show(lanes: readonly OthersLane[]): void {
+    const { holding } = this.#options
+    const now = this.#time()
+    const shown = new Map(lanes.filter(({ lane }) => !holding.holds(lane)).map(one => [one.lane, one]))
+    for (const id of this.#shown.keys()) if (!shown.has(id) && !holding.holds(id)) this.#showLane(id, null, now)
+    for (const [id, one] of shown) {
+      const before = this.#shown.get(id)
+      if (before?.protection !== one.protection || before.rate !== one.rate) this.#showLane(id, one, now)
+    }
+    this.#shown = shown
+  }
+
+  #showLane(id: IntegrationId, kept: OthersLane | null, now: number): void {
+    const lane = this.#lane(id)
+    lane.forget()
+    this.#setRules(id)
+    if (kept === null) return
+    const { protection, rate } = kept
+    lane.restore({ integration: id, protection, rate, health: null, held: [], hasRecovered: false }, now)
+  }
+
+  async handOver(id: IntegrationId): Promise<void> {
+    const kept = this.#lane(id).gate.kept()
+    if (kept.protection !== null || kept.rate !== null) await this.#options.ledger.keepLane(id, kept)
+  }
+
+  underWay(id: IntegrationId): number {
+    return this.#lanes.get(id)?.inFlight ?? 0
+  }
+
+  isUnderWay(delivery: DeliveryId): boolean {
+    return this.#underWay.get(delivery.integration)?.has(delivery.event) === true
+  }
+
+  isAnswered(id: IntegrationId): boolean {
+    return this.underWay(id) <= (this.#underWay.get(id)?.size ?? 0)
+  }
+
+  #begun({ integration, event }: DeliveryId): void {
+    const events = this.#underWay.get(integration)
+    if (events === undefined) this.#underWay.set(integration, new Set([event]))
+    else events.add(event)
+  }
+
+  #over({ integration, event }: DeliveryId): void {
+    this.#underWay.get(integration)?.delete(event)
+  }
+
+  idle(ids: readonly IntegrationId[]): readonly IntegrationId[] {
+    const now = this.#time()
+    return ids.filter(id => this.#lanes.get(id)?.isIdleAt(now) ?? true)
+  }
+
+  expectIn(id: IntegrationId, at: number | null): void {
+    const lane = this.#lanes.get(id)
+    if (at === null) {
+      if (lane?.knowsOfRecovered !== true) this.expectRecovered(id)
+    } else if (lane === undefined || lane.nextAt === null || lane.nextAt > at) this.expect(id, at)
   }
 
   #lane(id: IntegrationId): Lane {
@@ -275,8 +401,11 @@ export class Engine {
 
   /** Claims what is due and has room, else sees to it that the timer comes back. */
   #claim(lane: Lane): void {
-    if (this.#state !== "running") return
-    const { ledger, fence, log } = this.#options
+    const { ledger, holding, log } = this.#options
+    const { fence } = holding
+    if (this.#state !== "running" || !holding.holds(lane.id)) return
+    // Looked after again as soon as it may claim.
+    if (fence === null) return
     const room = lane.beginClaim(this.#time(), this.#options.maxInFlight - this.#inFlight)
     if (room === 0) {
       this.#wakeFor(lane)
@@ -287,6 +416,7 @@ export class Engine {
     const { queue } = place
     ledger.claim(lane.id, fence, room, queue === DUE ? this.#time() : Number.POSITIVE_INFINITY, queue).then(
       ({ claims, nextAt }) => {
+        this.#isUnavailable = false
         this.#inFlight -= room - claims.length
         lane.claimed(room, claims.length, nextAt)
         for (const claim of claims) void this.#carryOut(lane, claim, place, lane.gate)
@@ -296,7 +426,9 @@ export class Engine {
       (error: unknown) => {
         this.#inFlight -= room
         lane.claimFailed(room, this.#time() + STORE_RETRY_MS)
-        log.warn({ err: error }, "claim failed; trying again in a second")
+        // Once, not for each lane in each second that the store is away.
+        if (!this.#isUnavailable) log.warn({ err: error }, "claim failed; trying again in a second")
+        this.#isUnavailable = error instanceof StoreUnavailable
         this.#wakeFor(lane)
         this.#checkIdle()
       },
@@ -305,9 +437,14 @@ export class Engine {
 
   /** One delivery from build to settle. */
   async #carryOut(lane: Lane, claim: Claim, place: Place, passage: Passage): Promise<void> {
-    const { deliver, log } = this.#options
-    let isSent = true
+    const { deliver, holding, log } = this.#options
+    this.#begun(claim.delivery)
+    let isSent = false
     try {
+      const maySend = holding.maySend(claim.claim)
+      // Found as lost by whoever holds the lane by now.
+      if (maySend !== true && !(await maySend)) return
+      isSent = true
       const settlement = await deliver(claim, passage)
       isSent = settlement.attempt !== null
       await this.#settle(settlement, lane)
@@ -315,6 +452,7 @@ export class Engine {
       // A bug: the delivery stays claimed and is recorded as interrupted at the next start; say so loudly.
       log.error({ err: error, delivery: claim.delivery }, "a delivery could not be carried out")
     } finally {
+      this.#over(claim.delivery)
       lane.release(isSent, place)
       this.#ended()
       this.#pump(lane)
@@ -322,8 +460,13 @@ export class Engine {
   }
 
   async #settle(plain: Settlement, lane: Lane): Promise<void> {
-    const { directory, feed, aftermath } = this.#options
-    const settlement = this.#lines.of(aftermath.of(plain, lane.gate.takeNews()))
+    const { directory, feed, aftermath, holding } = this.#options
+    const settlement = this.#lines.of(
+      holding.holds(lane.id)
+        ? aftermath.of(plain, lane.gate.takeNews())
+        : // What the lane keeps is another's to write down by now.
+          withoutLane(aftermath.of(plain, null)),
+    )
     const settled = await this.#write(settlement)
     if (settled === undefined) return
     const { next, claim } = settlement
@@ -429,21 +572,37 @@ export class Engine {
     )
     // Lanes that are opened meanwhile, as at a start, take their turn too.
     for (const lane of this.#lanes.values()) {
+      if (!this.#options.holding.holds(lane.id)) continue
       await bringForward(this.#options, lane.id, isRunning)
       lane.expect(this.#time())
       this.#pump(lane)
     }
   }
 
-  async #recordInterrupted(): Promise<void> {
-    const { ledger, deliver, log } = this.#options
+  async sweep(forgotten: readonly DeliveryId[] = []): Promise<void> {
+    const { ledger, deliver, holding, log } = this.#options
     let count = 0
     for (;;) {
-      const lost = await ledger.lost(500)
+      const found = await ledger.lost(500, holding.fence ?? 0, forgotten)
+      // Of an earlier tenure of this process, and under way still: that settles itself.
+      const lost = found.filter(({ delivery }) => !this.isUnderWay(delivery))
       if (lost.length === 0) break
       await ledger.settle(lost.map(claim => deliver.interrupted(claim)))
+      for (const lane of new Set(lost.map(claim => claim.delivery.integration))) {
+        if (holding.holds(lane)) this.expect(lane, this.#time())
+      }
       count += lost.length
     }
-    if (count > 0) log.info({ count }, "attempts were under way when the last start ended; they are tried again")
+    if (count > 0) log.info({ count }, "attempts were under way when their process ended; they are tried again")
   }
+
+  resume(): void {
+    if (this.#state === "running") this.wake()
+  }
+}
+
+function withoutLane(settlement: Settlement): Settlement {
+  if (settlement.consequences?.lane === undefined) return settlement
+  const { lane: _, ...consequences } = settlement.consequences
+  return { ...settlement, consequences }
 }

@@ -7,7 +7,7 @@
  * is not marked yet simply waits as due. Nothing is rewritten when it comes back.
  */
 import { Allowance } from "../domain/allowance.ts"
-import type { Budget } from "../domain/budget.ts"
+import type { Budget, KeptBudget } from "../domain/budget.ts"
 import { type Congestion, cut, grow, showsStrain } from "../domain/congestion.ts"
 import type { Outcome } from "../domain/delivery.ts"
 import type { Environment } from "../domain/event.ts"
@@ -149,10 +149,13 @@ export class Gate implements Passage {
     for (const queue of kept.held) this.#held.set(queue, 0)
     const { enabled } = this.#rules.protection
     for (const [name, state] of statesFromJson(kept.protection)) if (enabled) this.#make(name, state)
-    for (const [name, pause] of pausesFromJson(kept.rate)) {
+    const { pauses, congestion, budget } = rateFromJson(kept.rate)
+    if (budget !== null) this.#rules.budget?.restore(budget)
+    for (const [name, pause] of pauses) {
       const origin = this.#origins.get(name) ?? this.#make(name)
       origin.pause = pause
     }
+    if (congestion !== null && congestion.limit < this.#rules.places) this.#congestion = congestion
     this.#look(now)
   }
 
@@ -205,7 +208,10 @@ export class Gate implements Passage {
     const { outcome, isSuccess, startedAt, endedAt: now } = ended
     const underWay = this.#underWay--
     if (showsStrain(outcome)) {
-      this.#congestion = cut(this.#congestion, { startedAt, now, underWay, places: this.#rules.places })
+      const before = this.#congestion
+      this.#congestion = cut(before, { startedAt, now, underWay, places: this.#rules.places })
+      // Growing again is not written down: whoever goes on begins with the least that it bore.
+      if (this.#congestion !== before) this.#tell({})
       this.#pause(name, ended)
     } else if (isSuccess && this.#congestion !== null) this.#congestion = grow(this.#congestion, this.#rules.places)
     if (this.#rules.budget !== null) learn(this.#rules.budget, ended)
@@ -242,8 +248,27 @@ export class Gate implements Passage {
   takeNews(): LaneNews | null {
     const news = this.#news.shift()
     if (news === undefined) return null
+    return { ...news, ...this.kept() }
+  }
+
+  /** What whoever goes on with the lane has to know. */
+  kept(): { readonly protection: string | null; readonly rate: string | null } {
     const states = [...this.#origins.values()].map(({ name, protection }) => [name, protection.state] as const)
-    return { ...news, protection: statesToJson(states), rate: pausesToJson(this.#origins.values()) }
+    return { protection: statesToJson(states), rate: this.#rate() }
+  }
+
+  #rate(): string | null {
+    const pauses = [...this.#origins.values()].flatMap(({ name, pause }) =>
+      pause === null ? [] : [[name, pause] as const],
+    )
+    const congestion = this.#congestion
+    const budget = this.#rules.budget?.kept ?? null
+    if (pauses.length === 0 && congestion === null && budget === null) return null
+    return JSON.stringify({
+      ...(pauses.length === 0 ? {} : { pauses: Object.fromEntries(pauses) }),
+      ...(congestion === null ? {} : { congestion }),
+      ...(budget === null ? {} : { budget }),
+    })
   }
 
   /** What to claim next; null where nothing may be. `isDue`: whether something is due in the lane. */
@@ -431,14 +456,39 @@ function learn(budget: Budget<IntegrationId>, { outcome, answer, endedAt: now }:
   budget.learn(rate, pauseMs === null ? null : Math.min(pauseMs, LONGEST_PAUSE_MS), now)
 }
 
-function pausesToJson(origins: Iterable<Origin>): string | null {
-  const pauses = [...origins].flatMap(({ name, pause }) => (pause === null ? [] : [[name, pause] as const]))
-  return pauses.length === 0 ? null : JSON.stringify({ pauses: Object.fromEntries(pauses) })
+interface KeptRate {
+  readonly pauses: readonly [string, { until: number; ms: number }][]
+  readonly congestion: Congestion | null
+  readonly budget: KeptBudget | null
 }
 
-function pausesFromJson(json: string | null): [string, { until: number; ms: number }][] {
-  const found = json === null ? {} : ((JSON.parse(json) as { pauses?: Record<string, unknown> }).pauses ?? {})
-  return Object.entries(found).flatMap(([name, pause]) => (isPause(pause) ? [[name, pause]] : []))
+/** Reads it back; whatever is not what this version wrote is left out. */
+function rateFromJson(json: string | null): KeptRate {
+  if (json === null) return { pauses: [], congestion: null, budget: null }
+  const found = JSON.parse(json) as { pauses?: Record<string, unknown>; congestion?: unknown; budget?: unknown }
+  return {
+    pauses: Object.entries(found.pauses ?? {}).flatMap(([name, pause]) => (isPause(pause) ? [[name, pause]] : [])),
+    congestion: isCongestion(found.congestion) ? found.congestion : null,
+    budget: isBudget(found.budget) ? found.budget : null,
+  }
+}
+
+function isCongestion(value: unknown): value is Congestion {
+  if (typeof value !== "object" || value === null || !("limit" in value) || !("cutAt" in value)) return false
+  return typeof value.limit === "number" && typeof value.cutAt === "number"
+}
+
+function isBudget(value: unknown): value is KeptBudget {
+  if (typeof value !== "object" || value === null || !("nextAt" in value) || !("pause" in value)) return false
+  if (!("window" in value) || typeof value.nextAt !== "number") return false
+  return (value.pause === null || isPause(value.pause)) && (value.window === null || isWindow(value.window))
+}
+
+function isWindow(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false
+  const { remaining, resetAt, resetMs, limit, windowMs } = value as Partial<Record<string, unknown>>
+  const isKnown = [remaining, resetAt, resetMs].every(one => typeof one === "number")
+  return isKnown && [limit, windowMs].every(one => one === null || typeof one === "number")
 }
 
 function isPause(value: unknown): value is { until: number; ms: number } {

@@ -6,10 +6,15 @@ import type { Event, EventDraft } from "../domain/event.ts"
 import type { AppId, IntegrationId, KeyId, ProjectId } from "../domain/id.ts"
 import { DUE } from "../domain/queue.ts"
 import { route } from "../domain/route.ts"
+import { ConfigurationChanged } from "../store/configuration.ts"
+import { StoreUnavailable } from "../store/database.ts"
 import type { Accepted, Arrival, Claim, Ledger, Target } from "../store/ledger.ts"
 import type { Directory } from "./directory.ts"
 import type { Engine } from "./engine.ts"
 import type { Feed } from "./feed.ts"
+
+/** How often an event is routed anew where the configuration changes under it each time. */
+const ROUTINGS = 10
 
 /** An event as the border hands it over. */
 export interface Incoming {
@@ -44,13 +49,26 @@ export class Intake {
 
   /** Stores an event and sets its deliveries going; resolves when it is on disk. Throws StoreUnavailable. */
   async accept(incoming: Incoming): Promise<Accepted | Refusal> {
-    const refusal = this.#directory.refuses(incoming.project, incoming.draft)
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#accept(incoming)
+      } catch (error) {
+        if (!(error instanceof ConfigurationChanged)) throw error
+        if (tries >= ROUTINGS) throw new StoreUnavailable("unavailable", error)
+        // Another process has changed the configuration since it was read here: the event is routed by that.
+        await this.#directory.catchUp()
+      }
+    }
+  }
+
+  async #accept(incoming: Incoming): Promise<Accepted | Refusal> {
+    const refusal = await this.#refusal(incoming)
     if (refusal !== undefined) return refusal
     const { app } = incoming.draft
     // Only the first event of an app waits for this.
     const appId =
       app === null ? null : (this.#directory.appId(incoming.project, app) ?? (await this.#makeApp(incoming, app)))
-    const arrival = this.#arrival(incoming, appId)
+    const arrival = { ...this.#arrival(incoming, appId), routedBy: this.#directory.version }
     let accepted: Accepted | undefined
     try {
       accepted = (await this.#ledger.accept([arrival]))[0]
@@ -62,6 +80,13 @@ export class Intake {
     if (accepted.kind === "new") this.#setGoing(arrival, accepted.event)
     else this.#giveBack(arrival)
     return accepted
+  }
+
+  /** What the project has against an event, by today's configuration. */
+  async #refusal({ project, draft }: Incoming): Promise<Refusal | undefined> {
+    if (this.#directory.refuses(project, draft) === undefined) return undefined
+    await this.#directory.catchUp()
+    return this.#directory.refuses(project, draft)
   }
 
   #makeApp({ project, receivedAt }: Incoming, name: string): Promise<number> {

@@ -1,13 +1,14 @@
 /**
  * The keeper does what has to be done by itself now and then: it lets go what has been kept long enough, and it makes the
  * ballast again once the disk has room. One run at a time, in short pieces with a rest after each, so that what comes in
- * and goes out is never held up for long.
+ * and goes out is never held up for long. Of several processes over one database, one does it.
  */
 import { setTimeout as rest } from "node:timers/promises"
 import type { IntegrationId } from "../domain/id.ts"
 import { type SteadyTime, steadyTime } from "../domain/steady-time.ts"
 import type { Log } from "../log.ts"
 import { readJob, saveJob } from "../store/jobs.ts"
+import { leads } from "../store/leader.ts"
 import { type Counted, type Counts, Retention, type Step } from "../store/retention.ts"
 import type { Store } from "../store/store.ts"
 import type { Metrics } from "./metrics.ts"
@@ -43,6 +44,9 @@ const JOB_KEY = "retention"
 /** From the end of a run to the beginning of the next. */
 const RUN_EVERY_MS = 60_000
 const CHECK_DISK_EVERY_MS = 2_000
+const DAY_MS = 86_400_000
+/** So long before midnight (UTC) it is told when tomorrow's partitions are missing: they should be there two days ahead. */
+const TOLD_BEFORE_MS = 6 * 3_600_000
 /** A rest is as long as the piece before it: the keeper takes at most half of the writer's time. */
 const REST_PER_PIECE = 1
 /** A clock that is ahead by less needs no word: every restart looks like that. */
@@ -58,6 +62,7 @@ export class Keeper {
   #runTimer: NodeJS.Timeout | undefined
   #diskTimer: NodeJS.Timeout | undefined
   #knowsFull = false
+  #partitionFault: string | null = null
   #isStopping = false
 
   constructor(options: KeeperOptions) {
@@ -97,6 +102,11 @@ export class Keeper {
     return this.#last === undefined ? undefined : { ...this.#last, at: new Date(this.#last.at).toISOString() }
   }
 
+  /** What is wrong with the partitions that tomorrow needs; null where nothing is. */
+  partitionFault(): string | null {
+    return this.#partitionFault
+  }
+
   #runAgain(): void {
     void this.#runUnasked().then(() => {
       if (!this.#isStopping) this.#runTimer = setTimeout(() => this.#runAgain(), RUN_EVERY_MS).unref()
@@ -104,8 +114,16 @@ export class Keeper {
   }
 
   async #runUnasked(): Promise<void> {
+    const { store } = this.#options
     try {
-      await this.runOnce()
+      if (await leads(store)) await this.runOnce()
+      else {
+        // Another process does it: what it came to is told here too.
+        const report = (await readJob(store.db, JOB_KEY))?.report ?? null
+        this.#last = report === null ? this.#last : (JSON.parse(report) as KeeperReport)
+        await this.#measureLag()
+        await this.#lookAhead()
+      }
     } catch (error) {
       this.#options.log.warn({ err: error }, "retention could not run; it is tried again in a minute")
     }
@@ -136,6 +154,7 @@ export class Keeper {
     if (!this.#isStopping) this.#last = report
     await this.#remember({ state: "due", dueAt: now() + RUN_EVERY_MS, at, sheet })
     await this.#measureLag()
+    await this.#lookAhead()
     this.#takeInAgain()
     if (sheet.removed.size > 0) log.info({ ...report }, "what was kept long enough has gone")
     return report
@@ -176,7 +195,8 @@ export class Keeper {
         "the clock is ahead of when retention last ran (Waybill was off, or the clock leapt): what is due goes later, once that has lasted",
       )
     }
-    return this.#steady
+    // The monotonic clock has fractions, times that are kept have none.
+    return { ...this.#steady, at: Math.floor(this.#steady.at) }
   }
 
   async #timeOfLastRun(): Promise<number | undefined> {
@@ -215,6 +235,21 @@ export class Keeper {
     }
   }
 
+  /** Whether tomorrow has its partitions. Missing late in the day, nobody may be able to make them. */
+  async #lookAhead(): Promise<void> {
+    const { metrics, now, log } = this.#options
+    try {
+      const days = await this.#retention.daysAhead(now())
+      if (days === null) return
+      metrics.daysAhead.set({ engine: "postgres" }, days)
+      const isLate = now() % DAY_MS >= DAY_MS - TOLD_BEFORE_MS
+      this.#partitionFault = days < 1 && isLate ? NO_TOMORROW : null
+      if (this.#partitionFault !== null) log.error(this.#partitionFault)
+    } catch (error) {
+      log.warn({ err: error }, "whether the partitions of tomorrow are there could not be read")
+    }
+  }
+
   /** When the disk has become full: frees what it can, at once. */
   #checkDisk(): void {
     const { store, log } = this.#options
@@ -234,6 +269,9 @@ export class Keeper {
     log.info("the disk has room again: events are taken in")
   }
 }
+
+const NO_TOMORROW =
+  "The database has no partitions for tomorrow, and making them fails: the log says why. Waybill's user needs the right to create tables, and no other session may hold the tables locked."
 
 /** What a run has done so far. */
 class Sheet {

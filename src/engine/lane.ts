@@ -41,8 +41,7 @@ const RECOVERED_SHARE = 1 / 4
 
 export class Lane {
   readonly id: IntegrationId
-  /** What its endpoints bear. */
-  readonly gate: Gate
+  #gate: Gate
   #limits: LaneLimits
   #inFlight = 0
   /** The claim that is on its way. */
@@ -63,7 +62,7 @@ export class Lane {
 
   constructor(id: IntegrationId, limits: LaneLimits, nextAt: number | null) {
     this.id = id
-    this.gate = new Gate({ protection: noProtection, places: limits.maxConcurrent, environments: 1, budget: null })
+    this.#gate = emptyGate(limits)
     this.#limits = limits
     this.#nextAt = nextAt
     this.#rate = limits.maxPerSecond === null ? null : new Allowance(limits.maxPerSecond, true)
@@ -79,9 +78,19 @@ export class Lane {
     this.#limits = limits
   }
 
+  /** Forgets all that it knew but what is under way: another process has been at it, or is. */
+  forget(): void {
+    this.#gate = emptyGate(this.#limits)
+    this.#nextAt = null
+    this.#expectations = 0
+    this.#hasRecovered = false
+    this.#recoveries = 0
+    this.#othersFrom = 0
+  }
+
   /** Takes up what an earlier start kept. Its endpoints' rules come with the limits. */
   restore(kept: KeptLane, now: number): void {
-    this.gate.restore(kept, now)
+    this.#gate.restore(kept, now)
     if (kept.hasRecovered) this.expectRecovered()
   }
 
@@ -89,6 +98,11 @@ export class Lane {
   startAnew(now: number): void {
     const { maxPerSecond } = this.#limits
     if (maxPerSecond !== null) this.#rate = new Allowance(maxPerSecond, false, now)
+  }
+
+  /** What its endpoints bear. */
+  get gate(): Gate {
+    return this.#gate
   }
 
   get inFlight(): number {
@@ -99,13 +113,23 @@ export class Lane {
     return this.#nextAt
   }
 
+  /** Whether it knows of nothing that is due. */
+  isIdleAt(now: number): boolean {
+    return this.#claiming === null && (this.#nextAt === null || this.#nextAt > now)
+  }
+
+  /** Whether it knows that recovered deliveries wait. */
+  get knowsOfRecovered(): boolean {
+    return this.#hasRecovered
+  }
+
   get isHeld(): boolean {
     return this.#limits.held
   }
 
   /** Requests that it may have under way now: the policy's, or what the endpoint bears. */
   get places(): number {
-    return Math.min(this.#limits.maxConcurrent, this.gate.places)
+    return Math.min(this.#limits.maxConcurrent, this.#gate.places)
   }
 
   get budget(): Budget<IntegrationId> | null {
@@ -115,7 +139,7 @@ export class Lane {
   /** Takes a place for a delivery that is being accepted; false where it has to wait in the store. */
   reserve(now: number): boolean {
     const othersWait = this.#nextAt !== null && this.#nextAt <= now
-    if (othersWait || this.#claiming !== null || !this.gate.isClearAt(now) || this.roomAt(now) < 1) return false
+    if (othersWait || this.#claiming !== null || !this.#gate.isClearAt(now) || this.roomAt(now) < 1) return false
     this.#take(1, true, now)
     return true
   }
@@ -176,9 +200,9 @@ export class Lane {
       if (sends && atMost > 0 && this.#ownRoomAt(now) > 0) this.#limits.budget?.wait(this.id, now)
       return 0
     }
-    this.gate.took(queue)
+    this.#gate.took(queue)
     this.#isRecoveredsTurn = queue !== RECOVERED
-    const seen = queue === RECOVERED ? this.#recoveries : this.gate.holdsOf(queue)
+    const seen = queue === RECOVERED ? this.#recoveries : this.#gate.holdsOf(queue)
     this.#claiming = { place: { queue, charged: sends }, seen, at: now }
     if (queue === DUE) this.#expectations = 0
     if (queue === RECOVERED) this.#recoveredInFlight += room
@@ -194,7 +218,7 @@ export class Lane {
     if (queue === RECOVERED) {
       if (nextAt === null && this.#recoveries === seen) this.#hasRecovered = false
     } else if (queue !== DUE) {
-      if (nextAt === null && this.gate.holdsOf(queue) === seen) this.gate.emptied(queue, at)
+      if (nextAt === null && this.#gate.holdsOf(queue) === seen) this.#gate.emptied(queue, at)
     } else {
       // Then the earlier of both, to be on the safe side.
       const known = this.#expectations > 0 ? this.#nextAt : null
@@ -230,7 +254,7 @@ export class Lane {
   }
 
   #waitsUntil(now: number): number | null {
-    const first = this.gate.isClearAt(now) ? this.#nextAt : this.gate.wakeAt(now, this.#nextAt)
+    const first = this.#gate.isClearAt(now) ? this.#nextAt : this.#gate.wakeAt(now, this.#nextAt)
     const others = this.#hasRecovered && this.#recoveredPlaces(now) > 0 ? Math.max(now, this.#othersFrom) : null
     if (first === null || others === null) return first ?? others
     return Math.min(first, others)
@@ -238,7 +262,7 @@ export class Lane {
 
   #choose(now: number): Choice | null {
     const isDue = this.#nextAt !== null && this.#nextAt <= now
-    const first = this.gate.isClearAt(now) ? (isDue ? anyDue : null) : this.gate.choose(now, isDue)
+    const first = this.#gate.isClearAt(now) ? (isDue ? anyDue : null) : this.#gate.choose(now, isDue)
     const known = first !== null && first.queue !== DUE && now < this.#othersFrom ? null : first
     const places = this.#hasRecovered && now >= this.#othersFrom ? this.#recoveredPlaces(now) : 0
     if (places < 1 || (known !== null && !this.#isRecoveredsTurn)) return known
@@ -247,7 +271,7 @@ export class Lane {
 
   /** Places for recovered deliveries: a share while something else is due, at least one; none while nothing can be sent. */
   #recoveredPlaces(now: number): number {
-    if (this.gate.blockAt(now) !== null) return 0
+    if (this.#gate.blockAt(now) !== null) return 0
     const { maxConcurrent } = this.#limits
     if (this.#nextAt === null || this.#nextAt > now) return maxConcurrent
     return Math.max(1, Math.floor(maxConcurrent * RECOVERED_SHARE)) - this.#recoveredInFlight
@@ -287,3 +311,8 @@ interface Claiming {
 }
 
 const anyDue: Choice = { queue: DUE, room: Number.POSITIVE_INFINITY, sends: true }
+
+/** Of which nothing is known yet; its rules come with the limits. */
+function emptyGate({ maxConcurrent }: LaneLimits): Gate {
+  return new Gate({ protection: noProtection, places: maxConcurrent, environments: 1, budget: null })
+}

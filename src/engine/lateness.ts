@@ -3,6 +3,8 @@
  * not late. Waybill can answer every request and still send nothing; this is what shows it.
  */
 import { type HeldBy, MINUTE_MS } from "../domain/picture.ts"
+import { dueElsewhere } from "../store/due-elsewhere.ts"
+import type { Store } from "../store/store.ts"
 import type { Directory } from "./directory.ts"
 import type { Lane } from "./lane.ts"
 
@@ -42,6 +44,26 @@ export function latenessOf(lanes: readonly Lane[], directory: Pick<Directory, "i
     const lateMs = now - lane.nextAt
     oldestMs = Math.max(oldestMs, lateMs)
     if (lateMs > (held === "full" ? LATE_FULL_MS : LATE_MS)) lateLanes++
+  }
+  return { oldestMs, lateLanes }
+}
+
+/**
+ * The same over the lanes of all processes. Of those of others only what the database says is known: whether one has a place
+ * free is not, so that it counts as if it had none; one with a rate or a budget is left out.
+ */
+export async function latenessOfAll(
+  lanes: readonly Lane[],
+  directory: Pick<Directory, "integration">,
+  store: Pick<Store, "engine" | "reads" | "fence">,
+  now: number,
+): Promise<Lateness> {
+  let { oldestMs, lateLanes } = latenessOf(lanes, directory, now)
+  for (const { lane, dueAt } of await dueElsewhere(store, now)) {
+    const policy = directory.integration(lane)?.integration.policy
+    if (policy === undefined || policy.maxPerSecond !== null || policy.budget !== null) continue
+    oldestMs = Math.max(oldestMs, now - dueAt)
+    if (now - dueAt > LATE_FULL_MS) lateLanes++
   }
   return { oldestMs, lateLanes }
 }

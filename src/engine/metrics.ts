@@ -61,17 +61,17 @@ export class Metrics {
   })
   readonly oldestAge = new Gauge({
     name: "waybill_queue_oldest_age_seconds",
-    help: "How late the oldest due delivery is; what is paused, resting or held by a rate does not count.",
+    help: "How late the oldest due delivery is of the integrations that this process sends for; what is paused, resting or held by a rate does not count.",
     registers: this.#on,
   })
   readonly lateLanes = new Gauge({
     name: "waybill_queue_late_lanes",
-    help: "Integrations with a delivery that is later than it should be; paused, resting and rate-limited ones apart.",
+    help: "Integrations of this process with a delivery that is later than it should be; paused, resting and rate-limited ones apart.",
     registers: this.#on,
   })
   readonly queueDepth = new Gauge({
     name: "waybill_queue_depth",
-    help: "Integrations with a delivery that waits (waiting_lanes), or is due already (due_lanes).",
+    help: "Integrations of this process with a delivery that waits (waiting_lanes), or is due already (due_lanes).",
     labelNames: ["state"],
     registers: this.#on,
   })
@@ -89,7 +89,14 @@ export class Metrics {
   })
   readonly retentionLag = new Gauge({
     name: "waybill_retention_lag_seconds",
-    help: "How long ago the oldest thing that is still stored should have gone.",
+    help: "How long ago the oldest thing that is still stored should have gone; the same on all processes.",
+    registers: this.#on,
+  })
+  readonly daysAhead = new Gauge({
+    name: "waybill_partition_days_ahead",
+    help: "Days after today whose partitions are there; on PostgreSQL alone. Below 1, events of tomorrow have no place to go to.",
+    // With a label it has no value where nothing sets one.
+    labelNames: ["engine"],
     registers: this.#on,
   })
   readonly egressBlocked = new Counter({

@@ -1,11 +1,14 @@
 /**
  * The notifier sends the mails that were written down, one after another: what a server does not take is tried again, later
  * and later; what has been handed over is never handed over again, also where nobody knows whether it arrived.
+ * Of several processes over one database one sends. Each mail is taken before the server hears of it, so that two of them
+ * do no harm where they send for a moment.
  */
 
 import { isReservedType } from "../domain/event-names.ts"
 import { composeMail, type MailContent } from "../domain/operational-mail.ts"
 import type { Log } from "../log.ts"
+import { leads } from "../store/leader.ts"
 import {
   beginMail,
   countMails,
@@ -52,8 +55,8 @@ const LONGEST_DELAY_MS = 3_600_000
 const MOST_REFUSALS = 80
 /** Longer than a day, in whatever state the clock is. */
 const DONE_KEPT_MS = 7 * 86_400_000
-/** What is written down without an event is found by then. */
-const LOOK_EVERY_MS = 15_000
+/** What is written down without an event is found by then; with several processes, what another one has written down. */
+const LOOK_EVERY_MS = { sqlite: 15_000, postgres: 2_000 } as const
 const PAGE = 20
 
 export class Notifier {
@@ -74,16 +77,13 @@ export class Notifier {
 
   /** Takes up what an earlier start left, and sends what comes from now on. */
   async start(): Promise<void> {
-    const { store, mailer, feed, log, now } = this.#options
+    const { store, mailer, feed } = this.#options
     if (mailer === null) return
-    const report = "Waybill was stopped while it was being handed over; whether it was taken is not known."
-    for (const key of await endUnknownMails(store.db, store.fence, report, now())) {
-      log.warn({ mail: key }, "a mail was being handed over when the last start ended; it is not sent again")
-    }
+    await this.#endUnknown()
     this.#stopListening = feed.listen(item => {
       if (item.kind === "event" && isReservedType(item.event.type)) this.wake()
     })
-    this.#timer = setInterval(() => this.wake(), LOOK_EVERY_MS).unref()
+    this.#timer = setInterval(() => this.wake(), LOOK_EVERY_MS[store.engine]).unref()
     this.wake()
   }
 
@@ -125,12 +125,22 @@ export class Notifier {
     try {
       while (this.#isWoken && !this.#isStopping) {
         this.#isWoken = false
+        if (!(await leads(store))) return
+        if (store.engine === "postgres") await this.#endUnknown()
         await removeDoneMails(store.db, now() - DONE_KEPT_MS)
         if (!this.#isResting()) await this.#sendDue(mailer)
       }
     } catch (error) {
       this.#isWoken = false
       log.warn({ err: error }, "mails could not be sent; they are looked for again in a few seconds")
+    }
+  }
+
+  async #endUnknown(): Promise<void> {
+    const { store, log, now } = this.#options
+    const report = "Waybill was stopped while it was being handed over; whether it was taken is not known."
+    for (const key of await endUnknownMails(store, report, now())) {
+      log.warn({ mail: key }, "a mail was being handed over when its process ended; it is not sent again")
     }
   }
 
@@ -173,23 +183,27 @@ export class Notifier {
   async #send(mailer: Mailer, mail: DueMail): Promise<boolean> {
     const { store, directory, publicUrl, host, now, log } = this.#options
     const { db, fence } = store
+    const sending = { id: mail.id, fence }
     const to = directory.project(mail.project)?.alertEmails ?? []
     if (to.length === 0) {
-      await endMail(db, mail.id, "Nobody is to be told any more.", now())
+      await endMail(db, sending, "Nobody is to be told any more.", now())
       return true
     }
     const content = JSON.parse(mail.content) as MailContent
     const messageId = `<${mail.key.replaceAll(":", ".")}@${host}>`
     const outbound = { ...composeMail(content, publicUrl()), to, messageId, at: content.at }
     // Written down before the server hears of the mail: whoever finds it so after a crash does not send it again.
-    const handed = await mailer.handOver(outbound, () => beginMail(db, mail.id, fence, now()))
+    const handed = await mailer.handOver(outbound, () => beginMail(db, sending, now()))
     if (handed.kind !== "unreachable") this.#absences = 0
     switch (handed.kind) {
       case "taken":
         this.#error = null
         if (handed.refused.length > 0)
           log.warn({ mail: mail.key, refused: handed.refused }, "not for all addresses was a mail taken")
-        await endMail(db, mail.id, "Handed over.", now())
+        await endMail(db, sending, "Handed over.", now())
+        return true
+      case "not_begun":
+        // Another process is at it.
         return true
       case "unknown":
         this.#noteError(handed.message)
@@ -197,30 +211,31 @@ export class Notifier {
           { mail: mail.key, error: handed.message },
           "whether a mail was taken is not known; it is not sent again",
         )
-        await endMail(db, mail.id, `Whether it was taken is not known: ${handed.message}`, now())
+        await endMail(db, sending, `Whether it was taken is not known: ${handed.message}`, now())
         return true
       case "refused":
         this.#noteError(handed.message)
-        await this.#putOff(mail, handed.message)
+        await this.#putOff(mail, fence, handed.message)
         return true
       case "unreachable":
         this.#rest(handed.message)
         // It may have been begun.
-        await putOffMail(db, mail.id, { dueAt: now(), refusals: mail.refusals, at: now() })
+        await putOffMail(db, sending, { dueAt: now(), refusals: mail.refusals, at: now() })
         return false
     }
   }
 
-  async #putOff(mail: DueMail, error: string): Promise<void> {
+  async #putOff(mail: DueMail, fence: number, error: string): Promise<void> {
     const { store, now, log } = this.#options
     const at = now()
     if (mail.refusals + 1 >= MOST_REFUSALS) {
       log.error({ mail: mail.key, error }, "a mail was not taken for days and is given up")
-      await endMail(store.db, mail.id, `Given up: ${error}`, at)
+      await endMail(store.db, { id: mail.id, fence }, `Given up: ${error}`, at)
       return
     }
     log.warn({ mail: mail.key, error }, "a mail was not taken; it is tried again")
-    await putOffMail(store.db, mail.id, { dueAt: at + delayMs(mail.refusals), refusals: mail.refusals + 1, at })
+    const put = { dueAt: at + delayMs(mail.refusals), refusals: mail.refusals + 1, at }
+    await putOffMail(store.db, { id: mail.id, fence }, put)
   }
 
   #noteError(message: string): void {

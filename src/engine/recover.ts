@@ -1,7 +1,7 @@
 /**
  * The recoverer carries out recoveries: it walks through what was asked for, oldest first, and queues what may go, as fast
  * as leaves live traffic its time. The lanes send it with a share of their room. How far a recovery is stands in the
- * store, in the commits that queue, so that any start goes on where the last one was.
+ * store, in the commits that queue, so that any start goes on where the last one was. Of several processes one does it.
  */
 import { setTimeout as rest } from "node:timers/promises"
 import { formatId, type RecoveryId } from "../domain/id.ts"
@@ -10,6 +10,7 @@ import type { Log } from "../log.ts"
 import type { Actor } from "../store/changes.ts"
 import { StoreUnavailable } from "../store/database.ts"
 import { METADATA_MS } from "../store/kept.ts"
+import { leads } from "../store/leader.ts"
 import {
   endRecovery,
   insertRecovery,
@@ -20,6 +21,7 @@ import {
   setRecoveryState,
 } from "../store/recoveries.ts"
 import type { Store } from "../store/store.ts"
+import { streamEnd } from "../store/stream-reads.ts"
 import type { Changes } from "./changes.ts"
 import type { Directory } from "./directory.ts"
 import type { Engine } from "./engine.ts"
@@ -43,6 +45,8 @@ export interface NewRecovery {
   readonly by: Actor
 }
 
+/** How soon what was asked of another process is noticed. */
+const NOTICE_MS = 500
 /** From one look at all lanes to the next, at first and, where nothing can be done, at most. */
 const LOOK_AGAIN_MS = { first: 25, most: 1_000 }
 const STORE_RETRY_MS = 1_000
@@ -82,6 +86,8 @@ export class Recoverer {
     const { store, changes, now } = this.#options
     const at = now()
     const id = store.ids.next()
+    // Other processes may have given greater ids by now.
+    const end = await streamEnd(store.reads, project)
     const reached = walkFrom(Math.max(ask.from, at - METADATA_MS))
     const record: RecoveryRecord = {
       id,
@@ -89,7 +95,7 @@ export class Recoverer {
       state: "running",
       ask,
       // What comes in from now on is delivered anyway.
-      upTo: id,
+      upTo: Math.max(id, end.id),
       by,
       createdAt: at,
       updatedAt: at,
@@ -126,12 +132,13 @@ export class Recoverer {
     while (!this.#isStopping) {
       this.#wake = Promise.withResolvers<void>()
       try {
-        const open = await openRecoveries(store.reads)
+        const open = (await leads(store)) ? await openRecoveries(store.reads) : []
         this.#listen(open.length > 0)
         const isBusy = open.length > 0 && (await this.#round(open))
         waitMs = isBusy ? LOOK_AGAIN_MS.first : Math.min(LOOK_AGAIN_MS.most, waitMs * 2)
         // Nothing is asked for: until somebody does.
-        if (open.length === 0) await this.#wake.promise
+        if (open.length === 0 && store.engine === "sqlite") await this.#wake.promise
+        else if (open.length === 0) await this.#restOrWake(NOTICE_MS)
         else await this.#restOrWake(waitMs)
       } catch (error) {
         if (this.#isStopping) return

@@ -41,7 +41,15 @@ export async function previewRecovery(
     const live = directory.integration(integration)
     if (live === undefined) continue
     const endsAt = startedAt + (budgetMs * (place + 1)) / ask.integrations.length
-    const look = { project, integration, recovery: 0, ask, upTo: store.ids.last, rows: WINDOW_ROWS, now: now() }
+    const look = {
+      project,
+      integration,
+      recovery: 0,
+      ask,
+      upTo: Number.MAX_SAFE_INTEGER,
+      rows: WINDOW_ROWS,
+      now: now(),
+    }
     let after = walkFrom(Math.max(ask.from, now() - METADATA_MS))
     for (;;) {
       const { found, reached } = await lookOn(store.reads, { ...look, after })

@@ -1,7 +1,7 @@
 /**
  * The tail of what happens in a project: reads what is newly on disk once for all who follow, and hands it to them in
  * order. The feed only wakes it, since a feed may miss what was stored (an attempt whose claim was lost, another process);
- * the store is what is shown.
+ * the store is what is shown, as far as its order is final (horizon.ts).
  *
  *   a follower behind the tail reads the store by itself, up to `at`
  *   a follower that stands exactly at `at` attaches, and is handed everything that comes after
@@ -11,13 +11,26 @@ import type { Log } from "../log.ts"
 import type { Reader } from "../store/reader.ts"
 import { type Place, readStream, type StreamItem, streamEnd } from "../store/stream-reads.ts"
 import type { Feed } from "./feed.ts"
+import type { Horizon } from "./horizon.ts"
 
 /** After a hint so much more is waited for: a page of many costs little more than one of few. */
 const GATHER_MS = 50
 /** Without a hint it looks by itself so often. */
 const LOOK_MS = 500
+/** The same where the horizon moves by itself: what is beyond it has to be seen first where clocks differ. */
+const LOOK_BEYOND_MS = 200
 /** Rows of each kind that are read at a time. */
 const PAGE_ROWS = 500
+/** What is committed and not final for so long is worth a word. */
+const TOLD_AFTER_MS = 5_000
+
+export interface TailParts {
+  readonly reads: Reader
+  readonly horizon: Horizon
+  readonly feed: Feed
+  readonly project: ProjectId
+  readonly log: Log
+}
 
 export interface Follower {
   /** Takes all that happened after what it was handed before, complete up to the id `reached`. */
@@ -26,36 +39,47 @@ export interface Follower {
 
 export class Tail {
   readonly #reads: Reader
+  readonly #horizon: Horizon
   readonly #project: ProjectId
   readonly #log: Log
   readonly #followers = new Set<Follower>()
   readonly #unlisten: () => void
+  /** Since when something that is committed waits to become final, ms of the process's clock; and whether that was told. */
+  #waitsSince: number | undefined
+  #waitedAt = 0
+  #hasTold = false
   #at: number
   #last: Place
   #timer: NodeJS.Timeout | undefined
   #isHinted = false
   #isReading = false
+  /** The store did not answer the last time, which was told. */
+  #isCut = false
   #isStopped = false
 
   /** Begins at the end of what is on disk now. */
-  static async open(parts: { reads: Reader; feed: Feed; project: ProjectId; log: Log }): Promise<Tail> {
-    return new Tail(parts, await streamEnd(parts.reads, parts.project))
+  static async open(parts: TailParts): Promise<Tail> {
+    const { reads, horizon, project } = parts
+    // Everything that was answered before is behind it.
+    const end = await streamEnd(reads, project)
+    return new Tail(parts, await streamEnd(reads, project, await horizon.reach(end.id)))
   }
 
-  private constructor(
-    { reads, feed, project, log }: { reads: Reader; feed: Feed; project: ProjectId; log: Log },
-    end: Awaited<ReturnType<typeof streamEnd>>,
-  ) {
+  private constructor({ reads, horizon, feed, project, log }: TailParts, end: Awaited<ReturnType<typeof streamEnd>>) {
     this.#reads = reads
+    this.#horizon = horizon
     this.#project = project
     this.#log = log
     this.#at = end.id
     this.#last = end.last
-    this.#unlisten = feed.listen(item => {
-      // A skip is not among what is read.
-      if (item.project === project && item.kind !== "skip") this.#hint()
-    })
-    this.#sleep(LOOK_MS)
+    this.#unlisten = this.#horizon.isAtOnce
+      ? feed.listen(item => {
+          // A skip is not among what is read.
+          if (item.project === project && item.kind !== "skip") this.#hint(GATHER_MS)
+        })
+      : // It has gathered for a while, as it moves.
+        this.#horizon.follow(() => this.#hint(0))
+    this.#sleep(this.#lookMs)
   }
 
   /** The id up to which everything was handed out. */
@@ -84,10 +108,14 @@ export class Tail {
     this.#followers.clear()
   }
 
-  #hint(): void {
+  get #lookMs(): number {
+    return this.#horizon.isAtOnce ? LOOK_MS : LOOK_BEYOND_MS
+  }
+
+  #hint(waitMs: number): void {
     if (this.#isHinted || this.#isStopped) return
     this.#isHinted = true
-    if (!this.#isReading) this.#sleep(GATHER_MS)
+    if (!this.#isReading) this.#sleep(waitMs)
   }
 
   #sleep(ms: number): void {
@@ -100,13 +128,35 @@ export class Tail {
     this.#isHinted = false
     try {
       const end = await streamEnd(this.#reads, this.#project)
-      while (this.#at < end.id && !this.#isStopped) await this.#readPage(end.id)
+      this.#horizon.saw(end.id)
+      const upTo = Math.min(end.id, this.#horizon.at)
+      while (this.#at < upTo && !this.#isStopped) await this.#readPage(upTo)
+      this.#tellOfWaiting(this.#at < end.id)
+      this.#isCut = false
     } catch (error) {
-      if (!this.#isStopped) this.#log.warn({ err: error }, "the stream could not be read; trying again")
+      if (!this.#isStopped && !this.#isCut) this.#log.warn({ err: error }, "the stream could not be read; trying again")
+      this.#isCut = true
     } finally {
       this.#isReading = false
-      this.#sleep(this.#isHinted ? GATHER_MS : LOOK_MS)
+      this.#sleep(this.#isCut ? LOOK_MS : this.#isHinted ? GATHER_MS : this.#lookMs)
     }
+  }
+
+  /** Something keeps what is committed from becoming final: says so, once for each time. */
+  #tellOfWaiting(isWaiting: boolean): void {
+    if (!isWaiting || this.#at !== this.#waitedAt) {
+      this.#waitsSince = isWaiting ? performance.now() : undefined
+      this.#waitedAt = this.#at
+      this.#hasTold = false
+      return
+    }
+    const waitedMs = performance.now() - (this.#waitsSince ?? 0)
+    if (this.#hasTold || waitedMs < TOLD_AFTER_MS) return
+    this.#hasTold = true
+    this.#log.warn(
+      { waited_ms: Math.round(waitedMs) },
+      "the stream waits: a transaction that began earlier is still open on the database server (pg_stat_activity says whose)",
+    )
   }
 
   async #readPage(upTo: number): Promise<void> {

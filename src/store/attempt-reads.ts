@@ -1,4 +1,5 @@
 /** Attempts as people read them, and what went over the wire in each while that is kept. */
+import { isUtf8 } from "node:buffer"
 import type { AttemptOutcome } from "../domain/delivery.ts"
 import type { ErrorClass, Phase, Timings } from "../domain/exchange.ts"
 import {
@@ -214,10 +215,16 @@ interface ExchangeRow {
   readonly response_body: Uint8Array | null
 }
 
+/** Text as text, also where the engine keeps bytes alone. */
+function asText(body: string | Uint8Array | null): string | Uint8Array | null {
+  if (body === null || typeof body === "string" || !isUtf8(body)) return body
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString()
+}
+
 function exchangeOfRow(row: ExchangeRow): KeptExchange {
   return {
     requestHeaders: JSON.parse(row.request_headers) as KeptExchange["requestHeaders"],
-    requestBody: row.request_body,
+    requestBody: asText(row.request_body),
     response:
       row.response_headers === null
         ? null

@@ -22,9 +22,12 @@ export interface Database {
 /** Thrown when the database cannot do its work just now: full, read-only, gone. The API answers 503. */
 export class StoreUnavailable extends Error {
   readonly reason: "full" | "read_only" | "unavailable"
-  constructor(reason: "full" | "read_only" | "unavailable", cause: unknown) {
+  /** The connection broke before the answer came: it may have been done all the same. */
+  readonly mayBeDone: boolean
+  constructor(reason: "full" | "read_only" | "unavailable", cause: unknown, mayBeDone = false) {
     super(`The database cannot be written (${reason}).`, { cause })
     this.reason = reason
+    this.mayBeDone = mayBeDone
   }
 }
 

@@ -146,7 +146,7 @@ export async function deliveriesOfEvent(
 ): Promise<DeliveryRecord[]> {
   const rows = await db.query<DeliveryRow>(sql`
     select ${deliveryColumns}
-    from event e join json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
+    from event e cross join json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
     where e.project_id = ${project} and e.id = ${event} and ${isReadable(now)}
     order by d.integration_id`)
   return rows.map(deliveryOfRow)

@@ -206,7 +206,7 @@ async function* once(ids: readonly EventId[]): AsyncGenerator<Step<EventId>> {
 function selectOfEvents(db: Reader, search: DeliverySearch, which: Sql, onlyFailed = false): Promise<DeliveryRecord[]> {
   const found = sql`
     from event e${onlyFailed ? along("event_by_need") : sql``}
-      join json_each(e.targets) t
+      cross join json_each(e.targets) t
       join delivery d on d.integration_id = t.value and d.event_id = e.id
     where e.project_id = ${search.project} and ${which} ${onlyFailed ? sql`and e.needs_action = 1` : sql``}`
   return select(db, search, found, sql`e.id desc, d.integration_id desc`)

@@ -114,7 +114,7 @@ export async function failingRun(db: Reader, { project, integration, now }: Aske
   if (first === undefined) return null
   const [row] = await db.query<{ attempts: number; events: number; last_at: number }>(sql`
     select count(*) as attempts, count(distinct event_id) as events, max(started_at) as last_at
-    from (select a.event_id, a.started_at ${failures} order by a.id desc limit ${RUN_COUNTED})`)
+    from (select a.event_id, a.started_at ${failures} order by a.id desc limit ${RUN_COUNTED}) f`)
   return {
     since: first.started_at,
     lastAt: row?.last_at ?? first.started_at,
@@ -137,7 +137,7 @@ export async function waitingOf(
     select
       (select count(*) from (
         select 1 from delivery where integration_id = ${integration} and next_at is not null limit ${WAITING_COUNTED}
-      )) as total,
+      ) w) as total,
       (
         select next_at from delivery
         where integration_id = ${integration} and queue = ${DUE} and next_at is not null
@@ -232,7 +232,7 @@ export async function errorsBetween(
       where a.integration_id = ${integration} and a.outcome <> 'success' and a.reason is not null
         and a.id >= ${firstIdAt(Math.max(from, now - METADATA_MS))} and a.id < ${firstIdAt(to)} and e.test = 0
       order by a.id desc limit ${ERRORS_COUNTED}
-    )
+    ) f
     group by 1, 2, 3, 4 order by count desc`)
   return rows.map(({ first_at, last_at, ...row }) => ({ ...row, firstAt: first_at, lastAt: last_at }))
 }

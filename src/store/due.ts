@@ -24,7 +24,7 @@ export async function oldestDueAt(db: Reader): Promise<number | null> {
       union all
       select (select received_at from event e where e.project_id = p.id order by e.id limit 1) + ${METADATA_MS}
       from project p
-    )`)
+    ) due`)
   return row?.due_at ?? null
 }
 
@@ -59,7 +59,7 @@ export async function oldSegments(db: Reader): Promise<number[]> {
     where id < (select max(id) from search_segment) and indexed_up_to < coalesce((
       select min(first) from (
         select (select e.id from event e where e.project_id = p.id order by e.id limit 1) as first from project p
-      )
+      ) f
     ), ${Number.MAX_SAFE_INTEGER})
     order by id`)
   return rows.map(row => row.id)

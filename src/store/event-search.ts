@@ -15,6 +15,7 @@ import { type EventFilter, eventConditions } from "./event-filter.ts"
 import { type EventSummary, type SummaryRow, summaryColumns, summaryOfRow } from "./event-reads.ts"
 import { isReadable, METADATA_MS } from "./kept.ts"
 import type { Reader } from "./reader.ts"
+import { withheldReason } from "./recovery-look.ts"
 import { eventIdsByRecord, eventIdsByValue, type Span } from "./search-reads.ts"
 import { along, inWindows, pageOf, type Step, searchedBackTo } from "./walk.ts"
 
@@ -174,7 +175,7 @@ export async function destinationRecords(
   // Limited, or a page of events that went to a thousand integrations each would cost 200,000 look-ups.
   const rows = await db.query<{ event_id: number; integration_id: number; record_id: string }>(sql`
     select d.event_id, d.integration_id, d.record_id
-    from event e join json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
+    from event e cross join json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
     where e.project_id = ${project} and e.id in ${list(events)} and t.key < 20 and d.record_id is not null
     order by d.event_id, t.key`)
   const records = new Map<EventId, { integration: IntegrationId; record: string }[]>()
@@ -195,8 +196,12 @@ export async function withheldFrom(
   events: readonly EventId[],
 ): Promise<Map<EventId, ReasonCode>> {
   if (events.length === 0) return new Map()
-  const rows = await db.query<{ id: number; code: ReasonCode }>(sql`
-    select e.id, r.key as code from event e, json_each(e.withheld) r, json_each(r.value) t
-    where e.project_id = ${project} and e.id in ${list(events)} and t.value = ${integration}`)
-  return new Map(rows.map(row => [row.id, row.code]))
+  const rows = await db.query<{ id: number; withheld: string }>(sql`
+    select id, withheld from event where project_id = ${project} and id in ${list(events)} and withheld <> '{}'`)
+  return new Map(
+    rows.flatMap(({ id, withheld }) => {
+      const code = withheldReason(withheld, integration)
+      return code === null ? [] : [[id, code]]
+    }),
+  )
 }

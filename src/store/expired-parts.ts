@@ -58,7 +58,7 @@ export async function lookAtExchanges(db: Reader, part: number, after: number, r
       from (
         select attempt_id, response_body from ${raw(`exchange_${part}`)}
         where attempt_id > ${after} order by attempt_id limit ${rows}
-      )`),
+      ) x`),
   )
   return found?.last ?? null
 }

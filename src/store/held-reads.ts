@@ -13,6 +13,6 @@ export async function countQueue(db: Reader, lane: IntegrationId, queue: Queue, 
     select count(*) as n from (
       select 1 from delivery
       where integration_id = ${lane} and queue = ${queue} and next_at <= ${upTo} limit ${COUNTED + 1}
-    )`)
+    ) w`)
   return row?.n ?? 0
 }

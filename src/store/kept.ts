@@ -27,7 +27,11 @@ export async function rowsOfPart<Row>(query: Promise<Row[]>): Promise<Row[]> {
   try {
     return await query
   } catch (error) {
-    if (error instanceof Error && /no such table: (payload|exchange)_\d+/.test(error.message)) return []
+    if (
+      error instanceof Error &&
+      /no such table: (payload|exchange)_\d+|"(payload|exchange)_\d+" does not exist/.test(error.message)
+    )
+      return []
     throw error
   }
 }

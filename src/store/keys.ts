@@ -97,15 +97,21 @@ export async function revokeKey(db: Database, project: ProjectId, id: KeyId, at:
   return rows.map(keyOfRow)[0]
 }
 
-/** Notes when keys were last used and last sent an event; called every few seconds, not for every request. */
+/**
+ * Notes when keys were last used and last sent an event; called every few seconds, not for every request. Other processes
+ * do so too: the latest holds, and all go in one order, so that none waits for another that waits for it.
+ */
 export async function touchKeys(
   db: Database,
   uses: readonly { readonly id: KeyId; readonly usedAt: number; readonly eventAt: number | null }[],
 ): Promise<void> {
   await db.transaction(async tx => {
-    for (const { id, usedAt, eventAt } of uses) {
+    for (const { id, usedAt, eventAt } of uses.toSorted((a, b) => a.id - b.id)) {
       await tx.query(sql`
-        update api_key set last_used_at = ${usedAt}, last_event_at = coalesce(${eventAt}, last_event_at) where id = ${id}`)
+        update api_key set
+          last_used_at = case when last_used_at > ${usedAt} then last_used_at else ${usedAt} end,
+          last_event_at = case when ${eventAt ?? 0} > coalesce(last_event_at, 0) then ${eventAt} else last_event_at end
+        where id = ${id}`)
     }
   })
 }

@@ -1,7 +1,7 @@
 /** What lanes keep over a restart: protection, rate and health, each as the engine wrote it. */
 import type { IntegrationId } from "../domain/id.ts"
 import { isHeld, type Queue, RECOVERED } from "../domain/queue.ts"
-import { sql } from "./database.ts"
+import { list, sql } from "./database.ts"
 import type { KeptLane, LaneRecord } from "./ledger.ts"
 import { change, row, rows, type Step } from "./step.ts"
 
@@ -17,11 +17,10 @@ export function* keepLane(lane: IntegrationId, { protection, rate, health }: Lan
 /** What a lane kept and which of its queues something waits in, for those of these lanes that there are; all by default. */
 export function* keptLanes(lanes?: readonly IntegrationId[]): Step<readonly KeptLane[]> {
   const found = yield* rows<LaneRow>(sql`
-    select i.id, l.protection, l.rate, l.health from integration i left join lane l on l.integration_id = i.id`)
-  const asked = lanes === undefined ? undefined : new Set(lanes)
+    select i.id, l.protection, l.rate, l.health from integration i left join lane l on l.integration_id = i.id
+    ${lanes === undefined ? sql`` : sql`where i.id in ${list(lanes)}`}`)
   const kept: KeptLane[] = []
   for (const { id, protection, rate, health } of found) {
-    if (asked?.has(id) === false) continue
     const queues = yield* queuesOf(id)
     kept.push({
       ...{ integration: id, protection, rate, health },

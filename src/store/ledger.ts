@@ -28,6 +28,11 @@ export interface Arrival {
   readonly withheld: Withheld
   /** How many of the withholdings someone has to act on. */
   readonly red: number
+  /**
+   * The version of the configuration that it was routed by: where another process has changed it since, nothing is stored
+   * and ConfigurationChanged is thrown. Undefined: stored whatever the configuration is by now.
+   */
+  readonly routedBy?: number | undefined
 }
 
 /** One integration that gets the event. `claim` is the fencing number of a lane that sends it at once, else null. */
@@ -188,8 +193,17 @@ export abstract class Ledger {
   /** Records every attempt always; moves the delivery on only where the claim still holds. */
   abstract settle(settlements: readonly Settlement[]): Promise<readonly Settled[]>
 
-  /** Claims that nobody holds any more: deliveries whose attempt was under way when their process ended. */
-  abstract lost(limit: number): Promise<readonly Claim[]>
+  /**
+   * Claims that nobody holds any more: deliveries whose attempt was under way when their process ended, in lanes that the
+   * process with this fencing number holds, or in all; and those of `forgotten` that it has claimed itself.
+   */
+  abstract lost(limit: number, fence?: number, forgotten?: readonly DeliveryId[]): Promise<readonly Claim[]>
+
+  /**
+   * Runs a transaction of the configuration: one at a time over all processes, so that each sees what those before it have
+   * done, and so that changes which it notes show in the stream in the order of their ids.
+   */
+  abstract transaction<T>(work: (tx: Database) => Promise<T>): Promise<T>
 
   /** Tells of what a transaction of the configuration does, in that transaction. */
   abstract telling(tx: Database): Telling

@@ -13,13 +13,17 @@
 import type { DeliveryId, EventId, IntegrationId, ProjectId } from "../domain/id.ts"
 import { DUE, IN_LINE, type Queue, RECOVERED } from "../domain/queue.ts"
 import type { Commit } from "./commit.ts"
-import { type Sql, sql } from "./database.ts"
+import { raw, type Sql, sql } from "./database.ts"
 import { change, row, rows, type Step } from "./step.ts"
 import { along } from "./walk.ts"
 
 // Without the name of the index SQLite walks along the whole lane: see `along` in walk.ts.
 const inLine = along("delivery_in_line")
 const blocking = along("delivery_blocking")
+
+// As text of ours: PostgreSQL takes values that stand in a case for text.
+const due = raw(String(DUE))
+const recovered = raw(String(RECOVERED))
 
 /** The queue of a delivery that comes back into the line of its key, as by a retry: another may be under way. */
 export function* queueInLine(commit: Commit, { integration, event }: DeliveryId, key: string | null): Step<Queue> {
@@ -57,7 +61,7 @@ export function* release(commit: Commit, lane: IntegrationId, key: string): Step
   // What a recovery queued keeps its rank, or one key's backlog would run ahead of what comes in.
   yield* change(sql`
     update delivery set
-      queue = case when recovery_id is null then ${DUE} else ${RECOVERED} end,
+      queue = case when recovery_id is null then ${due} else ${recovered} end,
       next_at = case when next_at < ${commit.now} then next_at else ${commit.now} end,
       updated_at = ${commit.now},
       reason = case reason when 'waiting_turn' then 'queued' else reason end

@@ -7,7 +7,8 @@
  *      └── not taken ─────┘
  */
 import type { ProjectId } from "../domain/id.ts"
-import { type Database, sql } from "./database.ts"
+import { type Database, type Sql, sql } from "./database.ts"
+import type { Store } from "./store.ts"
 
 /** A mail that is due. */
 export interface DueMail {
@@ -57,33 +58,58 @@ export async function nextMailAt(db: Database): Promise<number | null> {
   return row?.at ?? null
 }
 
-/** Writes down that a mail is being handed over: whoever finds it so later does not know whether it was taken. */
-export async function beginMail(db: Database, id: number, fence: number, at: number): Promise<void> {
-  await db.query(sql`update job set state = 'running', fence = ${fence}, updated_at = ${at} where id = ${id}`)
+/** A mail, and the fencing number of the process that sends it. */
+export interface Sending {
+  readonly id: number
+  readonly fence: number
+}
+
+/**
+ * Writes down that a mail is being handed over: whoever finds it so later does not know whether it was taken. False where
+ * it is no longer due: another process is at it.
+ */
+export async function beginMail(db: Database, { id, fence }: Sending, at: number): Promise<boolean> {
+  const rows = await db.query(sql`
+    update job set state = 'running', fence = ${fence}, updated_at = ${at} where id = ${id} and state = 'due' returning id`)
+  return rows.length > 0
+}
+
+/** Not begun by another process, and not ended. */
+function isOurs({ id, fence }: Sending): Sql {
+  return sql`id = ${id} and (state = 'due' or (state = 'running' and fence = ${fence}))`
 }
 
 /** A mail that was not taken is tried again at `dueAt`. */
 export async function putOffMail(
   db: Database,
-  id: number,
+  mail: Sending,
   put: { readonly dueAt: number; readonly refusals: number; readonly at: number },
 ): Promise<void> {
   const progress = JSON.stringify({ refusals: put.refusals })
   await db.query(sql`
-    update job set state = 'due', due_at = ${put.dueAt}, progress = ${progress}, updated_at = ${put.at} where id = ${id}`)
+    update job set state = 'due', due_at = ${put.dueAt}, progress = ${progress}, updated_at = ${put.at}
+    where ${isOurs(mail)}`)
 }
 
 /** Ends a mail; `report` says what became of it. */
-export async function endMail(db: Database, id: number, report: string, at: number): Promise<void> {
+export async function endMail(db: Database, mail: Sending, report: string, at: number): Promise<void> {
   await db.query(sql`
-    update job set state = 'done', report = ${JSON.stringify(report)}, updated_at = ${at} where id = ${id}`)
+    update job set state = 'done', report = ${JSON.stringify(report)}, updated_at = ${at} where ${isOurs(mail)}`)
 }
 
-/** Ends mails that an earlier start was handing over when it ended; gives their keys. */
-export async function endUnknownMails(db: Database, fence: number, report: string, at: number): Promise<string[]> {
+/** Ends mails that a process was handing over when it ended; gives their keys. */
+export async function endUnknownMails(
+  { db, engine, fence }: Pick<Store, "db" | "engine" | "fence">,
+  report: string,
+  at: number,
+): Promise<string[]> {
+  const isOver =
+    engine === "sqlite"
+      ? sql`fence < ${fence}`
+      : sql`not exists (select 1 from node n where n.id = job.fence and n.expires_at > clock_timestamp())`
   const rows = await db.query<{ key: string }>(sql`
     update job set state = 'done', report = ${JSON.stringify(report)}, updated_at = ${at}
-    where kind = 'mail' and state = 'running' and fence < ${fence} returning key`)
+    where kind = 'mail' and state = 'running' and ${isOver} returning key`)
   return rows.map(row => row.key)
 }
 

@@ -17,8 +17,8 @@ const arrivalColumns = [
 ] as const
 const deliveryColumns = ["i", "integration", "claim", "key"] as const
 
-/** first, at, locks, then the columns, then whether any event has an id of its own. */
-const accept = verb("accept_1", 3 + arrivalColumns.length + deliveryColumns.length + tallyColumns.length + 1)
+/** first, at, routed, locks, then the columns, then whether any event has an id of its own. */
+const accept = verb("accept_1", 4 + arrivalColumns.length + deliveryColumns.length + tallyColumns.length + 1)
 
 /** What a batch is accepted with, and what its events will be called. */
 export interface AcceptCall {
@@ -88,6 +88,7 @@ export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: Postgr
   const values = [
     drawn[0] ?? 0,
     now,
+    routedBy(arrivals),
     locksOf([...locks]),
     ...rows.arrays,
     ...deliveries.arrays,
@@ -95,6 +96,12 @@ export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: Postgr
     hasIds,
   ]
   return { statement: accept(values), ids: drawn }
+}
+
+/** The oldest configuration that any of them was routed by; null where that is not to be held against today's. */
+function routedBy(arrivals: readonly Arrival[]): number | null {
+  const versions = arrivals.flatMap(({ routedBy: version }) => (version === undefined ? [] : [version]))
+  return versions.length === 0 ? null : Math.min(...versions)
 }
 
 /** A row of `accept_1`: one for each arrival that was known already. */

@@ -88,22 +88,45 @@ export function* claimOne({ now }: Commit, { integration, event }: DeliveryId, f
   return claimOfRow(integration, fence, due)
 }
 
-/** Claims of processes that are no more. Index delivery_sending. */
-export function* lostClaims(limit: number): Step<readonly Claim[]> {
-  const lost = yield* rows<DeliveryRow & { readonly integration_id: number; readonly claim: number }>(sql`
-    select d.integration_id, d.claim, d.event_id, d.next_at as due_at, ${deliveryColumns}, ${eventColumns},
-      p.kind, p.data, p.media_type
-    from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
-      left join payload p on p.event_id = e.id and p.part = e.payload_part
-    where d.claim is not null and not exists (
-      select 1 from node n where n.id = d.claim and n.expires_at > clock_timestamp())
-    limit ${limit}`)
+/**
+ * Claims of processes that are no more, in lanes that this process holds (in all where it is left out): one process at a
+ * time finds each of them. And those of its own that it has forgotten. Index delivery_sending, and the primary key.
+ */
+export function* lostClaims(
+  limit: number,
+  fence: number | undefined,
+  forgotten: readonly DeliveryId[],
+): Step<readonly Claim[]> {
+  const ours =
+    fence === undefined
+      ? sql``
+      : sql` and exists (select 1 from lane l where l.integration_id = d.integration_id and l.holder = ${fence})`
+  const lost = [
+    ...(yield* rows<LostRow>(sql`${lostSelect}
+      where d.claim is not null and not exists (
+        select 1 from node n where n.id = d.claim and n.expires_at > clock_timestamp())${ours}
+      limit ${limit}`)),
+  ]
+  for (const { integration, event } of fence === undefined ? [] : forgotten) {
+    lost.push(
+      ...(yield* rows<LostRow>(sql`${lostSelect}
+        where d.integration_id = ${integration} and d.event_id = ${event} and d.claim = ${fence ?? 0}`)),
+    )
+  }
   return lost.map(one => claimOfRow(one.integration_id, one.claim, one))
 }
+
+type LostRow = DeliveryRow & { readonly integration_id: number; readonly claim: number }
 
 const deliveryColumns = sql`
   d.revision as d_revision, d.attempts, d.schedule_attempts, d.charged, d.last_attempt_id, d.created_at, d.queue,
   d.ordering_key as delivery_key, d.recovery_id`
+
+const lostSelect = sql`
+  select d.integration_id, d.claim, d.event_id, d.next_at as due_at, ${deliveryColumns}, ${eventColumns},
+    p.kind, p.data, p.media_type
+  from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
+    left join payload p on p.event_id = e.id and p.part = e.payload_part`
 
 function claimOfRow(lane: IntegrationId, claim: number, found: DeliveryRow): Claim {
   const { kind, data, media_type, payload_part: part } = found

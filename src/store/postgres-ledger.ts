@@ -2,12 +2,14 @@
  * The ledger on PostgreSQL. What asks for the same verb while a batch of it is under way joins the next batch: one round
  * trip and one commit for all of them, however many there are.
  */
-import type { DeliveryId, EventId, Ids, IntegrationId } from "../domain/id.ts"
+import { type DeliveryId, type EventId, firstIdAt, type Ids, type IntegrationId, timeOfId } from "../domain/id.ts"
 import { DUE, type Queue } from "../domain/queue.ts"
 import { Batches } from "./batches.ts"
 import type { Change } from "./changes.ts"
 import type { Commit } from "./commit.ts"
+import { ConfigurationChanged } from "./configuration.ts"
 import { type Database, StoreUnavailable, sql } from "./database.ts"
+import { FLOOR_BEHIND_MS } from "./floor.ts"
 import { keepLane } from "./lanes.ts"
 import {
   type Accepted,
@@ -65,6 +67,9 @@ export class PostgresLedger extends Ledger {
   readonly #claims: Batches<Wanted & { readonly fence: number }, Claimed>
   readonly #works: Batches<Work, unknown>
 
+  /** Ends with the last transaction of the configuration. */
+  #configuring: Promise<unknown> = Promise.resolve()
+
   constructor({ pools, ids, parts, now, watcher }: PostgresLedgerOptions) {
     super()
     this.#pools = pools
@@ -72,7 +77,8 @@ export class PostgresLedger extends Ledger {
     this.#parts = parts
     this.#now = now
     const size = (items: readonly unknown[]) => Math.max(1, items.length)
-    const shared = { watcher, isHopeless: (error: unknown) => error instanceof StoreUnavailable }
+    const isHopeless = (error: unknown) => error instanceof StoreUnavailable || error instanceof ConfigurationChanged
+    const shared = { watcher, isHopeless }
     this.#accepts = new Batches<readonly Arrival[], readonly Accepted[]>({
       ...shared,
       most: MOST_ARRIVALS,
@@ -121,12 +127,37 @@ export class PostgresLedger extends Ledger {
     return this.#settles.add(settlements)
   }
 
-  lost(limit: number): Promise<readonly Claim[]> {
-    return this.inNextCommit(() => lostClaims(limit))
+  lost(limit: number, fence?: number, forgotten: readonly DeliveryId[] = []): Promise<readonly Claim[]> {
+    return this.inNextCommit(() => lostClaims(limit, fence, forgotten))
   }
 
   inNextCommit<T>(work: (commit: Commit) => Step<T>): Promise<T> {
     return this.#works.add(work) as Promise<T>
+  }
+
+  /** In this process too one after the other, so that those which wait for their turn hold no connection. */
+  transaction<T>(work: (tx: Database) => Promise<T>): Promise<T> {
+    const done = this.#configuring.then(() => this.#configure(work))
+    this.#configuring = done.catch(() => undefined)
+    return done
+  }
+
+  async #configure<T>(work: (tx: Database) => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      let hasBegun = false
+      try {
+        return await this.#pools.engine.transaction(async tx => {
+          await tx.query(sql`select pg_advisory_xact_lock(8741, 4)`)
+          const first = this.#ids.next()
+          await tx.query(sql`select begin_1(${first}), set_config('waybill.begun', ${String(first)}, true)`)
+          hasBegun = true
+          return work(tx)
+        })
+      } catch (error) {
+        // What the work has done beyond the database cannot be done twice.
+        if (hasBegun || tries >= TRIES || !this.#canMend(error)) throw error
+      }
+    }
   }
 
   telling(tx: Database): Telling {
@@ -248,6 +279,8 @@ export class PostgresLedger extends Ledger {
       try {
         return await carryOut()
       } catch (error) {
+        if (codeOf(error) === "WB003")
+          throw new ConfigurationChanged("The configuration has changed.", { cause: error })
         if (tries >= TRIES || !this.#canMend(error)) throw error
       }
     }
@@ -255,7 +288,8 @@ export class PostgresLedger extends Ledger {
 
   #canMend(error: unknown): boolean {
     const [, behind] = /^ids are behind (\d+)$/.exec(error instanceof Error ? error.message : "") ?? []
-    if (behind !== undefined) this.#ids.passOver(Number(behind))
+    // So far ahead that the next few times that the floor is raised leave these ids above it.
+    if (behind !== undefined) this.#ids.passOver(firstIdAt(timeOfId(Number(behind)) + FLOOR_BEHIND_MS))
     const lacksPartition = codeOf(error) === "23514" && /no partition/.test(String(error))
     if (lacksPartition) this.#parts.forget()
     return lacksPartition || isWorthRepeating(error)

@@ -2,20 +2,44 @@
  * The processes that share a PostgreSQL database, and which of them sends for which integration. A process is alive as long
  * as it renews its row; times are the database's own, so that no process's clock matters (F-22).
  */
-import type { IntegrationId } from "../domain/id.ts"
-import { list, sql } from "./database.ts"
+import { type DeliveryId, type IntegrationId, SHARES } from "../domain/id.ts"
+import { sql } from "./database.ts"
 import type { PostgresDatabase } from "./postgres.ts"
 
 /** A process that has not renewed for so long holds nothing any more. */
-export const LEASE_MS = 8_000
+export const LEASE_MS = 7_000
 
-/** Takes a place among the processes; gives its number, which is also the fencing number of its claims. */
+/** A process that is alive. */
+export interface Node {
+  /** Its number, which is also the fencing number of its claims: another one each time that it joins. */
+  readonly id: number
+  /** No two are called the same. It stays the same when a process joins anew. */
+  readonly name: string
+}
+
+/** The processes as the database sees them at one moment. */
+export interface NodesView {
+  readonly alive: readonly Node[]
+  /** The lanes that this process holds. */
+  readonly held: readonly IntegrationId[]
+  /** The database's clock, in ms since 1970 with its fractions. */
+  readonly at: number
+}
+
+/** Takes a place among the processes; gives its number. */
 export async function joinNodes(db: PostgresDatabase, name: string): Promise<number> {
-  const [row] = await db.query<{ id: number }>(sql`
-    insert into node (id, name, expires_at)
-    values (nextval('node_id'), ${name}, clock_timestamp() + ${LEASE_MS} * interval '1 millisecond')
-    returning id`)
-  return row?.id ?? 0
+  for (;;) {
+    // Not a number that shares its part of each millisecond's ids with a process that is alive: see id.ts.
+    const [row] = await db.query<{ id: number }>(sql`
+      insert into node (id, name, expires_at)
+      select n.id, ${name}, clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
+      from (select nextval('node_id') as id) n
+      where not exists (
+        select 1 from node o
+        where o.id % ${SHARES} = n.id % ${SHARES} and o.expires_at > clock_timestamp() - interval '1 minute')
+      returning id`)
+    if (row !== undefined) return row.id
+  }
 }
 
 /** Stays among them; false where its lease is over, so that others may hold its lanes by now. */
@@ -38,6 +62,23 @@ export async function liveNodes(db: PostgresDatabase): Promise<readonly number[]
   return rows.map(row => row.id)
 }
 
+/** Who is alive, what this process holds, and what time it is: one statement. */
+export async function viewNodes(db: PostgresDatabase, node: number): Promise<NodesView> {
+  const [row] = await db.query<{ at: number; alive: string; held: number[] }>(sql`
+    select extract(epoch from clock_timestamp()) * 1000 as at,
+      (select coalesce(json_agg(json_build_object('id', n.id, 'name', n.name)), '[]')::text
+        from node n where n.expires_at > clock_timestamp()) as alive,
+      (select coalesce(array_agg(l.integration_id), '{}') from lane l where l.holder = ${node}) as held`)
+  if (row === undefined) throw new Error("PostgreSQL gave no answer to a question that always has one.")
+  return { at: row.at, held: row.held, alive: JSON.parse(row.alive) as Node[] }
+}
+
+/** The database's clock, in ms since 1970 with its fractions. */
+export async function databaseTime(db: PostgresDatabase): Promise<number> {
+  const [row] = await db.query<{ at: number }>(sql`select extract(epoch from clock_timestamp()) * 1000 as at`)
+  return row?.at ?? 0
+}
+
 /** Takes those of these lanes that nobody alive holds; gives those that it holds now. */
 export async function takeLanes(
   db: PostgresDatabase,
@@ -47,13 +88,18 @@ export async function takeLanes(
   if (lanes.length === 0) return []
   await db.query(sql`
     insert into lane (integration_id)
-    select id from integration where id in ${list(lanes)} order by id on conflict do nothing`)
+    select i.id from integration i
+    where i.id = any (${idsOf(lanes)}::bigint[]) and not exists (select 1 from lane l where l.integration_id = i.id)
+    order by i.id on conflict do nothing`)
   const rows = await db.query<{ integration_id: number }>(sql`
     update lane set holder = ${node}
-    where integration_id in ${list(lanes)} and exists (
-        select 1 from node n where n.id = ${node} and n.expires_at > clock_timestamp())
-      and (holder = ${node} or not exists (
-        select 1 from node n where n.id = lane.holder and n.expires_at > clock_timestamp()))
+    where integration_id in (
+        select l.integration_id from lane l
+        where l.integration_id = any (${idsOf(lanes)}::bigint[])
+          and (l.holder is null or l.holder = ${node} or not exists (
+            select 1 from node n where n.id = l.holder and n.expires_at > clock_timestamp()))
+        order by l.integration_id for update skip locked)
+      and exists (select 1 from node n where n.id = ${node} and n.expires_at > clock_timestamp())
     returning integration_id`)
   return rows.map(row => row.integration_id)
 }
@@ -61,5 +107,50 @@ export async function takeLanes(
 /** Gives lanes up: what was on its way in them has been settled. */
 export async function giveUpLanes(db: PostgresDatabase, node: number, lanes: readonly IntegrationId[]): Promise<void> {
   await db.query(sql`
-    update lane set holder = null where integration_id in ${list(lanes)} and holder = ${node}`)
+    update lane set holder = null where integration_id = any (${idsOf(lanes)}::bigint[]) and holder = ${node}`)
+}
+
+/** What of some lanes can be claimed. */
+export interface LaneDue {
+  readonly lane: IntegrationId
+  /** When the earliest of what waits for its time is due. */
+  readonly dueAt: number | null
+  /** Whether deliveries wait that a recovery made due. */
+  readonly hasRecovered: boolean
+}
+
+/** Lanes in which something waits: a look at the beginning of two stretches of index delivery_due for each. */
+export async function dueLanes(db: PostgresDatabase, lanes: readonly IntegrationId[]): Promise<readonly LaneDue[]> {
+  if (lanes.length === 0) return []
+  const rows = await db.query<{ lane: IntegrationId; due_at: number | null; recovered: number }>(sql`
+    select lane, due_at, recovered from due_1(${idsOf(lanes)}::bigint[])`)
+  return rows.map(({ lane, due_at, recovered }) => ({ lane, dueAt: due_at, hasRecovered: recovered === 1 }))
+}
+
+/** What lanes in trouble kept that another process holds. */
+export async function othersLanes(
+  db: PostgresDatabase,
+  node: number,
+): Promise<
+  readonly { readonly lane: IntegrationId; readonly protection: string | null; readonly rate: string | null }[]
+> {
+  return db.query(sql`
+    select integration_id as lane, protection, rate from lane
+    where (protection is not null or rate is not null) and holder is distinct from ${node}`)
+}
+
+/** Deliveries that stand as being sent by this process since before a time, ms since 1970. Index delivery_sending. */
+export async function claimedBefore(
+  db: PostgresDatabase,
+  node: number,
+  at: number,
+): Promise<readonly (DeliveryId & { readonly since: number })[]> {
+  return db.query(sql`
+    select integration_id as integration, event_id as event, updated_at as since from delivery
+    where claim = ${node} and updated_at < ${at} limit 5000`)
+}
+
+/** An array as PostgreSQL reads it. */
+function idsOf(lanes: readonly IntegrationId[]): string {
+  return `{${lanes.join(",")}}`
 }

@@ -1,23 +1,41 @@
 /** Opens everything durable over PostgreSQL: pools, schema, this process's place among the others, the sealing key. */
-import { type IdShare, Ids, idShareOf } from "../domain/id.ts"
+
+import { randomUUID } from "node:crypto"
+import { Ids, idShareOf } from "../domain/id.ts"
 import { sql } from "./database.ts"
+import { Floor } from "./floor.ts"
 import { PostgresDatabase } from "./postgres.ts"
+import { assertServer } from "./postgres-check.ts"
+import { PostgresClock } from "./postgres-clock.ts"
+import { PostgresLanes, setClock } from "./postgres-lanes.ts"
 import { PostgresLedger } from "./postgres-ledger.ts"
-import { migratePostgres } from "./postgres-migrate.ts"
-import { joinNodes, leaveNodes } from "./postgres-nodes.ts"
-import { PostgresParts } from "./postgres-parts.ts"
+import { assertMigrated, migratePostgres } from "./postgres-migrate.ts"
+import { makeAhead, PostgresParts } from "./postgres-parts.ts"
+import { withSession } from "./postgres-session.ts"
+import { Tenure } from "./postgres-tenure.ts"
+import { Wakes } from "./postgres-wakes.ts"
 import type { Reader } from "./reader.ts"
+import type { Seal } from "./seal.ts"
 import { sealOf } from "./secret-key.ts"
 import { makeFolder, type Store, type StoreOptions } from "./store.ts"
 
-/** Connections for each use. One process holds 14 at the most. */
-const CONNECTIONS = { ingest: 3, engine: 5, reads: 6 } as const
+/** Connections for each use. One process holds 17 at the most: another is for being called by the others (postgres-wakes.ts). */
+const CONNECTIONS = { ingest: 3, engine: 5, reads: 6, lanes: 2 } as const
+export const connectionsPerProcess = Object.values(CONNECTIONS).reduce((sum, count) => sum + count, 1)
 
-export interface PostgresOptions extends Omit<StoreOptions, "onFatal"> {
+export interface PostgresOptions extends Omit<StoreOptions, "onFatal" | "now"> {
+  /** The database's own clock where it is left out. */
+  readonly now?: (() => number) | undefined
+  /** A clock of the process that only ever goes forward, in ms; its own unless a test turns it. */
+  readonly monotonicNow?: () => number
   /** `postgres://user@host/database` */
   readonly url: string
   /** How this process is called among the others. */
   readonly name: string
+  /** False: a database with an older schema is refused, not brought up to date. */
+  readonly migrate?: boolean
+  /** True: a server that may lose what it has committed is taken. */
+  readonly allowUnsafe?: boolean
 }
 
 /** The store over PostgreSQL. */
@@ -25,30 +43,44 @@ export interface PostgresStore extends Store {
   readonly db: PostgresDatabase
   readonly ledger: PostgresLedger
   readonly parts: PostgresParts
+  readonly lanes: PostgresLanes
 }
 
 /** Nothing is kept free: whose disk it is sees to that. */
 const noBallast = { isSpent: false, restore: () => false }
 
-/** Opens the store of a database, bringing it to this program's schema; throws StoreFault, StoreUnavailable. */
+/** Opens the store of a database, bringing it to this program's schema unless told not to; throws StoreFault, StoreUnavailable. */
 export async function openPostgres(options: PostgresOptions): Promise<PostgresStore> {
-  const { url, now, watcher } = options
+  const { url, watcher, monotonicNow = () => performance.now() } = options
+  await withSession(url, async session => {
+    await assertServer(session, options.allowUnsafe ?? false)
+    if (options.migrate ?? true) await migratePostgres(session)
+    else await assertMigrated(session)
+  })
   const pool = (use: keyof typeof CONNECTIONS) =>
     new PostgresDatabase({ url, name: `waybill ${use}`, connections: CONNECTIONS[use] })
-  const [ingest, engine, reads] = [pool("ingest"), pool("engine"), pool("reads")]
-  const closeAll = async () => void (await Promise.all([ingest, engine, reads].map(each => each.close())))
+  const pools = { ingest: pool("ingest"), engine: pool("engine"), reads: pool("reads"), lanes: pool("lanes") }
+  const { engine, reads } = pools
+  const wakes = new Wakes(url, pools.lanes)
+  const closeAll = async () => {
+    await wakes.close()
+    await Promise.all(Object.values(pools).map(each => each.close()))
+  }
   try {
-    await migratePostgres(engine)
     makeFolder(options.dataDir)
-    const [known] = await engine.query<{ value: string }>(sql`select value from meta where key = 'seal'`)
-    const seal = sealOf(options, known?.value, "the database")
-    await engine.query(sql`
-      insert into meta (key, value) values ('seal', ${seal.fingerprint}) on conflict (key) do nothing`)
-    const fence = await joinNodes(engine, options.name)
-    const share: IdShare = idShareOf(fence)
-    const ids = new Ids(now, 0, share)
-    const parts = new PostgresParts(engine)
-    const ledger = new PostgresLedger({ pools: { ingest, engine }, ids, parts, now, watcher })
+    const seal = await sealFor(engine, options)
+    const clock = new PostgresClock(monotonicNow)
+    await setClock(clock, pools.lanes)
+    const now = options.now ?? (() => clock.now())
+    // Its number in the system is not enough: in containers all of them are number 1, and names of machines are made twice.
+    const name = `${options.name} ${randomUUID().slice(0, 8)}`
+    const tenure = new Tenure({ db: pools.lanes, name, monotonicNow })
+    await tenure.begin()
+    const ids = new Ids(now, 0, idShareOf(tenure.number))
+    tenure.shares(ids)
+    const parts = new PostgresParts(engine, ids)
+    await makeAhead(engine, now())
+    const ledger = new PostgresLedger({ pools, ids, parts, now, watcher })
     return {
       engine: "postgres",
       db: engine,
@@ -57,11 +89,17 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresSt
       parts,
       ballast: noBallast,
       ids,
+      floor: new Floor(reads),
       seal,
       now,
-      fence,
+      get fence() {
+        return tenure.number
+      },
+      lanes: new PostgresLanes({ db: pools.lanes, tenure, clock, wakes }),
       close: async () => {
-        await leaveNodes(engine, fence)
+        // Where it cannot be said, the others find out when its lease is over.
+        await tenure.end().catch(() => undefined)
+        await wakes.call("lanes")
         await closeAll()
       },
     }
@@ -69,4 +107,15 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresSt
     await closeAll()
     throw error
   }
+}
+
+/** The seal of the secrets. Of several processes that start at once on an empty database the first says which it is. */
+async function sealFor(db: PostgresDatabase, options: PostgresOptions): Promise<Seal> {
+  const known = async () => {
+    const [found] = await db.query<{ value: string }>(sql`select value from meta where key = 'seal'`)
+    return found?.value
+  }
+  const seal = sealOf(options, await known(), "the database")
+  await db.query(sql`insert into meta (key, value) values ('seal', ${seal.fingerprint}) on conflict (key) do nothing`)
+  return sealOf(options, await known(), "the database")
 }

@@ -15,7 +15,7 @@ const IDLE_IN_TRANSACTION_MS = 10_000
 const QUERY_MS = STATEMENT_MS + 5_000
 
 /** Anything that carries statements out: a pool, or a connection with a transaction open on it. */
-type Runner = Pick<pg.Pool | pg.PoolClient, "query">
+type Runner = Pick<pg.Pool | pg.ClientBase, "query">
 
 /** How a pool is made. */
 export interface PoolOptions {
@@ -31,7 +31,8 @@ const NUMBERS = [pg.types.builtins.INT8, pg.types.builtins.NUMERIC]
 
 const INT8_ARRAY = 1_016
 
-const types: pg.CustomTypesConfig = {
+/** How values come back. */
+export const types: pg.CustomTypesConfig = {
   getTypeParser: (oid: number, format?: string) => {
     if (NUMBERS.includes(oid)) return Number
     if (oid === INT8_ARRAY) return (value: string) => value.slice(1, -1).split(",").filter(Boolean).map(Number)
@@ -102,22 +103,29 @@ export class PostgresDatabase implements Database {
   }
 }
 
+/**
+ * The planner is told to go along the indexes, one row after the other: every question is about few rows of large tables. It
+ * reckons a join into partitions as if each row came to all of them, when it comes to one, and would rather read all days
+ * from end to end; and what seems as dear as that it would compile first.
+ */
+const ALONG_INDEXES = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"]
+
 /** In each transaction, because nothing may be left to the session: a commit is on the disk before it is answered. */
 const BEGIN = `begin; ${settings("set local")}`
-/** For what needs no transaction of its own. Behind a pooler it may reach another session: see `assertDurable`. */
+/** For what needs no transaction of its own. Behind a pooler it may reach another session: see postgres-check.ts. */
 const SESSION = settings("set")
 
 function settings(set: "set" | "set local"): string {
   return `${set} synchronous_commit = on; ${set} statement_timeout = ${STATEMENT_MS}; ${set} lock_timeout = ${LOCK_MS};
-  ${set} idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`
+  ${set} idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}; ${ALONG_INDEXES.map(name => `${set} ${name} = off`).join("; ")}`
 }
 
 /** A transaction that is open. */
 export class PostgresTransaction implements Database {
   readonly skipLocked: Sql = sql` for update skip locked`
-  readonly #client: pg.PoolClient
+  readonly #client: Runner
 
-  constructor(client: pg.PoolClient) {
+  constructor(client: Runner) {
     this.#client = client
   }
 
@@ -174,14 +182,25 @@ async function run<Row extends object>(
   return await runner.query<Row & pg.QueryResultRow>(textOf(statement), statement.values.map(parameterOf))
 }
 
-/** Places in the order beyond all others, as steps ask for them. */
-function parameterOf(value: SqlValue): SqlValue {
+/** A value as the server takes it: numbers beyond all others as the greatest there are, text without the one character it lacks. */
+function parameterOf(value: SqlValue | readonly unknown[]): unknown {
+  if (typeof value === "string") return withoutNul(value)
+  if (Array.isArray(value)) return value.some(hasNul) ? value.map(one => (hasNul(one) ? withoutNul(one) : one)) : value
   if (typeof value === "number" && !Number.isFinite(value)) {
     return value > 0 ? Number.MAX_SAFE_INTEGER : Number.MIN_SAFE_INTEGER
   }
   return value instanceof Uint8Array && !Buffer.isBuffer(value)
     ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
     : value
+}
+
+/** What a sender or a receiver says may have any character in it, and none of them may hold a commit up. */
+function withoutNul(text: string): string {
+  return hasNul(text) ? text.replaceAll("\0", "\u{FFFD}") : text
+}
+
+function hasNul(value: unknown): value is string {
+  return typeof value === "string" && value.includes("\0")
 }
 
 /** SQLSTATEs, or their classes, that say "not now" rather than "wrong" (PostgreSQL, appendix A). */
@@ -203,13 +222,21 @@ const NOT_NOW: readonly (readonly [code: string, reason: StoreUnavailable["reaso
 const NO_CONNECTION =
   /connection terminated|connection timeout|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|not queryable|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH/i
 
+/**
+ * Those of them that come while a statement is under way: whether it was committed is not known. 08006 and 08007 are a lost
+ * connection and an unknown resolution, 57P01 and 57P02 a server that is ended.
+ */
+const BROKEN_OFF =
+  /^(08006|08007|57P01|57P02)|connection terminated|query read timeout|connection error|not queryable|ECONNRESET|EPIPE|ETIMEDOUT/i
+
 /** Turns "not now" errors into StoreUnavailable; anything else is a bug and stays as it is. */
 export function asUnavailable(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof StoreUnavailable) return error
   const code = codeOf(error)
   const known = NOT_NOW.find(([prefix]) => code?.startsWith(prefix) === true)
-  if (known !== undefined) return new StoreUnavailable(known[1], error)
-  if (NO_CONNECTION.test(`${code ?? ""} ${error.message}`)) return new StoreUnavailable("unavailable", error)
+  const said = `${code ?? ""} ${error.message}`
+  if (known !== undefined) return new StoreUnavailable(known[1], error, BROKEN_OFF.test(said))
+  if (NO_CONNECTION.test(said)) return new StoreUnavailable("unavailable", error, BROKEN_OFF.test(said))
   return error
 }
 

@@ -62,13 +62,13 @@ export async function lookOn(db: Reader, look: Look): Promise<Looked> {
   const last = edge ?? upTo
   const found = onlyFailed(look.ask)
     ? await selectFailed(db, look, after, last)
-    : await selectEvents(db, look, sql`e.id > ${after} and e.id <= ${last}`)
+    : await selectEvents(db, look, id => sql`${id} > ${after} and ${id} <= ${last}`)
   return { found, reached: edge }
 }
 
 /** Looks at events that are known by id, whatever their properties: those that were given back. Primary keys. */
 export function lookAt(db: Reader, look: Look, events: readonly EventId[]): Promise<Found[]> {
-  return selectEvents(db, look, sql`e.id in ${list(events)}`, false)
+  return selectEvents(db, look, id => sql`${id} in ${list(events)}`, false)
 }
 
 /** The last row of the window; null where no more are left than that. */
@@ -99,14 +99,14 @@ async function selectFailed(db: Reader, look: Look, after: EventId, upTo: EventI
   return rows.flatMap(row => foundOf(row, look))
 }
 
-/** Primary key of `event`, or event_by_need; then that of `delivery`. */
-async function selectEvents(db: Reader, look: Look, which: Sql, mayNeed = true): Promise<Found[]> {
+/** Primary key of `event`, or event_by_need; then that of `delivery`, which is told which events too: so that it comes to their days. */
+async function selectEvents(db: Reader, look: Look, which: (id: Sql) => Sql, mayNeed = true): Promise<Found[]> {
   const byNeed = mayNeed && needsAction(look.ask)
   const rows = await db.query<FoundRow>(sql`
     select ${columns}
     from event e${byNeed ? along("event_by_need") : sql``}
-      left join delivery d on d.integration_id = ${look.integration} and d.event_id = e.id
-    where e.project_id = ${look.project} and ${which} ${byNeed ? sql`and e.needs_action = 1` : sql``}
+      left join delivery d on d.integration_id = ${look.integration} and d.event_id = e.id and ${which(sql`d.event_id`)}
+    where e.project_id = ${look.project} and ${which(sql`e.id`)} ${byNeed ? sql`and e.needs_action = 1` : sql``}
       and ${conditions(look)} and ${standingCondition(look)}
     order by e.id`)
   return rows.flatMap(row => foundOf(row, look))

@@ -56,7 +56,8 @@ export async function insertRejections(db: Database, ids: Ids, rejections: reado
       await tx.query(sql`
         insert into ingest_tally (project_id, hour, source, key_id, app_id, type, events, bytes, refused)
         values (${project}, ${hourOf(at)}, '', ${key ?? 0}, 0, '', 0, ${bodyBytes}, 1)
-        on conflict do update set bytes = bytes + excluded.bytes, refused = refused + 1`)
+        on conflict (project_id, hour, source, key_id, app_id, type) do update set
+          bytes = ingest_tally.bytes + excluded.bytes, refused = ingest_tally.refused + 1`)
     }
     for (const project of new Set(rejections.map(rejection => rejection.project))) {
       await tx.query(sql`

@@ -3,10 +3,24 @@
  * pieces; whoever runs it decides how long to rest between two of them. What is found on the reader costs the writer
  * nothing, and each piece joins the next commit, so that nobody waits longer for it than for a large batch.
  */
-import { firstIdAt, type IntegrationId, type ProjectId } from "../domain/id.ts"
+import { firstIdAt, type IntegrationId } from "../domain/id.ts"
 import { blockedLines, expiredBehind } from "./blocked-lines.ts"
 import type { Commit } from "./commit.ts"
 import { type Database, raw, type Sql, sql } from "./database.ts"
+import {
+  deleteAttempts,
+  deleteChanges,
+  deleteDeliveryHour,
+  deleteEntries,
+  deleteFailures,
+  deleteIdempotency,
+  deleteInbox,
+  deleteInboxRequests,
+  deleteIngestHour,
+  deleteRejections,
+  deleteRevision,
+  type Limited,
+} from "./deletions.ts"
 import {
   IDEMPOTENCY_MS,
   integrationsOf,
@@ -27,10 +41,14 @@ import { endExpired } from "./move.ts"
 import { removeOldEvents } from "./old-events.ts"
 import { Pace, type PaceLimits } from "./pace.ts"
 import { expiredOf, pausedIntegrations } from "./paused-waiting.ts"
+import { endTogether } from "./postgres-expired.ts"
+import { daysAhead } from "./postgres-parts.ts"
+import { oldestDueAt as oldestDueAtOnPostgres, postgresSteps } from "./postgres-retention.ts"
 import type { Reader } from "./reader.ts"
 import { oldRecoveries } from "./recoveries.ts"
 import { removeRecovery } from "./recovery-moves.ts"
 import { change, row, rows, type Step as Work } from "./step.ts"
+import type { Store } from "./store.ts"
 
 const HOUR_MS = 3_600_000
 
@@ -74,6 +92,7 @@ export interface Step {
 }
 
 export interface RetentionParts {
+  readonly engine: Store["engine"]
   readonly ledger: Pick<Ledger, "inNextCommit">
   readonly db: Database
   readonly reads: Reader
@@ -94,11 +113,15 @@ const FREE_PAGES_KEPT = 16_384
 const RETURNING_MS = 2_000
 
 export class Retention {
+  readonly #engine: Store["engine"]
   readonly #ledger: Pick<Ledger, "inNextCommit">
   readonly #db: Database
   readonly #reads: Reader
+  readonly #end: typeof endExpired
 
-  constructor({ ledger, db, reads }: RetentionParts) {
+  constructor({ engine, ledger, db, reads }: RetentionParts) {
+    this.#engine = engine
+    this.#end = engine === "postgres" ? endExpiredTogether : endExpired
     this.#ledger = ledger
     this.#db = db
     this.#reads = reads
@@ -106,7 +129,12 @@ export class Retention {
 
   /** When the oldest thing that is still stored should have gone; null where nothing is stored. */
   oldestDueAt(): Promise<number | null> {
-    return oldestDueAt(this.#reads)
+    return this.#engine === "postgres" ? oldestDueAtOnPostgres(this.#reads) : oldestDueAt(this.#reads)
+  }
+
+  /** How many days after that of `now` can be written to; null where nothing has to be made for them. */
+  async daysAhead(now: number): Promise<number | null> {
+    return this.#engine === "postgres" ? daysAhead(this.#reads, now) : null
   }
 
   /** Everything that is due at `at`, in the order in which it goes. `keepFree`: free pages are kept, not given back. */
@@ -118,18 +146,28 @@ export class Retention {
       // Before the parts, which would carry their payloads over.
       { name: "deliveries of paused integrations", pieces: () => this.#pausedDeliveries(at) },
       { name: "deliveries behind one that blocks their key", pieces: () => this.#blockedDeliveries(at) },
+      ...(this.#engine === "postgres" ? this.#postgresSteps(at) : this.#embeddedSteps(at)),
+      { name: "failures", pieces: () => this.#sweep("failure_group", deleteFailures(at - METADATA_MS)) },
+      { name: "recoveries", pieces: () => this.#oldRecoveries(at - METADATA_MS) },
+      { name: "tallies", pieces: () => this.#oldTallies(at - LONG_MS) },
+      { name: "changes", pieces: () => this.#sweepById("change", deleteChanges, at - LONG_MS) },
+      { name: "revisions", pieces: () => this.#oldRevisions(at - LONG_MS) },
+      ...(this.#engine === "sqlite" ? [{ name: "free pages", pieces: () => this.#freePages(keepFree) }] : []),
+    ]
+  }
+
+  #embeddedSteps(at: number): readonly Step[] {
+    return [
       { name: "parts", pieces: () => this.#expiredParts(at) },
       { name: "events", pieces: () => this.#oldEvents(at) },
       // Those of deliveries went with them; what is left was recorded by someone who no longer held the claim.
       { name: "attempts", pieces: () => this.#sweepById("attempt", deleteAttempts, at - METADATA_MS) },
-      { name: "failures", pieces: () => this.#sweep("failure_group", deleteFailures(at - METADATA_MS)) },
-      { name: "recoveries", pieces: () => this.#oldRecoveries(at - METADATA_MS) },
       { name: "search segments", pieces: () => this.#oldSegments() },
-      { name: "tallies", pieces: () => this.#oldTallies(at - LONG_MS) },
-      { name: "changes", pieces: () => this.#sweepById("change", deleteChanges, at - LONG_MS) },
-      { name: "revisions", pieces: () => this.#oldRevisions(at - LONG_MS) },
-      { name: "free pages", pieces: () => this.#freePages(keepFree) },
     ]
+  }
+
+  #postgresSteps(at: number): readonly Step[] {
+    return postgresSteps({ db: this.#db, reads: this.#reads, piece: work => this.#piece(work) }, at)
   }
 
   /** Those of removed inboxes as well: they go with the inbox, unless the process ended before they were gone. */
@@ -151,8 +189,9 @@ export class Retention {
         for (let i = 0; i < events.length; i += pieceLimits.most) {
           const some = events.slice(i, i + pieceLimits.most)
           const given = { at, held: "pause" } as const
+          const end = this.#end
           yield await this.#piece(function* (commit) {
-            return { delivery_ended: yield* endExpired(commit, paused.id, some, given) }
+            return { delivery_ended: yield* end(commit, paused.id, some, given) }
           })
         }
       }
@@ -168,8 +207,9 @@ export class Retention {
         do {
           const events = await expiredBehind(this.#reads, line, { at, rows: pieceLimits.most })
           if (events.length === 0) break
+          const end = this.#end
           const piece = await this.#piece(function* (commit) {
-            ended = yield* endExpired(commit, line.integration, events, given)
+            ended = yield* end(commit, line.integration, events, given)
             return { delivery_ended: ended }
           })
           yield piece
@@ -369,6 +409,10 @@ export class Retention {
   }
 }
 
+function* endExpiredTogether(...[commit, lane, events, { at, held }]: Parameters<typeof endExpired>): Work<number> {
+  return (yield* endTogether(commit, { lanes: events.map(() => lane), events, at, held })).ended
+}
+
 function* countPages(): Work<{ readonly free: number; readonly pages: number }> {
   const free = yield* row<{ freelist_count: number }>(sql`pragma freelist_count`)
   const pages = yield* row<{ page_count: number }>(sql`pragma page_count`)
@@ -376,72 +420,3 @@ function* countPages(): Work<{ readonly free: number; readonly pages: number }> 
 }
 
 const onlyRead: Piece = { counts: {}, ms: 0 }
-
-/** A deletion of so many rows at most. */
-type Limited = (limit: number) => Sql
-
-// Indexes: idempotency_by_age; inbox_request_by_integration; the primary keys of the others, whose ids follow the time.
-function deleteIdempotency(upTo: number): Limited {
-  return limit => sql`
-    delete from idempotency
-    where (project_id, key) in (
-      select project_id, key from idempotency where created_at <= ${upTo} order by created_at limit ${limit})`
-}
-function deleteRejections(before: number, upTo: number): Limited {
-  return limit => sql`
-    delete from rejection
-    where id in (select id from rejection where id < ${before} and at <= ${upTo} order by id limit ${limit})`
-}
-function deleteInboxRequests(before: number, upTo: number): Limited {
-  return limit => sql`
-    delete from inbox_request
-    where id in (select id from inbox_request where id < ${before} and at <= ${upTo} order by id limit ${limit})`
-}
-function deleteInbox(id: IntegrationId): Limited {
-  return limit => sql`
-    delete from inbox_request
-    where id in (select id from inbox_request where integration_id = ${id} order by id limit ${limit})`
-}
-function deleteAttempts(before: number, upTo: number): Limited {
-  return limit => sql`
-    delete from attempt
-    where id in (select id from attempt where id < ${before} and started_at <= ${upTo} order by id limit ${limit})`
-}
-// Index failure_group_by_age.
-function deleteFailures(upTo: number): Limited {
-  return limit => sql`
-    delete from failure_group
-    where id in (select id from failure_group where last_at <= ${upTo} order by last_at limit ${limit})`
-}
-function deleteChanges(before: number, upTo: number): Limited {
-  return limit => sql`
-    delete from change
-    where id in (select id from change where id < ${before} and at <= ${upTo} order by id limit ${limit})`
-}
-function deleteEntries(segment: number): Limited {
-  return limit => sql`
-    delete from search_entry
-    where (segment, project_id, field, value, event_id) in (
-      select segment, project_id, field, value, event_id from search_entry
-      where segment = ${segment} order by project_id, field, value, event_id limit ${limit})`
-}
-function deleteIngestHour(project: ProjectId, hour: number): Sql {
-  return sql`
-    delete from ingest_tally
-    where project_id = ${project}
-      and hour = (select min(hour) from ingest_tally where project_id = ${project} and hour <= ${hour})`
-}
-function deleteDeliveryHour(project: ProjectId, integration: IntegrationId, hour: number): Sql {
-  return sql`
-    delete from delivery_tally
-    where project_id = ${project} and integration_id = ${integration} and hour = (
-      select min(hour) from delivery_tally
-      where project_id = ${project} and integration_id = ${integration} and hour <= ${hour})`
-}
-function deleteRevision(integration: IntegrationId, upTo: number): Sql {
-  const of = sql`integration_id = ${integration}`
-  return sql`
-    delete from integration_revision
-    where ${of} and revision = (select min(revision) from integration_revision where ${of})
-      and (select at from integration_revision where ${of} order by revision limit 1 offset 1) <= ${upTo}`
-}

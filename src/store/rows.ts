@@ -70,16 +70,26 @@ export function payloadOfRow(part: number, row: PayloadRow | undefined): Payload
   if (row === undefined) return undefined
   switch (row.kind) {
     case "json":
-      return { kind: "json", text: String(row.data) }
+      return { kind: "json", text: textOf(row.data) }
     case "text":
-      return { kind: "text", text: String(row.data), mediaType: row.media_type ?? "text/plain" }
+      return { kind: "text", text: textOf(row.data), mediaType: row.media_type ?? "text/plain" }
     case "bytes":
       return {
         kind: "bytes",
-        bytes: typeof row.data === "string" ? Buffer.from(row.data) : row.data,
+        bytes: bytesOf(row.data),
         mediaType: row.media_type,
       }
   }
+}
+
+function bytesOf(data: string | Uint8Array): Uint8Array {
+  const bytes = typeof data === "string" ? Buffer.from(data) : data
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** PostgreSQL keeps text as its bytes. */
+function textOf(data: string | Uint8Array): string {
+  return typeof data === "string" ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString()
 }
 
 /** Selects the payloads of some events that lie in one part. The part's number is ours, never a user's. */

@@ -110,6 +110,10 @@ export class SqliteLedger extends Ledger {
     return this.#inNextCommit(commit => runNow(commit.db, work(commit.steps)))
   }
 
+  transaction<T>(work: (tx: Database) => Promise<T>): Promise<T> {
+    return this.#db.transaction(work)
+  }
+
   telling(_tx: Database): Telling {
     const emitted: Emitted[] = []
     return {

@@ -4,6 +4,7 @@ import { backup, type DatabaseSync } from "node:sqlite"
 import { Ids } from "../domain/id.ts"
 import { Ballast } from "./ballast.ts"
 import type { Database, StoreUnavailable } from "./database.ts"
+import type { Floor } from "./floor.ts"
 import type { Ledger } from "./ledger.ts"
 import { openUntouched } from "./look.ts"
 import { currentVersion, migrate, versionInFile, versionOf } from "./migrate.ts"
@@ -38,6 +39,8 @@ export interface Store {
   /** Whether nothing new is taken in, because the disk is full. */
   readonly ballast: Pick<Ballast, "isSpent" | "restore">
   readonly ids: Ids
+  /** Where several processes make ids; null where one makes them all. */
+  readonly floor: Floor | null
   readonly seal: Seal
   readonly now: () => number
   /** The fencing number of this start: greater than that of any start before. */
@@ -114,6 +117,7 @@ function open(options: StoreOptions): EmbeddedStore {
       ledger,
       ballast,
       ids,
+      floor: null,
       seal,
       now,
       fence,

@@ -2,7 +2,8 @@
  * What happened in a project, in the one order of ids: accepted events, attempts and changes. The stream reads everything
  * from here, so that it shows what is on disk and nothing else, and can go on after any position.
  *
- * Ids are made in the commit that stores what they name, so that whoever sees one of them committed sees all before it.
+ * With one process, ids are made in the commit that stores what they name, so that whoever sees one of them committed sees
+ * all before it. With several, that holds up to the horizon (engine/horizon.ts).
  */
 import type { DeliveryStatus, Facts, Reason } from "../domain/delivery.ts"
 import type { Environment, Withheld } from "../domain/event.ts"
@@ -76,10 +77,14 @@ export function formatPosition({ kind, id }: Place): string {
   return formatId(prefixes[kind], id)
 }
 
-/** The greatest id that is committed, and the last thing at hand of the project: one look at each key, in one snapshot. */
+/**
+ * The greatest id that is committed, up to `upTo`, and the last thing at hand of the project: one look at each key, in one
+ * snapshot.
+ */
 export async function streamEnd(
   db: Reader,
   project: ProjectId,
+  upTo = Number.MAX_SAFE_INTEGER,
 ): Promise<{ readonly id: number; readonly last: Place }> {
   const [row] = await db.query<{
     event: number | null
@@ -89,10 +94,10 @@ export async function streamEnd(
   }>(
     sql`
     select
-      (select id from event where project_id = ${project} order by id desc limit 1) as event,
-      (select id from change where project_id = ${project} order by id desc limit 1) as change,
-      (select id from attempt order by id desc limit 1) as attempt,
-      (select project_id from attempt order by id desc limit 1) as own`,
+      (select id from event where project_id = ${project} and id <= ${upTo} order by id desc limit 1) as event,
+      (select id from change where project_id = ${project} and id <= ${upTo} order by id desc limit 1) as change,
+      (select id from attempt where id <= ${upTo} order by id desc limit 1) as attempt,
+      (select project_id from attempt where id <= ${upTo} order by id desc limit 1) as own`,
   )
   const places: Place[] = [
     { kind: "project", id: project },
@@ -129,7 +134,7 @@ async function exists(db: Reader, project: ProjectId, { kind, id }: Place): Prom
 }
 
 /**
- * What happened after an id, up to and with `upTo` (which is committed), as far as `rows` rows of each kind go; oldest
+ * What happened after an id, up to and with `upTo` (committed, and no further than the horizon), as far as `rows` rows of each kind go; oldest
  * first. Keys of event, attempt (of all projects) and change.
  */
 export async function readStream(

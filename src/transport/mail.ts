@@ -23,12 +23,14 @@ export type HandedOver =
   | { readonly kind: "refused"; readonly message: string }
   /** The connection broke while the mail itself went over it: it may have arrived. */
   | { readonly kind: "unknown"; readonly message: string }
+  /** `begin` has said no: the server was not told of it. */
+  | { readonly kind: "not_begun" }
 
 export interface Mailer {
   /** Where mails go: `mail.example:587`. */
   readonly place: string
-  /** `begin` is awaited when the server has let us in, before it is told of the mail. */
-  handOver(mail: OutboundMail, begin: () => Promise<void>): Promise<HandedOver>
+  /** `begin` is awaited when the server has let us in, before it is told of the mail; false: it is not to be told. */
+  handOver(mail: OutboundMail, begin: () => Promise<boolean>): Promise<HandedOver>
 }
 
 const CONNECT_MS = 10_000
@@ -72,7 +74,7 @@ export async function openMailer(server: SmtpServer, sender: Sender): Promise<Ma
       try {
         const error = await letIn(connection, user === null || password === null ? null : { user, pass: password })
         if (error !== null) return { kind: "unreachable", message: error.message }
-        await begin()
+        if (!(await begin())) return { kind: "not_begun" }
         const handed = await send(connection, { from: sender.address, to: [...to] }, source)
         isTaken = handed.kind === "taken"
         return handed

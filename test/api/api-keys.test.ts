@@ -35,7 +35,7 @@ describe("a new key", () => {
     assert.deepEqual(listed, Object.fromEntries(Object.entries(rest).filter(([name]) => name !== "last_used_at")))
     assert.equal(last_used_at, new Date(MORNING).toISOString())
     assert.deepEqual([listed.name, listed.prefix, listed.last4], ["billing", key.slice(0, 8), key.slice(-4)])
-    assert.deepEqual(program.rows("select 1 from api_key where hash = ?", key), [])
+    assert.deepEqual(await program.rows("select 1 from api_key where hash = ?", key), [])
   })
 
   test("is another one each time, and one letter off is none of ours", async () => {

@@ -248,7 +248,7 @@ describe("what the rules of CloudEvents allow and forbid", () => {
     for (const { name, event } of golden<OneEvent>("valid")) {
       const answer = await post(STRUCTURED, JSON.stringify(event))
       assert.equal(answer.status, 202, `${name}: ${answer.text}`)
-      const [row] = program.rows<{ external_id: string }>(
+      const [row] = await program.rows<{ external_id: string }>(
         "select external_id from event where id = ?",
         numberOf("evt", answer.body.id),
       )
@@ -257,13 +257,13 @@ describe("what the rules of CloudEvents allow and forbid", () => {
   })
 
   test("each invalid case is refused with the attribute that is wrong, and nothing of it is stored", async () => {
-    const count = () => program.rows<{ n: number }>("select count(*) as n from event")[0]?.n
-    const before = count()
+    const count = async () => (await program.rows<{ n: number }>("select count(*) as n from event"))[0]?.n
+    const before = await count()
     for (const { name, event, pointer } of golden<OneEvent>("invalid")) {
       const answer = await post(STRUCTURED, JSON.stringify(event))
       assert.ok(answer.status === 400 || answer.status === 422, `${name}: ${answer.text}`)
       assert.equal(answer.body.errors?.[0]?.pointer, pointer, name)
     }
-    assert.equal(count(), before)
+    assert.equal(await count(), before)
   })
 })

@@ -28,14 +28,14 @@ describe("/livez and /readyz", () => {
 
   test("of these, /readyz writes to the database, once for all who ask at the same moment, and /livez does not", async () => {
     await using program = await Program.open()
-    const probe = () => program.rows<{ at: number }>("select at from probe")
+    const probe = async () => await program.rows<{ at: number }>("select at from probe")
     await open(program, "/livez")
-    assert.deepEqual(probe(), [])
+    assert.deepEqual(await probe(), [])
     program.turn(1_234)
     const answers = await Promise.all(Array.from({ length: 50 }, () => open(program, "/readyz")))
     assert.ok(answers.every(({ status }) => status === 200))
     assert.deepEqual(
-      probe().map(({ at }) => at),
+      (await probe()).map(({ at }) => at),
       [program.now],
     )
   })
@@ -104,10 +104,12 @@ test("what an endpoint that rests holds back is not late, nor stuck", async () =
   await using down = await Endpoint.open({ status: 503 })
   const integration = await program.integrate(down.url())
   for (let i = 0; i < 30; i++) await program.send({ type: "a" })
-  await program.until("it rests", () => program.deliveries(integration).some(({ status }) => status === "skipped"))
-  const before = program.attempts(integration).length
+  await program.until("it rests", async () =>
+    (await program.deliveries(integration)).some(({ status }) => status === "skipped"),
+  )
+  const before = (await program.attempts(integration)).length
   program.turn(16 * 60_000)
-  await program.until("it was tried again", () => program.attempts(integration).length > before)
+  await program.until("it was tried again", async () => (await program.attempts(integration)).length > before)
   const { healthy, late_integrations, oldest_due_seconds } = await program.call("GET", "/v1/status")
   assert.deepEqual([healthy, late_integrations, oldest_due_seconds], [true, 0, 0])
   const { verdict, also } = await program.call("GET", `/v1/integrations/${integration}/diagnosis`)

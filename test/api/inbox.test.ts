@@ -103,7 +103,7 @@ describe("an integration is duplicated onto an inbox", () => {
     })
     const isShared = ({ name }: { readonly name?: unknown }) => !own.includes(String(name).toLowerCase())
     assert.deepEqual(items(inside.headers).filter(isShared), expected.filter(isShared))
-    const stored = program.rows<{ headers: string }>("select headers from inbox_request")
+    const stored = await program.rows<{ headers: string }>("select headers from inbox_request")
     assert.doesNotMatch(JSON.stringify(stored), /Token abc|growth/, "secrets are not kept in clear")
   })
 
@@ -141,12 +141,12 @@ describe("an inbox answers as it was told", () => {
     })
     const event = await program.send({ type: "a" })
     await program.recorded(1)
-    const delivery = program.delivery(inbox, event)
+    const delivery = await program.delivery(inbox, event)
     assert.deepEqual([delivery.status, delivery.reason], ["retrying", "rejected"])
-    const [attempt] = program.attempts(inbox)
+    const [attempt] = await program.attempts(inbox)
     assert.ok(attempt)
     assert.deepEqual([attempt.status, attempt.url], [422, `inbox.waybill.internal/${inbox}`])
-    const { response_headers, response_body } = program.exchange(attempt)
+    const { response_headers, response_body } = await program.exchange(attempt)
     assert.equal(Buffer.from(response_body ?? []).toString(), "no such email: ä")
     assert.match(response_headers ?? "", /\["content-type","text\/plain"\].*\["x-why","email"\]/)
     const [request] = await requestsOf(program, inbox)
@@ -158,13 +158,13 @@ describe("an inbox answers as it was told", () => {
     const inbox = await makeInbox(program, { script: "500, 500, 200" }, { policy: { preset: "device" } })
     const event = await program.send({ type: "a" })
     await program.recorded(1)
-    assert.equal(program.delivery(inbox, event).status, "retrying")
+    assert.equal((await program.delivery(inbox, event)).status, "retrying")
     program.turn(30_000)
     await program.recorded(2)
-    assert.equal(program.delivery(inbox, event).status, "retrying")
+    assert.equal((await program.delivery(inbox, event)).status, "retrying")
     program.turn(60_000)
     await program.recorded(3)
-    assert.equal(program.delivery(inbox, event).status, "delivered")
+    assert.equal((await program.delivery(inbox, event)).status, "delivered")
     const requests = await requestsOf(program, inbox)
     assert.deepEqual(
       requests.map(({ attempt, answer }) => [attempt, answer?.status]),
@@ -201,17 +201,21 @@ describe("an inbox answers as it was told", () => {
     await using program = await Program.open()
     const inbox = await makeInbox(program, { delay_ms: 60_000 }, { policy: { timeout_ms: 1_000 } })
     const event = await program.send({ type: "a" })
-    await program.until("the request is there", () => program.rows("select 1 from inbox_request").length === 1)
+    await program.until(
+      "the request is there",
+      async () => (await program.rows("select 1 from inbox_request")).length === 1,
+    )
     assert.equal((await requestsOf(program, inbox))[0]?.answer?.state, "waiting")
     await program.recorded(1)
-    assert.equal(program.delivery(inbox, event).reason, "timeout_response")
-    const isOver = () => program.rows("select 1 from inbox_request where answer = 'not_sent'").length === 1
+    assert.equal((await program.delivery(inbox, event)).reason, "timeout_response")
+    const isOver = async () =>
+      (await program.rows("select 1 from inbox_request where answer = 'not_sent'")).length === 1
     await program.until("it is known that the answer was not sent", isOver)
     const soon = await makeInbox(program, { delay_ms: 300 })
     const startedAt = performance.now()
     assert.equal((await fetch(await urlOf(program, soon))).status, 200)
     assert.ok(performance.now() - startedAt >= 299)
-    const isSent = () => program.rows("select 1 from inbox_request where answer = 'sent'").length === 1
+    const isSent = async () => (await program.rows("select 1 from inbox_request where answer = 'sent'")).length === 1
     await program.until("it is known that the answer was sent", isSent)
   })
 
@@ -224,20 +228,22 @@ describe("an inbox answers as it was told", () => {
       () => "answered",
       () => "cut off",
     )
-    await program.until("both are there", () => program.rows("select 1 from inbox_request").length === 2)
+    await program.until("both are there", async () => (await program.rows("select 1 from inbox_request")).length === 2)
     const startedAt = performance.now()
     await program.stop()
     assertWithin(performance.now() - startedAt, 5_000)
     assert.equal(await other, "cut off")
     assert.deepEqual(
-      program.rows("select outcome from attempt").map(row => ({ ...(row as object) })),
+      (await program.rows("select outcome from attempt")).map(row => ({ ...(row as object) })),
       [{ outcome: "sender_fault" }],
     )
     assert.deepEqual(
-      program.rows<{ charged: number }>("select charged from delivery").map(({ charged }) => charged),
+      (await program.rows<{ charged: number }>("select charged from delivery")).map(({ charged }) => charged),
       [0],
     )
-    const states = program.rows<{ answer: string }>("select answer from inbox_request").map(({ answer }) => answer)
+    const states = (await program.rows<{ answer: string }>("select answer from inbox_request")).map(
+      ({ answer }) => answer,
+    )
     assert.deepEqual(states, ["not_sent", "not_sent"])
   })
 
@@ -422,7 +428,7 @@ describe("an inbox shows", () => {
     await fetch(url, { method: "POST" })
     await program.call("DELETE", `/v1/integrations/${inbox}`)
     assert.equal((await fetch(url, { method: "POST" })).status, 404)
-    const left = program.rows<{ integration_id: number }>("select integration_id from inbox_request")
+    const left = await program.rows<{ integration_id: number }>("select integration_id from inbox_request")
     assert.deepEqual(
       left.map(row => row.integration_id),
       [numberOf("int", other)],
@@ -467,7 +473,7 @@ describe("the address of an inbox", () => {
     )
     for (const answer of answers) assert.deepEqual(answer, answers[0])
     assert.equal(answers[0]?.[0], 404)
-    assert.equal(program.rows("select 1 from inbox_request").length, 0)
+    assert.equal((await program.rows("select 1 from inbox_request")).length, 0)
     assert.equal((await fetch(`${program.url}/inbox/${token}`)).status, 200)
   })
 })

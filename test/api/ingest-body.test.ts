@@ -15,8 +15,8 @@ before(async () => {
 })
 after(() => program[Symbol.asyncDispose]())
 
-function events(): number {
-  return program.rows<{ n: number }>("select count(*) as n from event")[0]?.n ?? 0
+async function events(): Promise<number> {
+  return (await program.rows<{ n: number }>("select count(*) as n from event"))[0]?.n ?? 0
 }
 
 function post(body: unknown, headers: Record<string, string> = {}, path = "/v1/events"): Promise<Answer> {
@@ -98,7 +98,7 @@ describe("a body", () => {
   }
 
   test("that says less of its length than is true, or more, leaves nothing", async () => {
-    const before = events()
+    const before = await events()
     const short = await line()
     short.write(`${head("/v1/events", "content-length: 5")}{"type":"a"}`)
     assert.match(await short.heard(/HTTP\/1\.1 400 Bad Request.*HTTP\/1\.1 400/s), /"code":"malformed"/)
@@ -106,11 +106,11 @@ describe("a body", () => {
     long.end(`${head("/v1/events", "content-length: 500")}{"type":"a"}`)
     await once(long, "close")
     assert.equal((await post({ type: "b" })).status, 202)
-    assert.equal(events(), before + 1)
+    assert.equal(await events(), before + 1)
   })
 
   test("that breaks off leaves nothing, and what follows on other connections is taken", async () => {
-    const before = events()
+    const before = await events()
     const text = eventOf(100_000)
     for (const headers of [[`content-length: ${text.length}`], ["transfer-encoding: chunked"]]) {
       const socket = await line()
@@ -119,7 +119,7 @@ describe("a body", () => {
       socket.resetAndDestroy()
     }
     assert.equal((await post({ type: "b" })).status, 202)
-    assert.equal(events(), before + 1)
+    assert.equal(await events(), before + 1)
   })
 
   test("has to be UTF-8", async () => {
@@ -213,7 +213,7 @@ describe("a Content-Type", () => {
   })
 
   test("that says anything else is refused, for one event and for many", async () => {
-    const before = events()
+    const before = await events()
     for (const type of bad) {
       for (const [path, body] of [
         ["/v1/events", '{"type":"a"}'],
@@ -223,7 +223,7 @@ describe("a Content-Type", () => {
         assert.deepEqual([answer.status, answer.body.code], [415, "unsupported_media_type"], `${type} at ${path}`)
       }
     }
-    assert.equal(events(), before)
+    assert.equal(await events(), before)
   })
 
   test("has to be there", async () => {
@@ -255,13 +255,13 @@ describe("more bodies than there is room for", () => {
 
   test("are turned away before they are read, with the time to wait, and taken again when there is room", async () => {
     const lines = await fill()
-    const before = events()
+    const before = await events()
     const late = await line()
     late.write(head("/v1/events/batch", `content-length: ${BATCH_LIMIT}`))
     const answer = await late.heard(/\}$/)
     assert.match(answer, /^HTTP\/1\.1 503 .*\r\nretry-after: 1\r\n.*"code":"overloaded"/s)
     assert.equal((await post({ type: "a" })).status, 202, "one event still has room")
-    assert.equal(events(), before + 1)
+    assert.equal(await events(), before + 1)
     await release([...lines, late])
   })
 
@@ -277,10 +277,10 @@ describe("more bodies than there is room for", () => {
     const small = gzipSync(batchOf(BATCH_LIMIT))
     assert.ok(small.length < 100_000)
     const lines = await fill()
-    const before = events()
+    const before = await events()
     const answer = await post(small, { "content-encoding": "gzip" }, "/v1/events/batch")
     assert.deepEqual([answer.status, answer.body.code, answer.headers.get("retry-after")], [503, "overloaded", "1"])
-    assert.equal(events(), before)
+    assert.equal(await events(), before)
     await release(lines)
     assert.equal((await post(small, { "content-encoding": "gzip" }, "/v1/events/batch")).status, 202)
   })

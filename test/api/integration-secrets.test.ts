@@ -3,10 +3,10 @@ import assert from "node:assert/strict"
 import { createPublicKey, randomBytes, verify } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { DatabaseSync } from "node:sqlite"
 import { after, before, describe, test } from "node:test"
 import { Webhook } from "standardwebhooks"
 import { Endpoint, type Received } from "../help/endpoint.ts"
+import { engine } from "../help/engines.ts"
 import { Program } from "../help/program.ts"
 import { newSecret } from "../help/waybill.ts"
 
@@ -106,13 +106,28 @@ test("no secret stands in the data folder in clear, nor in any answer but the on
   for (const text of hidden) {
     for (const answer of answers) assert.ok(!answer.includes(text), `${text} in ${answer}`)
   }
-  const files = readdirSync(program.dataDir)
-  assert.ok(files.includes("waybill.db"))
-  for (const file of files) {
-    const bytes = readFileSync(join(program.dataDir, file))
-    for (const text of [...hidden, ...raw]) assert.ok(!bytes.includes(text), `${text} in ${file}`)
+  const kept = await tablesOf(program)
+  for (const file of readdirSync(program.dataDir)) kept.set(file, readFileSync(join(program.dataDir, file)))
+  assert.ok(kept.has("waybill.db") || kept.has("integration_secret"))
+  for (const [place, bytes] of kept) {
+    for (const text of [...hidden, ...raw]) assert.ok(!bytes.includes(text), `${text} in ${place}`)
   }
 })
+
+/** On PostgreSQL: each table with all that stands in its rows, as text and as bytes. */
+async function tablesOf(program: Program): Promise<Map<string, Buffer>> {
+  const tables = new Map<string, Buffer>()
+  if (engine === "sqlite") return tables
+  const names = await program.rows<{ name: string }>(
+    "select tablename as name from pg_tables where schemaname = 'public'",
+  )
+  for (const { name } of names) {
+    const rows = await program.rows<Record<string, unknown>>(`select * from "${name}"`)
+    const values = rows.flatMap(row => Object.values(row))
+    tables.set(name, Buffer.concat(values.map(value => (Buffer.isBuffer(value) ? value : Buffer.from(`${value}\n`)))))
+  }
+  return tables
+}
 
 describe("the Authorization", () => {
   test("goes out exactly as it was typed", async () => {
@@ -270,15 +285,16 @@ describe("a signing secret", () => {
     const broken = await fresh.integrate("", { config })
     const whole = await fresh.integrate(mine.url("/whole"))
     await fresh.stop()
-    const file = new DatabaseSync(`${fresh.dataDir}/waybill.db`)
-    file.exec("update integration_secret set sealed = substr(sealed, 1, length(sealed) - 4) || 'AAAA'")
-    file.close()
+    await fresh.leave("update integration_secret set sealed = substr(sealed, 1, length(sealed) - 4) || 'AAAA'")
     await fresh.restart()
     const event = await fresh.send({ type: "a" })
     await mine.received(1)
-    await fresh.until("the other one has failed", () => fresh.delivery(broken, event).status === "failed")
-    assert.deepEqual([fresh.delivery(broken, event).reason, mine.requests[0]?.path], ["request_invalid", "/whole"])
-    await fresh.until("it is delivered", () => fresh.delivery(whole, event).status === "delivered")
+    await fresh.until("the other one has failed", async () => (await fresh.delivery(broken, event)).status === "failed")
+    assert.deepEqual(
+      [(await fresh.delivery(broken, event)).reason, mine.requests[0]?.path],
+      ["request_invalid", "/whole"],
+    )
+    await fresh.until("it is delivered", async () => (await fresh.delivery(whole, event)).status === "delivered")
     await fresh.call("PATCH", `/v1/integrations/${broken}`, { config: { production: { authorization: "Token b" } } })
     await fresh.send({ type: "a" })
     await mine.received(3)

@@ -203,13 +203,13 @@ describe("a new integration", () => {
   ]
   for (const [what, body, pointer, says] of wrong) {
     test(`with ${what} is refused with the field and how to mend it, and nothing is kept or asked`, async () => {
-      const [count, asked] = [program.rows("select 1 from integration").length, there.requests.length]
+      const [count, asked] = [(await program.rows("select 1 from integration")).length, there.requests.length]
       const answer = await create(body)
       assert.equal(answer.status, 422, answer.text)
       assert.equal(answer.body.errors?.[0]?.pointer, pointer)
       assert.match(String(answer.body.errors?.[0]?.message), says)
       assert.match(String(answer.body.detail), /[.?]$/, "the detail is a sentence")
-      assert.equal(program.rows("select 1 from integration").length, count)
+      assert.equal((await program.rows("select 1 from integration")).length, count)
       assert.equal(there.requests.length, asked)
     })
   }
@@ -378,7 +378,9 @@ describe("a change", () => {
     })()
     await Promise.all(Array.from({ length: 100 }, () => program.send({ type: "mixed" })))
     await changes
-    await program.until("all are delivered", () => program.deliveries(id).every(({ status }) => status === "delivered"))
+    await program.until("all are delivered", async () =>
+      (await program.deliveries(id)).every(({ status }) => status === "delivered"),
+    )
     for (const { path, headers } of there.requests.slice(from)) {
       if (path === "/a") assert.equal(headers.authorization, "Token of a")
       if (path === "/b") assert.equal(headers.authorization, undefined)
@@ -419,7 +421,7 @@ describe("an integration that is removed", () => {
       assert.ok(changed.status === 200 || changed.status === 404)
       assert.equal((await program.ask("GET", path)).status, 404)
     }
-    const [left] = program.rows<{ n: number }>(
+    const [left] = await program.rows<{ n: number }>(
       "select count(*) as n from integration_secret s join integration i on i.id = s.integration_id where i.removed_at is not null",
     )
     assert.equal(left?.n, 0, "no secret is kept of it")

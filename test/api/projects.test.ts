@@ -1,6 +1,5 @@
 /** Projects: their settings, what being strict means, and that none sees anything of another. */
 import assert from "node:assert/strict"
-import { DatabaseSync } from "node:sqlite"
 import { describe, test } from "node:test"
 import { formatId, parseId } from "../../src/domain/id.ts"
 import { Endpoint } from "../help/endpoint.ts"
@@ -80,7 +79,7 @@ describe("a project", () => {
     await program.send({ type: "a", data: 1 })
     await program.call("PATCH", await pathOf(program), { payload_days: 30 })
     await program.send({ type: "a", data: 1 })
-    const rows = program.rows<{ days: number }>(
+    const rows = await program.rows<{ days: number }>(
       "select (payload_expires_at - received_at) / 86400000 as days from event order by id",
     )
     assert.deepEqual(
@@ -113,7 +112,10 @@ describe("a further project", () => {
     assert.equal(items((await program.call("GET", "/v1/events")).data).length, 0)
     await program.restart()
     assert.equal(items((await there("GET", "/v1/events")).body.data).length, 1, "and it is there after a restart")
-    assert.ok(!JSON.stringify(program.rows("select * from api_key")).includes(String(key)), "the key is kept as a hash")
+    assert.ok(
+      !JSON.stringify(await program.rows("select * from api_key")).includes(String(key)),
+      "the key is kept as a hash",
+    )
   })
 
   test("is not its maker's: the key that made it sees its own project only, and has the making in its history", async () => {
@@ -127,7 +129,7 @@ describe("a further project", () => {
       listed.map(project => `/v1/projects/${project.id}`),
       [own],
     )
-    const changes = program.rows<{ project_id: number; kind: string; subject: string; facts: string }>(
+    const changes = await program.rows<{ project_id: number; kind: string; subject: string; facts: string }>(
       "select project_id, kind, subject, facts from change",
     )
     assert.deepEqual(
@@ -148,23 +150,21 @@ describe("a further project", () => {
     ] as const) {
       assert.deepEqual(firstError(await program.ask("POST", "/v1/projects", body)), [422, "invalid", pointer])
     }
-    assert.equal(program.rows("select 1 from project").length, 1)
+    assert.equal((await program.rows("select 1 from project")).length, 1)
   })
 
   test("is not made by a key without the scope admin", async () => {
     await using program = await Program.open()
     const { key, id } = await program.call("POST", "/v1/api-keys", { name: "narrow" })
     await program.stop()
-    const file = new DatabaseSync(`${program.dataDir}/waybill.db`)
     // As a key will be that is made with scopes; none can be asked for yet.
-    file.prepare("update api_key set scopes = '[]' where id = ?").run(parseId("key", String(id)) ?? 0)
-    file.close()
+    await program.leave("update api_key set scopes = '[]' where id = ?", parseId("key", String(id)) ?? 0)
     await program.restart()
     const authorization = `Bearer ${key}`
     const answer = await program.ask("POST", "/v1/projects", { name: "Shop" }, { authorization })
     assert.deepEqual([answer.status, answer.body.code], [403, "forbidden"])
     assert.match(String(answer.body.detail), /admin/)
-    assert.equal(program.rows("select 1 from project").length, 1)
+    assert.equal((await program.rows("select 1 from project")).length, 1)
   })
 })
 
@@ -222,7 +222,7 @@ describe("a project that is strict", () => {
     const config = { production: { url: "https://crm.example/" }, verification: "none" }
     const integration = await program.ask("POST", "/v1/integrations", { name: "x", config, apps: ["ios", "android"] })
     assert.deepEqual(firstError(integration), [422, "invalid", "/apps/1"])
-    assert.equal(program.rows("select 1 from app").length, 1)
+    assert.equal((await program.rows("select 1 from app")).length, 1)
   })
 })
 
@@ -284,7 +284,7 @@ describe("two projects", () => {
     await program.send({ type: "a" })
     await program.recorded(2)
     assert.equal(there.requests.length, 2, "and so are events")
-    assert.equal(program.rows("select 1 from app").length, 2, "and apps")
+    assert.equal((await program.rows("select 1 from app")).length, 2, "and apps")
     const mine = await program.call("GET", project)
     assert.equal(mine.name, "default")
   })

@@ -34,7 +34,7 @@ test("what is wrong in a request is named, with how to mend it", async () => {
   assert.equal((await ask({ from: FROM, reasons: ["bad_luck"] }))[1], "/reasons/0")
   assert.equal((await ask({ from: FROM, status: "failed" }))[1], "/status")
   assert.equal((await ask({ from: FROM, max_per_second: 0 }))[1], "/max_per_second")
-  assert.equal(program.rows("select 1 from recovery").length, 0)
+  assert.equal((await program.rows("select 1 from recovery")).length, 0)
 })
 
 test("an integration that is switched off is not recovered to: 409 with what to do first", async () => {
@@ -76,7 +76,7 @@ test("a dry run counts and shows ten of them, and queues nothing", async () => {
     ],
   )
   assert.equal(endpoint.requests.length, 12)
-  assert.equal(program.rows("select 1 from recovery").length, 0)
+  assert.equal((await program.rows("select 1 from recovery")).length, 0)
 })
 
 test("recoveries are listed, newest first, page by page, and belong to their project", async () => {
@@ -111,7 +111,7 @@ test("who began, paused and ended a recovery stands among the changes", async ()
   const { id } = await program.call("POST", "/v1/recoveries", { from: FROM })
   for (const action of ["pause", "pause", "resume", "cancel", "cancel"])
     assert.equal((await program.ask("POST", `/v1/recoveries/${id}/${action}`)).status, 200, action)
-  const changes = program.rows<{ kind: string; subject: string; by_kind: string }>(
+  const changes = await program.rows<{ kind: string; subject: string; by_kind: string }>(
     "select kind, subject, by_kind from change where kind like 'recovery.%' order by id",
   )
   assert.deepEqual(

@@ -10,7 +10,10 @@ test("a request that ingest refused is listed with its problem, its key and the 
   const body = `{"type":"a b","data":"${"x".repeat(2_000)}"}`
   const refused = await program.ask("POST", "/v1/events", body)
   assert.equal(refused.status, 422)
-  await program.until("the refused request is kept", () => program.rows("select id from rejection").length === 1)
+  await program.until(
+    "the refused request is kept",
+    async () => (await program.rows("select id from rejection")).length === 1,
+  )
   const list = await program.call("GET", "/v1/rejections")
   const [rejection] = items(list.data)
   assert.equal(rejection?.status, 422)
@@ -29,10 +32,10 @@ test("refused requests are listed newest first, page by page", async () => {
   await using program = await Program.open()
   for (const type of ["a a", "b b", "c c"]) {
     await program.ask("POST", "/v1/events", { type })
-    await program.until("it is kept", () =>
-      program
-        .rows<{ body: Uint8Array }>("select body from rejection")
-        .some(row => Buffer.from(row.body).includes(type)),
+    await program.until("it is kept", async () =>
+      (await program.rows<{ body: Uint8Array }>("select body from rejection")).some(row =>
+        Buffer.from(row.body).includes(type),
+      ),
     )
   }
   const first = await program.call("GET", "/v1/rejections?limit=2")

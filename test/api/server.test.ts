@@ -156,7 +156,7 @@ describe("a body of configuration", () => {
       assert.equal(answer.status, status, `${String(body).slice(0, 30)}: ${answer.text}`)
       assert.ok(String(answer.body.detail).length > 10)
     }
-    assert.equal(program.rows("select 1 from integration").length, 0)
+    assert.equal((await program.rows("select 1 from integration")).length, 0)
   })
 
   test("may hold the names of prototypes, which change nothing", async () => {

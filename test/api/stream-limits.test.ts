@@ -32,7 +32,7 @@ interface Streams extends Reachable {
 }
 
 async function openStreams(t: TestContext, limits: Partial<StreamLimits>): Promise<Streams> {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const { store } = filled
   const log = openLog("silent")
   const directory = new Directory(store)

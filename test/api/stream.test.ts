@@ -8,8 +8,8 @@ import { StreamListener, type StreamMessage } from "../help/stream-listener.ts"
 const DAY_MS = 86_400_000
 
 /** Ids of everything that happened, in the order in which it was stored. */
-function orderOnDisk(program: Program): string[] {
-  const rows = program.rows<{ kind: "evt" | "att" | "chg"; id: number }>(
+async function orderOnDisk(program: Program): Promise<string[]> {
+  const rows = await program.rows<{ kind: "evt" | "att" | "chg"; id: number }>(
     `select 'evt' as kind, id from event union all select 'att', id from attempt union all select 'chg', id from change
      order by id`,
   )
@@ -41,7 +41,7 @@ test("accepted events, attempts and changes are told in the order in which they 
   assert.deepEqual([status, number, reason?.code, reason?.colour], [404, 1, "rejected", "red"])
   const change = await listener.find(message => message.name === "change")
   assert.deepEqual([change.data["kind"], change.data["subject"]], ["integration.created", integration])
-  assert.deepEqual(shown(listener), orderOnDisk(program))
+  assert.deepEqual(shown(listener), await orderOnDisk(program))
 })
 
 test("a listener that comes back with the id of the last message is told what it missed, and nothing twice", async () => {
@@ -64,7 +64,7 @@ test("a listener that comes back with the id of the last message is told what it
     const live = `live${options.query ?? ""}`
     await program.send({ type: live.slice(0, 20) })
     await listener.find(isEvent(live.slice(0, 20)))
-    const order = orderOnDisk(program)
+    const order = await orderOnDisk(program)
     const expected = order.slice(order.indexOf(last) + 1)
     assert.deepEqual(shown(listener), expected.slice(0, listener.messages.length))
     assert.ok(listener.messages.some(isEvent("meanwhile")))
@@ -116,7 +116,7 @@ test("listeners that come and go while much happens are together told all of it,
   await listener.find(isEvent("end"))
   told.push(...shown(listener))
   await whole.find(isEvent("end"))
-  const order = orderOnDisk(program)
+  const order = await orderOnDisk(program)
   const end = order.indexOf(whole.messages.find(isEvent("end"))?.id ?? "")
   assert.deepEqual(
     told.slice(0, told.indexOf(order[end]) + 1),
@@ -146,7 +146,7 @@ test("each filter lets through the events that it names, their attempts, and not
     [`integration=${crm}&type=trial_*`, ["event trial_started", "attempt trial_started"]],
     ["app=nobody", []],
   ]
-  const begin = `prj_${program.rows<{ id: number }>("select id from project").map(({ id }) => formatId("prj", id).slice(4))[0]}`
+  const begin = `prj_${(await program.rows<{ id: number }>("select id from project")).map(({ id }) => formatId("prj", id).slice(4))[0]}`
   for (const [query, expected] of filters) {
     // What was stored before is read with the conditions of the store, what follows with `matches`.
     using listener = await StreamListener.open(program, { query: `?${query}`, lastEventId: begin })

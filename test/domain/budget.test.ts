@@ -87,6 +87,21 @@ describe("a budget", () => {
     assert.equal(budget.usedUpUntil(NOW + 20 * SECOND), null)
   })
 
+  test("goes on where another process stood, unless it has learned something newer", () => {
+    const before = new Budget<string>()
+    before.learn(granted(0, 10), null, NOW)
+    const kept = JSON.parse(JSON.stringify(before.kept)) as NonNullable<typeof before.kept>
+    const after = new Budget<string>()
+    assert.equal(after.kept, null)
+    after.restore(kept)
+    assert.equal(after.roomFor("a", NOW + SECOND), 0)
+    assert.equal(after.opensAt("a", NOW + SECOND), before.opensAt("a", NOW + SECOND))
+    const wiser = new Budget<string>()
+    wiser.learn(granted(100, 10), null, NOW)
+    wiser.restore(kept)
+    assert.ok(wiser.roomFor("a", NOW + SECOND) >= 1)
+  })
+
   test("counts those that were under way when the other side said how many are left", () => {
     const budget = new Budget<string>()
     budget.take("a", 5, NOW)

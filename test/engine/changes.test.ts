@@ -5,9 +5,8 @@ import { Changes, type NewChange } from "../../src/engine/changes.ts"
 import { Feed } from "../../src/engine/feed.ts"
 import type { Arrival, Emitted } from "../../src/store/ledger.ts"
 import { freshProject, saveProject } from "../../src/store/projects.ts"
-import { openStore } from "../../src/store/store.ts"
+import { clearPlace, newPlace, openAt, queryPlace } from "../help/engines.ts"
 import { MORNING } from "../help/program.ts"
-import { temporaryFolder } from "../help/waybill.ts"
 
 const project = 1
 
@@ -44,8 +43,12 @@ const arrival: Arrival = {
 }
 
 test("an event that is told in a transaction is stored with it, or not at all where it is undone", async t => {
-  const store = openStore({ dataDir: temporaryFolder(t), sealingKey: undefined, now: () => MORNING })
-  t.after(() => store.close())
+  const place = await newPlace()
+  const store = await openAt(place, () => MORNING)
+  t.after(async () => {
+    await store.close()
+    await clearPlace(place)
+  })
   await saveProject(store.db, { ...freshProject, id: project, name: "one", createdAt: MORNING })
   const going: Emitted[] = []
   const feed = new Feed()
@@ -54,28 +57,34 @@ test("an event that is told in a transaction is stored with it, or not at all wh
     if (item.kind === "change") changed++
   })
   const changes = new Changes(store, feed, emitted => void going.push(...emitted))
-  const count = () => {
-    const one = (table: string) => store.sqlite.connection.prepare(`select count(*) as n from ${table}`).get()?.["n"]
-    return { events: one("event"), mails: one("job"), changes: one("change"), tallies: one("ingest_tally") }
+  const count = async () => {
+    const one = async (table: string) =>
+      (await queryPlace<{ n: number }>(place, `select count(*) as n from ${table}`))[0]?.n
+    return {
+      events: await one("event"),
+      mails: await one("job"),
+      changes: await one("change"),
+      tallies: await one("ingest_tally"),
+    }
   }
   const tidings = { emits: [arrival], mails: [{ key: "mail:int_x:gone:2026-11-21", project, content: "{}" }] }
 
   const undone = changes.inTransaction(async (_tx, note, tell) => {
     await note(change)
-    tell(tidings)
+    await tell(tidings)
     throw new Error("undone")
   })
   await assert.rejects(undone, /undone/)
-  assert.deepEqual(count(), { events: 0, mails: 0, changes: 0, tallies: 0 })
+  assert.deepEqual(await count(), { events: 0, mails: 0, changes: 0, tallies: 0 })
   assert.deepEqual([going.length, changed], [0, 0])
 
   for (let time = 0; time < 2; time++) {
     await changes.inTransaction(async (_tx, note, tell) => {
       await note(change)
-      tell(tidings)
+      await tell(tidings)
     })
   }
-  assert.deepEqual(count(), { events: 2, mails: 1, changes: 2, tallies: 1 }, "and one mail of a key")
+  assert.deepEqual(await count(), { events: 2, mails: 1, changes: 2, tallies: 1 }, "and one mail of a key")
   assert.deepEqual([going.length, changed], [2, 2])
   // The part that the undone one had made is made again.
   const [accepted] = await store.ledger.accept([arrival])

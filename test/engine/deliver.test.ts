@@ -33,7 +33,7 @@ describe("a delivery that fails", () => {
       let at = MORNING
       for (const [retry, delay] of retryDelaysMs.entries()) {
         await program.recorded(retry + 1)
-        const row = program.delivery(integration, event)
+        const row = await program.delivery(integration, event)
         assert.equal(summary(row), "retrying: server_error")
         assert.equal(row.charged, retry + 1)
         const waits = (row.next_at ?? 0) - at
@@ -44,16 +44,16 @@ describe("a delivery that fails", () => {
         )
         // A millisecond sooner nothing is due.
         program.turnTo((row.next_at ?? 0) - 1)
-        assert.deepEqual(program.delivery(integration, event), row)
+        assert.deepEqual(await program.delivery(integration, event), row)
         program.turn(1)
         at = row.next_at ?? 0
       }
       await program.recorded(retryDelaysMs.length + 1)
-      const row = program.delivery(integration, event)
+      const row = await program.delivery(integration, event)
       assert.equal(summary(row), "failed: server_error")
       const { ended, try: last, tries } = factsOf(row)
       assert.deepEqual([ended, last, tries], ["exhausted", retryDelaysMs.length + 1, retryDelaysMs.length + 1])
-      const attempts = program.attempts(integration)
+      const attempts = await program.attempts(integration)
       assert.deepEqual(
         attempts.map(({ number, outcome, status }) => [number, outcome, status]),
         Array.from({ length: retryDelaysMs.length + 1 }, (_, i) => [i + 1, "error", 500]),
@@ -74,17 +74,21 @@ describe("a delivery that fails", () => {
     await program.recorded(2)
     program.turn(60 * SECOND)
     await program.recorded(3)
-    const row = program.delivery(integration, event)
+    const row = await program.delivery(integration, event)
     assert.deepEqual([summary(row), row.attempts, row.next_at], ["delivered", 3, null])
     assert.deepEqual(
-      program.attempts(integration).map(({ started_at, outcome, reason }) => [started_at - MORNING, outcome, reason]),
+      (await program.attempts(integration)).map(({ started_at, outcome, reason }) => [
+        started_at - MORNING,
+        outcome,
+        reason,
+      ]),
       [
         [0, "error", "server_error"],
         [30 * SECOND, "error", "server_error"],
         [90 * SECOND, "success", null],
       ],
     )
-    assert.deepEqual(program.rows("select status, n_open, n_retrying, n_delivered from event"), [
+    assert.deepEqual(await program.rows("select status, n_open, n_retrying, n_delivered from event"), [
       { status: "delivered", n_open: 0, n_retrying: 0, n_delivered: 1 },
     ])
   })
@@ -95,7 +99,7 @@ describe("a delivery that fails", () => {
     const integration = await program.integrate(there.url(), { policy: { preset: "subscription" } })
     const event = await program.send({ type: "a" })
     await program.recorded(1)
-    const row = program.delivery(integration, event)
+    const row = await program.delivery(integration, event)
     assert.equal(summary(row), "failed: rejected")
     const { ended, stop, status } = factsOf(row)
     assert.deepEqual([ended, stop, status], ["stop", "400-404", 404])
@@ -107,7 +111,7 @@ describe("a delivery that fails", () => {
     const integration = await program.integrate(there.url(), { policy: { preset: "subscription" } })
     const event = await program.send({ type: "a" })
     await program.recorded(1)
-    assert.equal(summary(program.delivery(integration, event)), "retrying: rejected")
+    assert.equal(summary(await program.delivery(integration, event)), "retrying: rejected")
     assert.equal((await program.call("GET", `/v1/integrations/${integration}`)).enabled, true)
   })
 
@@ -122,7 +126,7 @@ describe("a delivery that fails", () => {
     const event = await program.send({ type: "a" })
     await program.recorded(1)
     for (const [i, delay] of [1, 2, 4, 8, 16, 32, 60, 60].entries()) {
-      const row = program.delivery(integration, event)
+      const row = await program.delivery(integration, event)
       assert.equal(summary(row), "retrying: sender_fault")
       assert.equal(row.charged, 0)
       assert.equal((row.next_at ?? 0) - program.now, delay * SECOND)
@@ -132,8 +136,8 @@ describe("a delivery that fails", () => {
     works = true
     program.turn(60 * SECOND)
     await program.recorded(10)
-    assert.equal(summary(program.delivery(integration, event)), "delivered")
-    const outcomes = program.attempts(integration).map(({ outcome }) => outcome)
+    assert.equal(summary(await program.delivery(integration, event)), "delivered")
+    const outcomes = (await program.attempts(integration)).map(({ outcome }) => outcome)
     assert.deepEqual([new Set(outcomes.slice(0, 9)), outcomes.at(-1)], [new Set(["sender_fault"]), "success"])
   })
 })
@@ -159,8 +163,8 @@ describe("Retry-After", () => {
       const events = { default: "off", types: { [`type-${i}`]: { enabled: true } } }
       const integration = await program.integrate(there.url(), { policy: { jitter: 0 }, events })
       const event = await program.send({ type: `type-${i}` })
-      await program.until("it waits", () => program.delivery(integration, event).status === "retrying")
-      assert.equal((program.delivery(integration, event).next_at ?? 0) - MORNING, waits)
+      await program.until("it waits", async () => (await program.delivery(integration, event)).status === "retrying")
+      assert.equal(((await program.delivery(integration, event)).next_at ?? 0) - MORNING, waits)
     })
   }
 })
@@ -222,7 +226,7 @@ describe("what goes over the wire", () => {
     await program.recorded(2)
     assert.equal(before.requests.length, 1)
     assert.deepEqual(
-      program.attempts(integration).map(({ revision }) => revision),
+      (await program.attempts(integration)).map(({ revision }) => revision),
       [1, 1],
     )
     await program.send({ type: "a" })
@@ -235,10 +239,15 @@ describe("what goes over the wire", () => {
     const integration = await program.integrate(there.url())
     await program.call("PATCH", `/v1/integrations/${integration}`, { config: { signature: { scheme: "v1a" } } })
     const event = await program.send({ type: "a" })
-    await program.until("the delivery is withheld", () => program.delivery(integration, event).status === "withheld")
-    assert.equal(summary(program.delivery(integration, event)), "withheld: missing_credentials")
+    await program.until(
+      "the delivery is withheld",
+      async () => (await program.delivery(integration, event)).status === "withheld",
+    )
+    assert.equal(summary(await program.delivery(integration, event)), "withheld: missing_credentials")
     assert.deepEqual(
-      program.rows<{ status: string; n_red: number }>("select status, n_red from event").map(row => ({ ...row })),
+      (await program.rows<{ status: string; n_red: number }>("select status, n_red from event")).map(row => ({
+        ...row,
+      })),
       [{ status: "failed", n_red: 1 }],
     )
     await program.call("POST", `/v1/integrations/${integration}/rotate-secret`, { grace_seconds: 0 })
@@ -246,7 +255,7 @@ describe("what goes over the wire", () => {
     await program.call("POST", `/v1/deliveries/${id}/retry`)
     assert.match((await there.request(1)).headers["webhook-signature"] ?? "", /^v1a,\S+$/)
     await program.recorded(1)
-    assert.equal(summary(program.delivery(integration, event)), "delivered")
+    assert.equal(summary(await program.delivery(integration, event)), "delivered")
   })
 })
 
@@ -269,7 +278,7 @@ describe("an attempt", () => {
     })
     await program.send({ type: "a" })
     await program.recorded(1)
-    const attempt = only(program.attempts(integration))
+    const attempt = only(await program.attempts(integration))
     assert.equal(attempt.url, `127.0.0.1:${there.port}/hook/path`)
     assert.deepEqual([attempt.status, attempt.outcome, attempt.reason], [503, "error", "server_error"])
     assert.deepEqual([attempt.class, attempt.phase, attempt.code, attempt.message], [null, null, null, null])
@@ -279,7 +288,7 @@ describe("an attempt", () => {
       const took = attempt[part]
       assert.ok(took !== null && took >= 0 && took <= (attempt.total_ms ?? 0), `${part}: ${took}`)
     }
-    const kept = program.exchange(attempt)
+    const kept = await program.exchange(attempt)
     const sent = JSON.parse(kept.request_headers) as [string, string | null][]
     const received = only(there.requests)
     assert.deepEqual(
@@ -318,10 +327,13 @@ describe("an attempt", () => {
       const name = `row ${kept.length} ${flags}`
       const integration = await program.integrate(there.url, { name, policy: { keep_response_bytes: 10 } })
       const event = await program.send({ type: "a" })
-      await program.until("it is delivered", () => program.delivery(integration, event).status === "delivered")
-      const attempt = only(program.attempts(integration))
+      await program.until(
+        "it is delivered",
+        async () => (await program.delivery(integration, event)).status === "delivered",
+      )
+      const attempt = only(await program.attempts(integration))
       assert.deepEqual([attempt.status, attempt.outcome, attempt.flags], [200, "success", flags])
-      assert.equal(Buffer.from(program.exchange(attempt).response_body ?? []).toString("latin1"), kept)
+      assert.equal(Buffer.from((await program.exchange(attempt)).response_body ?? []).toString("latin1"), kept)
       await program.call("DELETE", `/v1/integrations/${integration}`)
     }
   })
@@ -339,8 +351,11 @@ describe("an attempt", () => {
       await using there = await Endpoint.open(reply)
       const integration = await program.integrate(there.url(), { config: { destination_record: from } })
       const event = await program.send({ type: "a" })
-      await program.until("it is delivered", () => program.delivery(integration, event).status === "delivered")
-      assert.equal(program.delivery(integration, event).record_id, record, JSON.stringify(from))
+      await program.until(
+        "it is delivered",
+        async () => (await program.delivery(integration, event)).status === "delivered",
+      )
+      assert.equal((await program.delivery(integration, event)).record_id, record, JSON.stringify(from))
       await program.call("DELETE", `/v1/integrations/${integration}`)
     }
   })
@@ -353,8 +368,8 @@ describe("a 410", () => {
     const integration = await program.integrate(there.url())
     type Snapshot = { attempts: number; failed: number; enabled: number; changes: number }
     const seen = new Set<string>()
-    const look = (): boolean => {
-      const [row] = program.rows<Snapshot>(`
+    const look = async (): Promise<boolean> => {
+      const [row] = await program.rows<Snapshot>(`
         select (select count(*) from attempt) as attempts,
           (select count(*) from delivery where status = 'failed' and reason = 'gone') as failed,
           (select enabled from integration) as enabled,
@@ -362,13 +377,13 @@ describe("a 410", () => {
       seen.add(Object.values(row ?? {}).join(" "))
       return row?.attempts === 1
     }
-    look()
+    await look()
     const recorded = program.recorded(1)
     const event = await program.send({ type: "a" })
-    while (!look()) await new Promise(resolve => setImmediate(resolve))
+    while (!(await look())) await new Promise(resolve => setImmediate(resolve))
     await recorded
     assert.deepEqual([...seen].sort(), ["0 0 1 0", "1 1 0 1"], "never one without the other")
-    assert.equal(summary(program.delivery(integration, event)), "failed: gone")
+    assert.equal(summary(await program.delivery(integration, event)), "failed: gone")
     await isOff(program, integration)
     const shown = await program.call("GET", `/v1/integrations/${integration}`)
     assert.deepEqual([shown.enabled, shown.disabled?.by, shown.disabled?.reason], [false, "waybill", "gone"])
@@ -382,7 +397,7 @@ describe("a 410", () => {
     await program.recorded(1)
     await isOff(program, integration)
     const later = await program.send({ type: "a" })
-    const [row] = program.rows<{ withheld: string; n_red: number; status: string }>(
+    const [row] = await program.rows<{ withheld: string; n_red: number; status: string }>(
       "select withheld, n_red, status from event where id = ?",
       later,
     )
@@ -402,8 +417,10 @@ describe("a 410", () => {
     await program.recorded(1)
     await program.send({ type: "a" })
     await program.recorded(2)
-    await program.until("nothing waits", () => program.deliveries().every(({ next_at }) => next_at === null))
-    const row = program.delivery(integration, first)
+    await program.until("nothing waits", async () =>
+      (await program.deliveries()).every(({ next_at }) => next_at === null),
+    )
+    const row = await program.delivery(integration, first)
     assert.equal(summary(row), "failed: integration_disabled")
     assert.deepEqual(factsOf(row), { by: "waybill", cause: "gone" })
   })

@@ -2,22 +2,23 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { loadIntegrations, type Switch, saveIntegration, switchIntegration } from "../../src/store/integrations.ts"
-import { openStore } from "../../src/store/store.ts"
+import { openAt } from "../help/engines.ts"
 import { numberOf, Program } from "../help/program.ts"
 
-test("a save or a switch that began before Waybill switched the integration off leaves it off", async t => {
+test("a save or a switch that began before Waybill switched the integration off leaves it off", async () => {
   await using program = await Program.open()
   const id = numberOf("int", await program.integrate("https://crm.example/"))
   await program.stop()
-  const store = openStore({ dataDir: program.dataDir, sealingKey: undefined, now: () => program.now })
-  t.after(() => store.close())
+  const store = await openAt(program.place, () => program.now)
+  await using closing = new AsyncDisposableStack()
+  closing.defer(() => store.close())
   const state = async () => {
     const [record] = await loadIntegrations(store.db, store.seal, id)
     return [record?.enabled, record?.disabledBy, record?.disabledReason, record?.paused, record?.revision]
   }
   const [before] = await loadIntegrations(store.db, store.seal, id)
   if (before === undefined) throw new Error("The integration is not there.")
-  store.sqlite.connection.exec("update integration set enabled = 0, disabled_by = 'waybill', disabled_reason = 'gone'")
+  await program.leave("update integration set enabled = 0, disabled_by = 'waybill', disabled_reason = 'gone'")
 
   const by = { kind: "operator", id: null } as const
   const next = { ...before, revision: 2, snapshot: { ...before.snapshot, name: "renamed" } }

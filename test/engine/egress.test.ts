@@ -34,7 +34,7 @@ describe("an address that is not public", () => {
       assert.deepEqual([made.status, made.body.errors?.[0]?.pointer], [422, "/config/production/url"], url)
       assert.deepEqual([changed.status, changed.body.errors?.[0]?.pointer], [422, "/config/sandbox/url"], url)
     }
-    assert.equal(program.rows("select 1 from integration").length, 1)
+    assert.equal((await program.rows("select 1 from integration")).length, 1)
   })
 
   test("may be loopback where the server itself is bound to loopback, and may not where it is not", async () => {
@@ -64,7 +64,7 @@ describe("an address that is not public", () => {
     await program.call("PATCH", `/v1/integrations/${made.id}`, { config: { verification: "none" } })
     const event = await program.send({ type: "a" })
     await program.recorded(2)
-    const delivery = program.delivery(String(made.id), event)
+    const delivery = await program.delivery(String(made.id), event)
     assert.deepEqual([delivery.status, delivery.reason], ["failed", "blocked_address"])
     const { data } = await program.call("GET", "/v1/deliveries?reason=blocked_address")
     await program.call("POST", `/v1/deliveries/${data?.[0]?.id}/retry`)
@@ -97,5 +97,5 @@ test("a name that led to a public address by the time of the save is judged agai
   await canary.close()
   const event = await program.send({ type: "a" })
   await program.recorded(1)
-  assert.equal(program.delivery(integration, event).reason, "blocked_address")
+  assert.equal((await program.delivery(integration, event)).reason, "blocked_address")
 })

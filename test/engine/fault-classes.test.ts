@@ -304,8 +304,8 @@ describe("what the other side does, and what it comes to", { concurrency: rows.l
         events: { default: "off", types: { [`type-${i}`]: { enabled: true } } },
       })
       const event = await program.send({ type: `type-${i}` })
-      await program.until("an attempt is recorded", () => program.attempts(integration).length === 1)
-      const [attempt] = program.attempts(integration)
+      await program.until("an attempt is recorded", async () => (await program.attempts(integration)).length === 1)
+      const [attempt] = await program.attempts(integration)
       assert.deepEqual(
         {
           reason: attempt?.reason,
@@ -332,7 +332,7 @@ describe("what the other side does, and what it comes to", { concurrency: rows.l
         assert.match(attempt?.message ?? "", /127\.0\.0\.1|\.example/)
       assert.doesNotMatch(attempt?.message ?? "", /10\.1\.2\.3/)
 
-      const delivery = program.delivery(integration, event)
+      const delivery = await program.delivery(integration, event)
       assert.equal(delivery.status, row.next ?? "retrying")
       assert.equal(delivery.reason, row.next === "delivered" ? null : row.reason)
       if (delivery.facts === null) return

@@ -18,8 +18,8 @@ async function makeInbox(program: Program): Promise<{ readonly id: string; reado
   return { id: String(made.id), path: new URL(String(url)).pathname }
 }
 
-function arrived(program: Program): number {
-  return program.rows("select 1 from inbox_request").length
+async function arrived(program: Program): Promise<number> {
+  return (await program.rows("select 1 from inbox_request")).length
 }
 
 describe("where loopback is not allowed", () => {
@@ -29,10 +29,10 @@ describe("where loopback is not allowed", () => {
       const inbox = await makeInbox(program)
       const event = await program.send({ type: "a" })
       await program.recorded(1)
-      assert.equal(program.delivery(inbox.id, event).status, "delivered")
+      assert.equal((await program.delivery(inbox.id, event)).status, "delivered")
       const tested = await program.call("POST", `/v1/integrations/${inbox.id}/test`)
       assert.deepEqual([tested.status, tested.response?.status], ["delivered", 200])
-      assert.equal(arrived(program), 2)
+      assert.equal(await arrived(program), 2)
       const metrics = await program.ask("GET", "/metrics")
       assert.doesNotMatch(metrics.text, /waybill_egress_blocked_total\{/)
     })
@@ -65,10 +65,10 @@ describe("where loopback is not allowed", () => {
     const webhook = await program.integrate(`http://rebound.example:${port}${inbox.path}`)
     const event = await program.send({ type: "a" })
     await program.recorded(2)
-    assert.equal(program.delivery(inbox.id, event).status, "delivered")
-    const { status, reason } = program.delivery(webhook, event)
+    assert.equal((await program.delivery(inbox.id, event)).status, "delivered")
+    const { status, reason } = await program.delivery(webhook, event)
     assert.deepEqual([status, reason], ["failed", "blocked_address"])
-    assert.equal(arrived(program), 1)
+    assert.equal(await arrived(program), 1)
   })
 
   test("an operator who lists the inbox's name opens the way to whatever has it in the DNS, not to inboxes", async () => {
@@ -79,10 +79,10 @@ describe("where loopback is not allowed", () => {
     const webhook = await program.integrate(`http://inbox.waybill.internal:${port}/${inbox.id}`)
     const event = await program.send({ type: "a" })
     await program.recorded(2)
-    assert.equal(program.delivery(inbox.id, event).status, "delivered")
-    assert.equal(program.delivery(webhook, event).reason, "rejected")
-    assert.equal(program.attempts(webhook)[0]?.status, 404)
-    assert.equal(arrived(program), 1)
+    assert.equal((await program.delivery(inbox.id, event)).status, "delivered")
+    assert.equal((await program.delivery(webhook, event)).reason, "rejected")
+    assert.equal((await program.attempts(webhook))[0]?.status, 404)
+    assert.equal(await arrived(program), 1)
   })
 })
 
@@ -92,8 +92,8 @@ test("where loopback is allowed anyway, a webhook reaches an inbox as it reaches
   const webhook = await program.integrate(new URL(inbox.path, program.url).href, { config: { verification: "json" } })
   const event = await program.send({ type: "a" })
   await program.recorded(2)
-  assert.equal(program.delivery(webhook, event).status, "delivered")
-  assert.equal(arrived(program), 3)
+  assert.equal((await program.delivery(webhook, event)).status, "delivered")
+  assert.equal(await arrived(program), 3)
 })
 
 describe("the transport", () => {

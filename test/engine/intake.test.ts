@@ -13,8 +13,8 @@ interface EventRow {
   readonly historical: number
 }
 
-function event(program: Program, id: number): EventRow {
-  const [row] = program.rows<EventRow>(
+async function event(program: Program, id: number): Promise<EventRow> {
+  const [row] = await program.rows<EventRow>(
     "select id, status, targets, withheld, n_red, historical from event where id = ?",
     id,
   )
@@ -46,12 +46,12 @@ describe("an event that comes in", () => {
     await program.send({ type: "first" })
     await program.until(
       "it is off",
-      () => program.rows("select 1 from integration where disabled_by = 'waybill'").length > 0,
+      async () => (await program.rows("select 1 from integration where disabled_by = 'waybill'")).length > 0,
     )
     while ((await program.call("GET", `/v1/integrations/${byWaybill}`)).enabled);
 
     const id = await program.send({ type: "renewed", app: "ios", data: { amount: 10.0 } })
-    const stored = event(program, id)
+    const stored = await event(program, id)
     assert.deepEqual(JSON.parse(stored.targets), [numberOf("int", passing)])
     const numbers = (...ids: string[]) => ids.map(each => numberOf("int", each))
     assert.deepEqual(JSON.parse(stored.withheld), {
@@ -61,7 +61,7 @@ describe("an event that comes in", () => {
       integration_disabled: numbers(byWaybill),
     })
     assert.equal(stored.n_red, 2)
-    const tallies = program.rows<{ integration_id: number; outcome: string; reason: string }>(
+    const tallies = await program.rows<{ integration_id: number; outcome: string; reason: string }>(
       "select integration_id, outcome, reason from delivery_tally where type = 'renewed' and outcome in ('routed', 'withheld')",
     )
     assert.equal(tallies.filter(({ outcome }) => outcome === "withheld").length, 6)
@@ -93,7 +93,7 @@ describe("an event that comes in", () => {
     await program.send('{"type":"a","data":{"n":12345678901234567890}}')
     await program.send('{"type":"a","data":{"n":1.2345678901234567890e19}}')
     await program.recorded(2)
-    const targets = program.rows<{ targets: string }>("select targets from event order by id")
+    const targets = await program.rows<{ targets: string }>("select targets from event order by id")
     assert.deepEqual(
       targets.map(row => (JSON.parse(row.targets) as number[]).length),
       [0, 1, 1],
@@ -105,10 +105,10 @@ describe("an event that comes in", () => {
     await using there = await Endpoint.open()
     const integration = await program.integrate(there.url())
     const id = await program.send({ type: "a", historical: true, data: { n: 1 } })
-    const stored = event(program, id)
+    const stored = await event(program, id)
     assert.deepEqual([stored.historical, stored.status, stored.targets], [1, "received", "[]"])
     assert.deepEqual(JSON.parse(stored.withheld), { historical: [numberOf("int", integration)] })
-    assert.deepEqual(program.deliveries(), [])
+    assert.deepEqual(await program.deliveries(), [])
     assert.equal((await program.call("GET", "/v1/events")).data?.[0]?.historical, true)
   })
 
@@ -125,9 +125,9 @@ describe("an event that comes in", () => {
     const later = await program.integrate(there.url("/later"))
     program.turn(3_600_000)
     await program.recorded(2)
-    assert.equal(program.delivery(integration, id).status, "delivered")
-    assert.deepEqual(JSON.parse(event(program, id).targets), [numberOf("int", integration)])
-    assert.deepEqual(program.deliveries(later), [])
+    assert.equal((await program.delivery(integration, id)).status, "delivered")
+    assert.deepEqual(JSON.parse((await event(program, id)).targets), [numberOf("int", integration)])
+    assert.deepEqual(await program.deliveries(later), [])
   })
 })
 
@@ -138,8 +138,8 @@ test("the row of an event and of its deliveries is in the file by the time that 
   await program.integrate(there.url(), { policy: { max_concurrent: 2 } })
   for (let i = 0; i < 20; i++) {
     const id = await program.send({ type: "a" })
-    assert.equal(event(program, id).status, "processing")
-    assert.equal(program.rows("select 1 from delivery where event_id = ?", id).length, 1)
+    assert.equal((await event(program, id)).status, "processing")
+    assert.equal((await program.rows("select 1 from delivery where event_id = ?", id)).length, 1)
   }
   held.resolve()
   await program.recorded(20)

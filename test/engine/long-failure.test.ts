@@ -14,8 +14,8 @@ const disabled = "waybill.integration.disabled"
 const recovered = "waybill.integration.recovered"
 
 /** The reasons of an integration's deliveries, each once, by status. */
-function outcomes(program: Program, integration: string): string[] {
-  return [...new Set(program.deliveries(integration).map(({ status, reason }) => `${status} ${reason}`))].sort()
+async function outcomes(program: Program, integration: string): Promise<string[]> {
+  return [...new Set((await program.deliveries(integration)).map(({ status, reason }) => `${status} ${reason}`))].sort()
 }
 
 describe("under the standard preset", () => {
@@ -58,13 +58,15 @@ describe("under the standard preset", () => {
     const policy = { ...unprotected, long_failure: { warn_after_ms: 2 * HOUR, disable_after_ms: 6 * HOUR } }
     const id = await program.integrate(there.url(), { policy })
     await goBy(program, 7 * HOUR, HOUR)
-    await program.until("all have ended", () => program.deliveries(id).every(({ status }) => status === "failed"))
-    assert.deepEqual(outcomes(program, id), ["failed integration_disabled"])
-    const [last] = program.deliveries(id).slice(-1)
+    await program.until("all have ended", async () =>
+      (await program.deliveries(id)).every(({ status }) => status === "failed"),
+    )
+    assert.deepEqual(await outcomes(program, id), ["failed integration_disabled"])
+    const [last] = (await program.deliveries(id)).slice(-1)
     const cause = JSON.parse(last?.facts ?? "{}") as { by?: string; cause?: string }
     assert.deepEqual([cause.by, cause.cause], ["waybill", "long_failure"])
     const later = await program.send({ type: "order.paid", data: {} })
-    const [row] = program.rows<{ withheld: string; status: string }>(
+    const [row] = await program.rows<{ withheld: string; status: string }>(
       "select withheld, status from event where id = ?",
       later,
     )
@@ -159,10 +161,10 @@ describe("what never counts against the endpoint", () => {
     const id = await program.integrate("http://crm.example/hook", { policy })
     for (let hour = 0; hour < 8; hour++) {
       await program.send({ type: "order.paid", data: {} })
-      await program.until("it was tried", () => program.attempts(id).length > hour)
+      await program.until("it was tried", async () => (await program.attempts(id)).length > hour)
       program.turn(HOUR)
     }
-    assert.deepEqual([...new Set(program.attempts(id).map(({ outcome }) => outcome))], ["sender_fault"])
+    assert.deepEqual([...new Set((await program.attempts(id)).map(({ outcome }) => outcome))], ["sender_fault"])
     assert.deepEqual(await told(program), [])
   })
 })
@@ -174,7 +176,7 @@ describe("under the subscription preset", () => {
     const config = { verification: "none" }
     const id = await program.integrate(there.url(), { config, policy: { preset: "subscription", ...unprotected } })
     await goBy(program, 23 * HOUR, HOUR)
-    assert.deepEqual(outcomes(program, id), ["retrying server_error"])
+    assert.deepEqual(await outcomes(program, id), ["retrying server_error"])
     await goBy(program, 2 * HOUR, HOUR)
     const [stopped, ...more] = await told(program, failing)
     assert.equal(more.length, 0)
@@ -183,7 +185,7 @@ describe("under the subscription preset", () => {
     await program.restart()
     const failed = await program.send({ type: "order.paid", data: {} })
     await quiet(program)
-    const { status, reason, attempts } = program.delivery(id, failed)
+    const { status, reason, attempts } = await program.delivery(id, failed)
     assert.deepEqual([status, reason, attempts], ["failed", "no_recent_success", 1])
     const shown = await program.call("GET", `/v1/deliveries?integration=${id}&reason=no_recent_success&limit=1`)
     assert.match(
@@ -194,13 +196,13 @@ describe("under the subscription preset", () => {
     there.play({})
     const good = await program.send({ type: "order.paid", data: {} })
     await quiet(program)
-    assert.equal(program.delivery(id, good).status, "delivered")
+    assert.equal((await program.delivery(id, good)).status, "delivered")
     assert.equal((await told(program, recovered)).length, 1)
     there.play({ status: 503 })
     const next = await program.send({ type: "order.paid", data: {} })
     await quiet(program)
     assert.deepEqual(
-      [program.delivery(id, next).status, program.delivery(id, next).reason],
+      [(await program.delivery(id, next)).status, (await program.delivery(id, next)).reason],
       ["retrying", "server_error"],
     )
   })
@@ -226,7 +228,10 @@ test("a 410 switches the integration off in the commit that says so, once, with 
   await using there = await Endpoint.open({ status: 410 })
   const id = await program.integrate(there.url())
   await Promise.all(Array.from({ length: 5 }, () => program.send({ type: "order.paid", data: {} })))
-  await program.until("it is off", () => program.rows("select 1 from integration where enabled = 0").length === 1)
+  await program.until(
+    "it is off",
+    async () => (await program.rows("select 1 from integration where enabled = 0")).length === 1,
+  )
   await quiet(program)
   const { disabled: off } = await program.call("GET", `/v1/integrations/${id}`)
   assert.deepEqual([off?.by, off?.reason], ["waybill", "gone"])
@@ -244,18 +249,22 @@ test("an endpoint that only rests is warned of and switched off all the same: it
   }
   const id = await program.integrate(there.url(), { policy })
   await Promise.all(Array.from({ length: 20 }, () => program.send({ type: "order.paid", data: {} })))
-  await program.until("the rest is held", () => program.deliveries(id).some(({ status }) => status === "skipped"))
-  const isOn = () => program.rows("select 1 from integration where enabled = 1").length === 1
-  const tries = () => program.attempts(id).length
-  for (let hour = 0; hour < 20 && isOn(); hour++) {
-    const before = tries()
+  await program.until("the rest is held", async () =>
+    (await program.deliveries(id)).some(({ status }) => status === "skipped"),
+  )
+  const isOn = async () => (await program.rows("select 1 from integration where enabled = 1")).length === 1
+  const tries = async () => (await program.attempts(id)).length
+  for (let hour = 0; hour < 20 && (await isOn()); hour++) {
+    const before = await tries()
     program.turn(HOUR)
     // No event comes in any more: what tries is the probe.
-    await program.until("it was probed, or is off", () => tries() > before || !isOn())
+    await program.until("it was probed, or is off", async () => (await tries()) > before || !(await isOn()))
   }
-  assert.equal(isOn(), false)
+  assert.equal(await isOn(), false)
   const [warning] = await told(program, failing)
   assert.equal(warning?.consequence, "warned")
   assert.equal((await told(program, disabled)).length, 1)
-  await program.until("all have ended", () => program.deliveries(id).every(({ status }) => status === "failed"))
+  await program.until("all have ended", async () =>
+    (await program.deliveries(id)).every(({ status }) => status === "failed"),
+  )
 })

@@ -1,6 +1,5 @@
 /** Mail to the people of a project, handed over to a real SMTP server: what it says, and that no key ever gets two. */
 import assert from "node:assert/strict"
-import { DatabaseSync } from "node:sqlite"
 import { describe, test } from "node:test"
 import { getCACertificates, setDefaultCACertificates } from "node:tls"
 import type { SMTPServerOptions } from "smtp-server"
@@ -36,7 +35,7 @@ async function mailStatus(
 function allDone(program: Program): Promise<void> {
   return program.until(
     "no mail waits",
-    () => program.rows("select 1 from job where kind = 'mail' and state <> 'done'").length === 0,
+    async () => (await program.rows("select 1 from job where kind = 'mail' and state <> 'done'")).length === 0,
   )
 }
 
@@ -122,8 +121,11 @@ test("nothing is written down where nobody is to be told, or mail is not set up"
   for (const program of [without, unset]) {
     await program.integrate(there.url())
     await program.send({ type: "order.paid", data: {} })
-    await program.until("it is off", () => program.rows("select 1 from integration where enabled = 0").length === 1)
-    assert.deepEqual(program.rows("select * from job where kind = 'mail'"), [])
+    await program.until(
+      "it is off",
+      async () => (await program.rows("select 1 from integration where enabled = 0")).length === 1,
+    )
+    assert.deepEqual(await program.rows("select * from job where kind = 'mail'"), [])
   }
   assert.equal((await mailStatus(unset)).mail, null)
 })
@@ -136,7 +138,10 @@ describe("a server that does not take mail", () => {
     await using there = await Endpoint.open({ status: 410 })
     await program.integrate(there.url(), { name: "CRM" })
     await program.send({ type: "order.paid", data: {} })
-    await program.until("it is off", () => program.rows("select 1 from integration where enabled = 0").length === 1)
+    await program.until(
+      "it is off",
+      async () => (await program.rows("select 1 from integration where enabled = 0")).length === 1,
+    )
     const isTold = async () => (await mailStatus(program)).mail?.error !== null
     while (!(await isTold())) program.turn(0)
     const { mail, problems, healthy } = await mailStatus(program)
@@ -158,11 +163,12 @@ describe("a server that does not take mail", () => {
     await program.integrate(there.url(), { name: "CRM" })
     await program.send({ type: "order.paid", data: {} })
     await server.received(1)
-    const dueAt = () =>
-      program.rows<{ due_at: number }>("select due_at from job where kind = 'mail' and state = 'due'")[0]?.due_at
+    const dueAt = async () =>
+      (await program.rows<{ due_at: number }>("select due_at from job where kind = 'mail' and state = 'due'"))[0]
+        ?.due_at
     for (const delayMs of [30_000, 60_000, 120_000]) {
-      await program.until("it was put off", () => (dueAt() ?? 0) > program.now)
-      assert.equal((dueAt() ?? 0) - program.now, delayMs)
+      await program.until("it was put off", async () => ((await dueAt()) ?? 0) > program.now)
+      assert.equal(((await dueAt()) ?? 0) - program.now, delayMs)
       const before = server.handedOver
       if (delayMs === 120_000) server.manner = "take"
       program.turn(delayMs)
@@ -192,7 +198,9 @@ describe("a server that does not take mail", () => {
       server.mails.map(mail => header(mail, "subject")),
       ["Second was switched off: 410 Gone"],
     )
-    const [row] = program.rows<{ report: string }>("select report from job where kind = 'mail' order by id limit 1")
+    const [row] = await program.rows<{ report: string }>(
+      "select report from job where kind = 'mail' order by id limit 1",
+    )
     assert.match(String(row?.report), /Whether it was taken is not known/)
   })
 })
@@ -204,12 +212,13 @@ test("a mail that was being handed over when the process was killed is not sent 
   await using there = await Endpoint.open({ status: 410 })
   await program.integrate(there.url(), { name: "CRM" })
   await program.send({ type: "order.paid", data: {} })
-  await program.until("it is written down", () => program.rows("select 1 from job where kind = 'mail'").length === 1)
+  await program.until(
+    "it is written down",
+    async () => (await program.rows("select 1 from job where kind = 'mail'")).length === 1,
+  )
   await program.stop()
   // As a kill leaves it.
-  const file = new DatabaseSync(`${program.dataDir}/waybill.db`)
-  file.exec("update job set state = 'running', fence = 1 where kind = 'mail'")
-  file.close()
+  await program.leave("update job set state = 'running', fence = 1 where kind = 'mail'")
   await server.up()
   await program.restart()
   await allDone(program)

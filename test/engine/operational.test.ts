@@ -194,19 +194,23 @@ test("an endpoint that is left alone is told of once for each opening, and when 
   for (let time = 0; time < 2; time++) {
     there.play({ status: 503 })
     await Promise.all(Array.from({ length: 20 }, () => program.send({ type: "order.paid", data: {} })))
-    await program.until("some are held", () => program.deliveries(id).some(({ status }) => status === "skipped"))
+    await program.until("some are held", async () =>
+      (await program.deliveries(id)).some(({ status }) => status === "skipped"),
+    )
     openings.push((await told(program, "waybill.integration.sleeping")).length)
     there.play({})
     const isBack = async () => (await told(program, "waybill.integration.recovered")).length > time
     while (!(await isBack())) {
-      const before = program.attempts(id).length
+      const before = (await program.attempts(id)).length
       program.turn(15_000)
       // While some wait one of them is let through, else this one is.
       await program.send({ type: "order.paid", data: {} })
-      await program.until("something got through", () => program.attempts(id).length > before)
+      await program.until("something got through", async () => (await program.attempts(id)).length > before)
     }
     program.turn(5 * 60_000)
-    await program.until("all got through", () => program.deliveries(id).every(({ status }) => status === "delivered"))
+    await program.until("all got through", async () =>
+      (await program.deliveries(id)).every(({ status }) => status === "delivered"),
+    )
     program.turn(HOUR)
   }
   assert.deepEqual(openings, [1, 2])

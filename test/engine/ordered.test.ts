@@ -1,6 +1,5 @@
 /** Ordered delivery: one after another per key, whatever happens to those in front and to their integration. */
 import assert from "node:assert/strict"
-import { DatabaseSync } from "node:sqlite"
 import { describe, test } from "node:test"
 import { formatDeliveryId, formatId, parseId } from "../../src/domain/id.ts"
 import { Endpoint, type Received } from "../help/endpoint.ts"
@@ -39,16 +38,16 @@ function read(program: Program, integration: string, event: number | undefined):
   return program.call("GET", `/v1/deliveries/${idOf(integration, event)}`)
 }
 
-function statuses(program: Program, integration: string): string[] {
-  return program
-    .deliveries(integration)
-    .map(({ status, reason }: DeliveryRow) => (reason === null ? status : `${status}: ${reason}`))
+async function statuses(program: Program, integration: string): Promise<string[]> {
+  return (await program.deliveries(integration)).map(({ status, reason }: DeliveryRow) =>
+    reason === null ? status : `${status}: ${reason}`,
+  )
 }
 
 /** Resolves when nothing waits and nothing is under way. */
 function over(program: Program): Promise<void> {
-  return program.until("no delivery waits", () =>
-    program.deliveries().every(({ status, next_at }) => next_at === null && status !== "sending"),
+  return program.until("no delivery waits", async () =>
+    (await program.deliveries()).every(({ status, next_at }) => next_at === null && status !== "sending"),
   )
 }
 
@@ -70,7 +69,7 @@ describe("an integration that delivers in order", () => {
     assert.deepEqual(labels(there), ["a1", "b1", "b2"])
     program.turn(30 * SECOND)
     await program.recorded(4)
-    assert.deepEqual(statuses(program, integration), [
+    assert.deepEqual(await statuses(program, integration), [
       "retrying: server_error",
       "pending: waiting_turn",
       "delivered",
@@ -121,16 +120,16 @@ describe("an integration that delivers in order", () => {
     const [first = 0] = await send(program, "a1", "a2")
     await program.recorded(1)
     await program.stop()
-    const connection = new DatabaseSync(`${program.dataDir}/waybill.db`)
-    connection.exec(`
-      update delivery set status = 'sending', reason = null, next_at = null, claim = 1 where event_id = ${first};
-      update event set n_retrying = 0, n_open = 1 where id = ${first}`)
-    connection.close()
+    await program.leave(
+      "update delivery set status = 'sending', reason = null, next_at = null, claim = 1 where event_id = ?",
+      first,
+    )
+    await program.leave("update event set n_retrying = 0, n_open = 1 where id = ?", first)
     await program.restart()
     await over(program)
     assert.deepEqual(labels(there), ["a1", "a1", "a2"])
     assert.deepEqual(
-      program.attempts(integration).map(({ outcome }) => outcome),
+      (await program.attempts(integration)).map(({ outcome }) => outcome),
       ["error", "interrupted", "success", "success"],
     )
   })
@@ -143,7 +142,7 @@ describe("when the one in front has failed for good", () => {
     const integration = await program.integrate(there.url(), { policy: { ...policy, retry_delays_ms: [] } })
     await send(program, "a1", "a2")
     await over(program)
-    assert.deepEqual(statuses(program, integration), ["failed: server_error", "delivered"])
+    assert.deepEqual(await statuses(program, integration), ["failed: server_error", "delivered"])
     assert.deepEqual(labels(there), ["a1", "a2"])
   })
 
@@ -241,7 +240,7 @@ describe("when the one in front has failed for good", () => {
     const integration = await program.integrate(there.url(), { policy: given })
     await send(program, "a1", "a2")
     await over(program)
-    assert.deepEqual(statuses(program, integration), ["failed: gone", "failed: integration_disabled"])
+    assert.deepEqual(await statuses(program, integration), ["failed: gone", "failed: integration_disabled"])
     assert.deepEqual(labels(there), ["a1"], "the second was not sent to an endpoint that asked to be left alone")
     await program.call("POST", `/v1/integrations/${integration}/enable`)
     await send(program, "a3")
@@ -308,9 +307,9 @@ describe("what happens to the integration meanwhile", () => {
     await over(program)
     await program.until(
       "nothing blocks",
-      () => program.rows("select 1 from delivery where in_line is not null").length === 0,
+      async () => (await program.rows("select 1 from delivery where in_line is not null")).length === 0,
     )
-    assert.deepEqual(statuses(program, integration), [
+    assert.deepEqual(await statuses(program, integration), [
       "failed: server_error",
       "failed: integration_disabled",
       "failed: integration_disabled",
@@ -347,6 +346,6 @@ describe("what happens to the integration meanwhile", () => {
     await program.recorded(1)
     assert.equal((await program.ask("DELETE", `/v1/integrations/${integration}`)).status, 204)
     await over(program)
-    assert.deepEqual(statuses(program, integration).slice(1), Array(2).fill("failed: integration_removed"))
+    assert.deepEqual((await statuses(program, integration)).slice(1), Array(2).fill("failed: integration_removed"))
   })
 })

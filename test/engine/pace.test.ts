@@ -6,12 +6,13 @@ import { makeDeliver } from "../../src/engine/deliver.ts"
 import { Directory } from "../../src/engine/directory.ts"
 import { Engine } from "../../src/engine/engine.ts"
 import { Feed } from "../../src/engine/feed.ts"
+import { AllLanes } from "../../src/engine/holding.ts"
 import { Intake } from "../../src/engine/intake.ts"
 import { Metrics } from "../../src/engine/metrics.ts"
 import { openLog } from "../../src/log.ts"
 import { readNative } from "../../src/sources/waybill.ts"
-import { openStore } from "../../src/store/store.ts"
 import { Endpoint } from "../help/endpoint.ts"
+import { holdLanes, openAt } from "../help/engines.ts"
 import { freshTransport } from "../help/outbound.ts"
 import { Program } from "../help/program.ts"
 import { draftOf, readLimits } from "../help/readings.ts"
@@ -46,7 +47,9 @@ describe("requests to one integration", () => {
     await carryOut(7, 100)
     await program.restart()
     await carryOut(7, 50)
-    await program.until("all are delivered", () => program.deliveries().every(({ status }) => status === "delivered"))
+    await program.until("all are delivered", async () =>
+      (await program.deliveries()).every(({ status }) => status === "delivered"),
+    )
   })
 
   test("are as many a second as max_per_second says", async () => {
@@ -102,18 +105,20 @@ describe("requests to one integration", () => {
       "the slow one has its ten and no more",
     )
     for (const id of [neighbour, elsewhere]) {
-      await program.until("all are delivered", () => program.deliveries(id).every(row => row.status === "delivered"))
+      await program.until("all are delivered", async () =>
+        (await program.deliveries(id)).every(row => row.status === "delivered"),
+      )
     }
-    assert.equal(program.attempts(slow).length, 0)
+    assert.equal((await program.attempts(slow)).length, 0)
     answer()
-    await program.until("the slow one's follow", () =>
-      program.deliveries(slow).every(row => row.status === "delivered"),
+    await program.until("the slow one's follow", async () =>
+      (await program.deliveries(slow)).every(row => row.status === "delivered"),
     )
   })
 })
 
 describe("requests to all integrations together", () => {
-  test("are no more than the process may have under way, and whoever had to wait goes on", async t => {
+  test("are no more than the process may have under way, and whoever had to wait goes on", async () => {
     await using program = await Program.open()
     await using one = await Endpoint.open({ delayMs: 2 })
     await using two = await Endpoint.open({ delayMs: 2 })
@@ -123,22 +128,27 @@ describe("requests to all integrations together", () => {
     // The same folder once more, with the parts put together by hand, since main.ts has a limit that no test can reach.
     const now = Date.now
     const log = openLog("silent")
-    const store = openStore({ dataDir: program.dataDir, sealingKey: undefined, now })
-    t.after(() => store.close())
+    const store = await openAt(program.place, now)
+    await using closing = new AsyncDisposableStack()
+    closing.defer(() => store.close())
     const directory = new Directory(store)
     await directory.load()
+    await holdLanes(
+      store,
+      [...directory.integrations()].map(({ id }) => id),
+    )
     await using transport = freshTransport()
     const metrics = new Metrics("0", process.version)
     const deliver = makeDeliver({ directory, transport, now, process: "a test", userAgent: "Waybill/0", metrics })
     const feed = new Feed()
-    const { ledger, fence } = store
+    const { ledger } = store
     const engine = new Engine({
       ledger,
       directory,
       deliver,
       feed,
       aftermath: plainAftermath,
-      fence,
+      holding: new AllLanes(store.fence),
       now,
       log,
       maxInFlight: 3,

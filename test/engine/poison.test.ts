@@ -3,7 +3,6 @@
  * event or the integration fails with a reason, and everything else goes on.
  */
 import assert from "node:assert/strict"
-import { DatabaseSync } from "node:sqlite"
 import { describe, test } from "node:test"
 import { parseId } from "../../src/domain/id.ts"
 import { Endpoint } from "../help/endpoint.ts"
@@ -73,11 +72,11 @@ describe("an event that breaks what reads it", () => {
       assert.ok(answer.status < 500, `${body.slice(0, 80)} was answered with ${answer.status}`)
       good.push(await program.send({ type: "a", data: { plan: "pro" }, ordering_key: "k" }))
     }
-    await program.until("all is over", () => program.deliveries().every(isOver))
+    await program.until("all is over", async () => (await program.deliveries()).every(isOver))
     t.diagnostic(`${statuses.filter(status => status === 202).length} of ${corpus.length} were taken`)
     assert.ok(statuses.includes(202) && statuses.some(status => status >= 400), "it is a mixed lot")
     for (const [i, id] of ids.entries()) {
-      const rows = program.deliveries(id)
+      const rows = await program.deliveries(id)
       for (const event of good) {
         const row = rows.find(one => one.event_id === event)
         assert.equal(row?.status, "delivered", `${formats[i]?.name}: a good event ended as ${row?.reason}`)
@@ -90,13 +89,6 @@ describe("an event that breaks what reads it", () => {
 })
 
 describe("an integration whose rows were spoilt", () => {
-  /** Changes the database while Waybill is down. */
-  function spoil(program: Program, text: string, ...values: readonly (string | number)[]): void {
-    const connection = new DatabaseSync(`${program.dataDir}/waybill.db`)
-    connection.prepare(text).run(...values)
-    connection.close()
-  }
-
   const secrets = [
     [
       "its Authorization",
@@ -120,12 +112,12 @@ describe("an integration whose rows were spoilt", () => {
       const spoilt = await program.integrate(there.url("/spoilt"), { name: "spoilt", config })
       const sound = await program.integrate(there.url("/sound"))
       await program.stop()
-      spoil(program, text, parseId("int", spoilt) ?? 0)
+      await program.leave(text, parseId("int", spoilt) ?? 0)
       await program.restart()
       const event = await program.send({ type: "a" })
-      await program.until("both are over", () => program.deliveries().every(isOver))
-      assert.equal(program.delivery(sound, event).status, "delivered")
-      const row = program.delivery(spoilt, event)
+      await program.until("both are over", async () => (await program.deliveries()).every(isOver))
+      assert.equal((await program.delivery(sound, event)).status, "delivered")
+      const row = await program.delivery(spoilt, event)
       assert.deepEqual([row.status, row.reason], ["failed", "request_invalid"])
       assert.match(row.facts ?? "", /cannot be opened|sealed|save/i)
       assert.ok(there.requests.every(({ path }) => path === "/sound"))
@@ -135,7 +127,7 @@ describe("an integration whose rows were spoilt", () => {
       })
       await program.call("POST", `/v1/integrations/${spoilt}/rotate-secret`, { grace_seconds: 0 })
       await program.send({ type: "a" })
-      await program.until("all are over", () => program.deliveries().every(isOver))
+      await program.until("all are over", async () => (await program.deliveries()).every(isOver))
       assert.equal(there.requests.filter(({ path }) => path === "/spoilt").length, 1)
     })
   }
@@ -165,9 +157,9 @@ describe("an integration whose rows were spoilt", () => {
     await program.send({ type: "a" })
     await program.recorded(1)
     await program.ask("DELETE", `/v1/integrations/${integration}`)
-    await program.until("it is over", () => program.deliveries().every(isOver))
+    await program.until("it is over", async () => (await program.deliveries()).every(isOver))
     assert.deepEqual(
-      program.deliveries(integration).map(({ status, reason }) => [status, reason]),
+      (await program.deliveries(integration)).map(({ status, reason }) => [status, reason]),
       [["failed", "integration_removed"]],
     )
   })

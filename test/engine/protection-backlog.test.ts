@@ -17,14 +17,14 @@ test("100,000 due deliveries behind an endpoint that fails are not rewritten, an
   const integration = await program.integrate(there.url(), { policy })
   await program.call("POST", `/v1/integrations/${integration}/pause`)
   await program.stop()
-  fillBacklog(program.dataDir, numberOf("int", integration), BACKLOG, MORNING)
+  await fillBacklog(program.place, numberOf("int", integration), BACKLOG, MORNING)
   await program.restart()
   await program.call("POST", `/v1/integrations/${integration}/resume`)
-  const count = (where: string) =>
-    program.rows<{ n: number }>(`select count(*) as n from delivery where ${where}`)[0]?.n ?? 0
+  const count = async (where: string) =>
+    (await program.rows<{ n: number }>(`select count(*) as n from delivery where ${where}`))[0]?.n ?? 0
   // Those that were under way when it opened come to their end first.
-  const isQuiet = () => count("status = 'sending'") === 0
-  await program.until("the endpoint rests", () => count("status = 'skipped'") > 0 && isQuiet())
+  const isQuiet = async () => (await count("status = 'sending'")) === 0
+  await program.until("the endpoint rests", async () => (await count("status = 'skipped'")) > 0 && isQuiet())
   const failed = there.requests.length
   assert.ok(failed >= 4 && failed <= 14, `${failed} requests until it was left alone`)
 
@@ -35,9 +35,9 @@ test("100,000 due deliveries behind an endpoint that fails are not rewritten, an
   })
   await program.call("POST", `/v1/integrations/${integration}/pause`)
   await program.until("nothing is under way", isQuiet)
-  const marked = count("status = 'skipped'")
+  const marked = await count("status = 'skipped'")
   assert.ok(marked > 500 && marked <= 4 * 200 + 30, `${marked} were marked in 4 s`)
-  assert.equal(count(`updated_at >= ${MORNING}`), marked + failed, "all others are as they were")
+  assert.equal(await count(`updated_at >= ${MORNING}`), marked + failed, "all others are as they were")
   assert.equal(there.requests.length, failed)
   const { protection } = await program.call("GET", `/v1/integrations/${integration}`)
   assert.deepEqual(protection?.waiting, { count: 10_000, or_more: true })
@@ -52,8 +52,11 @@ test("100,000 due deliveries behind an endpoint that fails are not rewritten, an
   await program.call("POST", `/v1/integrations/${integration}/pause`)
   await program.until("nothing is under way", isQuiet)
   const gone = there.requests.length - failed
-  assert.equal(count(`updated_at >= ${MORNING} and status <> 'delivered'`), failed + count("status = 'skipped'"))
-  const oldest = program.rows<{ event_id: number }>(
+  assert.equal(
+    await count(`updated_at >= ${MORNING} and status <> 'delivered'`),
+    failed + (await count("status = 'skipped'")),
+  )
+  const oldest = await program.rows<{ event_id: number }>(
     `select event_id from delivery order by event_id limit ${gone} offset ${failed}`,
   )
   const order = there.requests.slice(failed).map(({ headers }) => numberOf("evt", headers["webhook-id"]))
@@ -61,7 +64,7 @@ test("100,000 due deliveries behind an endpoint that fails are not rewritten, an
   // As many as may be under way at a time can overtake each other on the wire.
   for (const [place, id] of order.entries()) {
     const due = oldest[place]?.event_id ?? 0
-    assert.ok(Math.abs(id - due) <= 20 * 4_096, `in place ${place}`)
+    assert.ok(Math.abs(id - due) <= 20 * 4_096, `in place ${place}: ${Math.round((id - due) / 4_096)}`)
   }
 })
 
@@ -76,14 +79,15 @@ test("an endpoint that fails every other time gets on with its backlog, and is n
   const integration = await program.integrate(there.url(), { policy })
   await program.call("POST", "/v1/events/batch", { events: Array.from({ length: 400 }, () => ({ type: "a" })) })
   const from = program.now
-  const count = (status: string) => program.deliveries(integration).filter(row => row.status === status).length
-  await program.until("some have got through", () => {
+  const count = async (status: string) =>
+    (await program.deliveries(integration)).filter(row => row.status === status).length
+  await program.until("some have got through", async () => {
     program.turn(SECOND / 2)
-    return count("delivered") >= 40
+    return (await count("delivered")) >= 40
   })
   const seconds = (program.now - from) / SECOND
-  t.diagnostic(`${there.requests.length} requests in ${seconds} s, ${count("skipped")} held`)
+  t.diagnostic(`${there.requests.length} requests in ${seconds} s, ${await count("skipped")} held`)
   const { totals } = await program.call("GET", `/v1/integrations/${integration}/history`)
-  assert.ok(Number(totals?.skipped) >= count("skipped"), "every skip is counted")
+  assert.ok(Number(totals?.skipped) >= (await count("skipped")), "every skip is counted")
   assert.ok(there.requests.length <= 40 + 45 * seconds, "no more than its easing lets through")
 })

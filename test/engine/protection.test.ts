@@ -20,9 +20,9 @@ function factsOf({ facts }: DeliveryRow): Record<string, unknown> {
 }
 
 /** How many deliveries stand how. */
-function tally(program: Program, integration?: string): Record<string, number> {
+async function tally(program: Program, integration?: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
-  for (const row of program.deliveries(integration)) counts[summary(row)] = (counts[summary(row)] ?? 0) + 1
+  for (const row of await program.deliveries(integration)) counts[summary(row)] = (counts[summary(row)] ?? 0) + 1
   return counts
 }
 
@@ -41,15 +41,15 @@ function numbersOf(there: Endpoint): number[] {
 /** Resolves when nothing is being sent and nothing but what is held, or due later, waits. */
 function quiet(program: Program): Promise<void> {
   const now = program.now
-  return program.until("nothing is under way", () =>
-    (program.deliveries() as Row[]).every(
+  return program.until("nothing is under way", async () =>
+    ((await program.deliveries()) as Row[]).every(
       row => row.status !== "sending" && (row.next_at === null || row.queue >= 16 || row.next_at > now),
     ),
   )
 }
 
 /** Lets the clock go on, a tenth of a second at a time, until something is so. */
-function goOnUntil(program: Program, what: string, isSo: () => boolean): Promise<void> {
+function goOnUntil(program: Program, what: string, isSo: () => Promise<boolean>): Promise<void> {
   return program.until(what, () => {
     program.turn(SECOND / 10)
     return isSo()
@@ -64,8 +64,8 @@ describe("an endpoint that fails", () => {
     await sendAll(program, 0, 12)
     await quiet(program)
     assert.equal(there.requests.length, 4)
-    assert.deepEqual(tally(program), { "retrying: server_error": 4, "skipped: sleeping": 8 })
-    const [, , , , held] = program.deliveries(integration)
+    assert.deepEqual(await tally(program), { "retrying: server_error": 4, "skipped: sleeping": 8 })
+    const [, , , , held] = await program.deliveries(integration)
     assert.ok(held)
     const { host, errors, successes, probe_at } = factsOf(held)
     assert.deepEqual([host, errors, successes, probe_at], [`127.0.0.1:${there.port}`, 4, 0, program.now + 5 * SECOND])
@@ -83,8 +83,8 @@ describe("an endpoint that fails", () => {
     await sendAll(program, 12, 3)
     await quiet(program)
     program.turn(40 * SECOND)
-    await goOnUntil(program, "all that waited is delivered", () => tally(program)["delivered"] === 8)
-    assert.deepEqual(tally(program), { "retrying: server_error": 7, delivered: 8 })
+    await goOnUntil(program, "all that waited is delivered", async () => (await tally(program))["delivered"] === 8)
+    assert.deepEqual(await tally(program), { "retrying: server_error": 7, delivered: 8 })
     const order = numbersOf(there).slice(7)
     assert.deepEqual(order, [7, 8, 9, 10, 11, 12, 13, 14])
     const history = await program.call("GET", `/v1/integrations/${integration}/history`)
@@ -131,12 +131,12 @@ describe("an endpoint that fails", () => {
     await sendAll(program, 10, 2)
     await quiet(program)
     assert.equal(there.requests.length, 4, "nothing was sent that rests")
-    assert.equal(tally(program)["skipped: sleeping"], 8)
+    assert.equal((await tally(program))["skipped: sleeping"], 8)
     const { protection } = await program.call("GET", `/v1/integrations/${integration}`)
     assert.equal(protection?.origins?.[0]?.since, new Date(program.now - 2 * SECOND).toISOString())
     there.play({})
     program.turn(3 * SECOND)
-    await goOnUntil(program, "all is delivered", () => tally(program)["delivered"] === 8)
+    await goOnUntil(program, "all is delivered", async () => (await tally(program))["delivered"] === 8)
     assert.deepEqual(numbersOf(there).slice(4), [4, 5, 6, 7, 8, 9, 10, 11])
   })
 
@@ -165,7 +165,7 @@ describe("an endpoint that fails", () => {
     const integration = await program.integrate(there.url(), { policy: quick })
     await sendAll(program, 0, 10)
     await quiet(program)
-    const newest = program.deliveries(integration).at(-1)
+    const newest = (await program.deliveries(integration)).at(-1)
     assert.ok(newest)
     const { data } = await program.call("GET", `/v1/deliveries?integration=${integration}&limit=1`)
     assert.equal(data?.[0]?.status, "skipped")
@@ -173,7 +173,7 @@ describe("an endpoint that fails", () => {
     await program.call("POST", `/v1/deliveries/${String(data?.[0]?.id)}/retry`)
     await program.recorded(5)
     assert.equal(numbersOf(there).at(-1), 9)
-    assert.equal(summary(program.delivery(integration, newest.event_id)), "delivered")
+    assert.equal(summary(await program.delivery(integration, newest.event_id)), "delivered")
     const { protection } = await program.call("GET", `/v1/integrations/${integration}`)
     assert.notEqual(protection?.origins?.[0]?.state, "open")
   })
@@ -197,7 +197,7 @@ describe("an endpoint that fails", () => {
     await program.integrate(there.url(), { policy: { preset: "revenuecat" } })
     await sendAll(program, 0, 30)
     await program.recorded(30)
-    assert.deepEqual(tally(program), { "retrying: server_error": 30 })
+    assert.deepEqual(await tally(program), { "retrying: server_error": 30 })
   })
 
   test("of one environment holds back nothing of the other", async () => {
@@ -217,14 +217,14 @@ describe("an endpoint that fails", () => {
     await well.received(50)
     await quiet(program)
     assert.equal(dead.requests.length, 4)
-    assert.deepEqual(tally(program, integration), {
+    assert.deepEqual(await tally(program, integration), {
       "retrying: server_error": 4,
       "skipped: sleeping": 46,
       delivered: 50,
     })
     dead.play({})
     program.turn(5 * SECOND)
-    await goOnUntil(program, "all that waited is delivered", () => tally(program)["delivered"] === 96)
+    await goOnUntil(program, "all that waited is delivered", async () => (await tally(program))["delivered"] === 96)
     const order = numbersOf(dead).slice(4)
     assert.deepEqual(
       order,
@@ -247,20 +247,20 @@ describe("under the preset of devices", () => {
     using listener = await StreamListener.open(program)
     await sendAll(program, 0, 5)
     await quiet(program)
-    const row = () => program.deliveries(integration).at(-1) ?? assert.fail()
+    const row = async () => (await program.deliveries(integration)).at(-1) ?? assert.fail()
     assert.deepEqual(
-      [summary(row()), (row().next_at ?? 0) - program.now, row().charged],
+      [summary(await row()), ((await row()).next_at ?? 0) - program.now, (await row()).charged],
       ["skipped: sleeping", 30_000, 1],
     )
     program.turn(30 * SECOND)
     await quiet(program)
     assert.deepEqual(
-      [summary(row()), (row().next_at ?? 0) - program.now, row().charged],
+      [summary(await row()), ((await row()).next_at ?? 0) - program.now, (await row()).charged],
       ["skipped: sleeping", 60_000, 2],
     )
     program.turn(60 * SECOND)
     await quiet(program)
-    assert.deepEqual([summary(row()), row().next_at], ["failed: sleeping", null])
+    assert.deepEqual([summary(await row()), (await row()).next_at], ["failed: sleeping", null])
     assert.equal(there.requests.length, 4)
     const { data } = await program.call("GET", `/v1/deliveries?integration=${integration}&limit=1`)
     const last = data?.[0]?.id
@@ -295,7 +295,7 @@ describe("an endpoint that asks for less", () => {
     await program.restart()
     await sendAll(program, 3, 1)
     program.turnTo(until - 1)
-    await program.until("nothing is under way", () => tally(program)["sending"] === undefined)
+    await program.until("nothing is under way", async () => (await tally(program))["sending"] === undefined)
     assert.equal(there.requests.length, 1)
     program.turn(1)
     await program.recorded(4)
@@ -308,7 +308,7 @@ describe("an endpoint that asks for less", () => {
     const integration = await program.integrate(there.url(), { policy: { max_concurrent: 1 } })
     const first = await program.send({ type: "a", data: 0 })
     await program.recorded(1)
-    assert.equal((program.delivery(integration, first).next_at ?? 0) - program.now, 86_400 * SECOND)
+    assert.equal(((await program.delivery(integration, first)).next_at ?? 0) - program.now, 86_400 * SECOND)
     await sendAll(program, 1, 1)
     program.turn(3_600 * SECOND)
     await program.recorded(2)

@@ -21,8 +21,8 @@ const show = (program: Program, id: string): Promise<Json> => program.call("GET"
 
 /** Resolves with a recovery when it is done, or in another state. */
 async function ended(program: Program, id: string, state = "done"): Promise<Json> {
-  await program.until(`${id} is ${state}`, () => {
-    const [row] = program.rows<{ state: string; ended_at: number | null }>("select state, ended_at from recovery")
+  await program.until(`${id} is ${state}`, async () => {
+    const [row] = await program.rows<{ state: string; ended_at: number | null }>("select state, ended_at from recovery")
     return row?.state === state && (state === "paused" || row.ended_at !== null)
   })
   return show(program, id)
@@ -35,10 +35,10 @@ function numbers({ progress }: Json): Record<string, unknown> {
 }
 
 /** Every event's counts and status are those of its deliveries and withholdings. */
-function assertCounts(program: Program): void {
-  const events = program.rows<EventRow>("select * from event order by id")
+async function assertCounts(program: Program): Promise<void> {
+  const events = await program.rows<EventRow>("select * from event order by id")
   for (const event of events) {
-    const rows = program.rows<{ status: string; reason: string; integration_id: number }>(
+    const rows = await program.rows<{ status: string; reason: string; integration_id: number }>(
       "select status, reason, integration_id from delivery where event_id = ?",
       event.id,
     )
@@ -77,11 +77,12 @@ interface EventRow {
 
 /** Sends events and waits until each has failed for good. */
 async function failAll(program: Program, count: number, type = "a"): Promise<number[]> {
-  const before = program.rows<{ n: number }>("select count(*) as n from delivery where status = 'failed'")[0]?.n ?? 0
+  const before =
+    (await program.rows<{ n: number }>("select count(*) as n from delivery where status = 'failed'"))[0]?.n ?? 0
   const sent: number[] = []
   for (let i = 0; i < count; i++) sent.push(await program.send({ type, data: { i } }))
-  await program.until("all have failed", () => {
-    const [row] = program.rows<{ n: number }>("select count(*) as n from delivery where status = 'failed'")
+  await program.until("all have failed", async () => {
+    const [row] = await program.rows<{ n: number }>("select count(*) as n from delivery where status = 'failed'")
     return row?.n === before + count
   })
   return sent
@@ -115,7 +116,7 @@ test("what failed is sent again, oldest first, with the id it had, and is marked
       [1, null],
     ],
   )
-  assertCounts(program)
+  await assertCounts(program)
 })
 
 test("only what is asked for is sent: by integration, type, reason and time", async () => {
@@ -145,7 +146,7 @@ test("only what is asked for is sent: by integration, type, reason and time", as
   assert.equal(none.count, 0)
   const done = await ended(program, await recover(program, until))
   assert.deepEqual(numbers(done), { found: 2, queued: 2, delivered: 2 })
-  const delivered = program.rows<{ event_id: number }>("select event_id from delivery where status = 'delivered'")
+  const delivered = await program.rows<{ event_id: number }>("select event_id from delivery where status = 'delivered'")
   assert.equal(delivered[0]?.event_id, wanted)
 })
 
@@ -167,7 +168,7 @@ test("what was withheld goes once its cause is mended, and until then says why i
     ],
   )
   const first = await recover(program, {})
-  await program.until("the first is done", () => stateOf(program, first) === "done")
+  await program.until("the first is done", async () => (await stateOf(program, first)) === "done")
   const kept = await show(program, first)
   assert.deepEqual(numbers(kept), { found: 2, withheld: 2 })
   assert.deepEqual(
@@ -178,13 +179,13 @@ test("what was withheld goes once its cause is mended, and until then says why i
   endpoint.play({ status: 200, body: "{}" })
   await program.call("POST", `/v1/integrations/${integration}/verify`)
   const second = await recover(program, {})
-  await program.until("the second is done", () => stateOf(program, second) === "done")
+  await program.until("the second is done", async () => (await stateOf(program, second)) === "done")
   assert.deepEqual(numbers(await show(program, second)), { found: 2, queued: 2, delivered: 2 })
   const shown = await program.call("GET", `/v1/events/${formatId("evt", event)}`)
   assert.deepEqual([shown.status, shown.withheld, items(shown.deliveries).length], ["delivered", [], 1])
   // Two verifications, two events.
   assert.equal(endpoint.requests.length - before, 3)
-  assertCounts(program)
+  await assertCounts(program)
 })
 
 test("a new integration is filled from history, by its own rules; imported history only where it is asked for", async () => {
@@ -210,12 +211,12 @@ test("a new integration is filled from history, by its own rules; imported histo
   )
   await program.call("PATCH", `/v1/integrations/${integration}`, { filter: null })
   const all = await recover(program, { ...body, include_historical: true })
-  await program.until("all are there", () => stateOf(program, all) === "done")
+  await program.until("all are there", async () => (await stateOf(program, all)) === "done")
   assert.deepEqual(numbers(await show(program, all)), { found: 2, queued: 2, delivered: 2 })
   const ids = endpoint.requests.map(request => request.headers["webhook-id"])
   assert.equal(new Set(ids).size, 4)
   assert.equal(ids.length, 4)
-  assertCounts(program)
+  await assertCounts(program)
 })
 
 test("what was delivered is sent once more where that is asked for, once and not again and again", async () => {
@@ -227,7 +228,7 @@ test("what was delivered is sent once more where that is asked for, once and not
   const done = await ended(program, await recover(program, { integrations: integration, statuses: ["delivered"] }))
   assert.deepEqual(numbers(done), { found: 3, queued: 3, delivered: 3 })
   assert.equal(endpoint.requests.length, 6)
-  assertCounts(program)
+  await assertCounts(program)
 })
 
 test("what fails again is counted with its reason, and retried as its policy says", async () => {
@@ -246,7 +247,7 @@ test("what fails again is counted with its reason, and retried as its policy say
   program.turn(70_000)
   await program.recorded(5)
   assert.deepEqual(numbers(await show(program, id)), { found: 2, queued: 2, failed: 1, delivered: 1 })
-  assertCounts(program)
+  await assertCounts(program)
 })
 
 test("a pause makes what waits what it was, a resume goes on where it stopped, and nothing is sent twice", async () => {
@@ -258,14 +259,14 @@ test("a pause makes what waits what it was, a resume goes on where it stopped, a
   endpoint.play({ after: answer.promise })
   const id = await recover(program, { integrations: integration })
   await endpoint.received(41)
-  await program.until("all are queued", () => queued(program) === 40)
+  await program.until("all are queued", async () => (await queued(program)) === 40)
   await program.call("POST", `/v1/recoveries/${id}/pause`)
-  await program.until("nothing waits", () => waiting(program) === 0)
+  await program.until("nothing waits", async () => (await waiting(program)) === 0)
   const paused = await show(program, id)
   assert.equal(paused.state, "paused")
   assert.equal(Number(paused.progress?.queued), Number(paused.progress?.sending))
-  assertCounts(program)
-  const failed = program.rows<{ reason: string; facts: string; recovery_id: number | null }>(
+  await assertCounts(program)
+  const failed = await program.rows<{ reason: string; facts: string; recovery_id: number | null }>(
     "select reason, facts, recovery_id from delivery where status = 'failed'",
   )
   assert.ok(failed.length >= 36)
@@ -277,7 +278,7 @@ test("a pause makes what waits what it was, a resume goes on where it stopped, a
   const done = await ended(program, id)
   assert.deepEqual(numbers(done), { found: 40, queued: 40, delivered: 40 })
   assert.equal(endpoint.requests.length, 80)
-  assertCounts(program)
+  await assertCounts(program)
 })
 
 test("a cancel makes what waits what it was, withheld events too, and what was sent stays sent", async () => {
@@ -295,19 +296,19 @@ test("a cancel makes what waits what it was, withheld events too, and what was s
   const before = endpoint.requests.length
   const id = await recover(program, { integrations: integration })
   await endpoint.received(before + 1)
-  await program.until("all are queued", () => queued(program) === 10)
+  await program.until("all are queued", async () => (await queued(program)) === 10)
   const canceled = await program.call("POST", `/v1/recoveries/${id}/cancel`)
   assert.equal(canceled.state, "canceled")
-  await program.until("nothing waits", () => waiting(program) === 0)
+  await program.until("nothing waits", async () => (await waiting(program)) === 0)
   answer.resolve()
   const shown = await ended(program, id, "canceled")
   assert.deepEqual(numbers(shown), { found: 10, queued: 1, delivered: 1 })
-  const withheld = program
-    .rows<{ withheld: string }>("select withheld from event where type = 'a'")
-    .filter(row => row.withheld !== "{}")
+  const withheld = (await program.rows<{ withheld: string }>("select withheld from event where type = 'a'")).filter(
+    row => row.withheld !== "{}",
+  )
   assert.equal(withheld.length, 9)
   assert.equal(endpoint.requests.length, before + 1)
-  assertCounts(program)
+  await assertCounts(program)
   const refused = await program.ask("POST", `/v1/recoveries/${id}/resume`)
   assert.equal(refused.status, 409)
   assert.match(String(refused.body.detail), /was canceled/)
@@ -326,9 +327,9 @@ test("what protection holds back is given back by a cancel, too", async () => {
   await program.call("POST", `/v1/integrations/${integration}/verify`)
   endpoint.play({ status: 500 })
   const id = await recover(program, { integrations: integration, event_types: ["a"] })
-  await program.until("the endpoint rests and the others are held", () => {
-    const rows = program.deliveries(integration)
-    const [lane] = program.rows<{ protection: string | null }>("select protection from lane")
+  await program.until("the endpoint rests and the others are held", async () => {
+    const rows = await program.deliveries(integration)
+    const [lane] = await program.rows<{ protection: string | null }>("select protection from lane")
     return rows.length === 20 && /open/.test(lane?.protection ?? "") && rows.every(row => row.status !== "sending")
   })
   const before = await show(program, id)
@@ -336,7 +337,7 @@ test("what protection holds back is given back by a cancel, too", async () => {
   await program.call("POST", `/v1/recoveries/${id}/cancel`)
   const shown = await ended(program, id, "canceled")
   assert.equal(shown.progress?.queued, before.progress?.retrying)
-  assertCounts(program)
+  await assertCounts(program)
 })
 
 test("recoveries that overlap and a retry by hand send each event once", async () => {
@@ -348,21 +349,24 @@ test("recoveries that overlap and a retry by hand send each event once", async (
   endpoint.play({ after: answer.promise })
   const ids = [await recover(program, {}), await recover(program, { statuses: ["failed"] })]
   await endpoint.received(32)
-  await program.until("all are queued", () => queued(program) >= 30)
+  await program.until("all are queued", async () => (await queued(program)) >= 30)
   const delivery = formatDeliveryId({ event: sent.at(-1) ?? 0, integration: numberOf("int", integration) })
   assert.equal((await program.ask("POST", `/v1/deliveries/${delivery}/retry`)).status, 202)
   answer.resolve()
   endpoint.play({})
-  await program.until("all are delivered", () => {
-    const [row] = program.rows<{ n: number }>("select count(*) as n from delivery where status = 'delivered'")
+  await program.until("all are delivered", async () => {
+    const [row] = await program.rows<{ n: number }>("select count(*) as n from delivery where status = 'delivered'")
     return row?.n === 30
   })
-  await program.until("both are done", () => ids.every(id => stateOf(program, id) === "done"))
+  await program.until("both are done", async () => {
+    const states = await Promise.all(ids.map(id => stateOf(program, id)))
+    return states.every(state => state === "done")
+  })
   assert.equal(endpoint.requests.length, 60)
   const [first, second] = [await show(program, ids[0] ?? ""), await show(program, ids[1] ?? "")]
   assert.equal(Number(first.progress?.queued) + Number(second.progress?.queued), 30)
   assert.equal(Number(first.progress?.changed) + Number(second.progress?.changed) >= 1, true)
-  assertCounts(program)
+  await assertCounts(program)
 })
 
 test("a restart goes on where it was", async () => {
@@ -377,7 +381,7 @@ test("a restart goes on where it was", async () => {
   const done = await ended(program, id)
   assert.equal(done.progress?.delivered, 30)
   assert.equal(endpoint.requests.length, 60)
-  assertCounts(program)
+  await assertCounts(program)
 })
 
 test("events whose payload has expired are counted and never sent; where there are no others it says since when", async () => {
@@ -412,7 +416,7 @@ test("the original configuration sends the bytes of then, today's those of now",
   ] as const) {
     const before = endpoint.requests.length
     const id = await recover(program, { integrations: integration, configuration })
-    await program.until("it is done", () => stateOf(program, id) === "done")
+    await program.until("it is done", async () => (await stateOf(program, id)) === "done")
     assert.match(String((await endpoint.request(before + 1)).body), new RegExp(name))
   }
 })
@@ -423,7 +427,10 @@ test("an integration that is switched off keeps its part for later, one that is 
   const one = await program.integrate(endpoint.url(), once)
   const two = await program.integrate(endpoint.url(), once)
   for (let i = 0; i < 3; i++) await program.send({ type: "a", data: { i } })
-  await program.until("all have failed", () => program.deliveries().filter(d => d.status === "failed").length === 6)
+  await program.until(
+    "all have failed",
+    async () => (await program.deliveries()).filter(d => d.status === "failed").length === 6,
+  )
   endpoint.play({})
   const id = await recover(program, { integrations: [one, two], max_per_second: 2 })
   await endpoint.received(8)
@@ -466,13 +473,13 @@ test("in the order of its key, what is recovered goes before what came later", a
   })
   const sent: number[] = []
   for (let i = 0; i < 4; i++) sent.push(await program.send({ type: "a", data: { i }, ordering_key: "k" }))
-  await program.until("all have failed", () => program.deliveries().every(d => d.status === "failed"))
+  await program.until("all have failed", async () => (await program.deliveries()).every(d => d.status === "failed"))
   const answer = Promise.withResolvers<void>()
   endpoint.play({ after: answer.promise }, {})
   const live = await program.send({ type: "a", data: { i: 4 }, ordering_key: "k" })
   await endpoint.received(5)
   const id = await recover(program, { integrations: integration, statuses: ["failed"] })
-  await program.until("all are queued", () => queued(program) === 4)
+  await program.until("all are queued", async () => (await queued(program)) === 4)
   const last = await program.send({ type: "a", data: { i: 5 }, ordering_key: "k" })
   answer.resolve()
   await endpoint.received(10)
@@ -493,22 +500,22 @@ test("nothing is made of a test event", async () => {
   assert.equal((await program.call("POST", "/v1/recoveries", body)).found, 0)
 })
 
-function stateOf(program: Program, id: string): string | undefined {
-  const rows = program.rows<{ id: number; state: string }>("select id, state from recovery")
+async function stateOf(program: Program, id: string): Promise<string | undefined> {
+  const rows = await program.rows<{ id: number; state: string }>("select id, state from recovery")
   return rows.find(row => formatId("rec", row.id) === id)?.state
 }
 
 /** How many were queued by all recoveries so far. */
-function queued(program: Program): number {
-  const [row] = program.rows<{ n: number | null }>(
+async function queued(program: Program): Promise<number> {
+  const [row] = await program.rows<{ n: number | null }>(
     "select sum(count) as n from recovery_tally where outcome = 'queued'",
   )
   return row?.n ?? 0
 }
 
 /** How many recovered deliveries wait for their first try. */
-function waiting(program: Program): number {
-  const [row] = program.rows<{ n: number }>(
+async function waiting(program: Program): Promise<number> {
+  const [row] = await program.rows<{ n: number }>(
     "select count(*) as n from delivery where recovery_id is not null and status in ('pending', 'skipped')",
   )
   return row?.n ?? 0

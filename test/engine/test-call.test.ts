@@ -37,8 +37,8 @@ describe("a test call", () => {
     program.turn(DAY)
     assert.equal(there.requests.length, 2)
     assert.equal((await program.call("GET", `/v1/integrations/${integration}`)).enabled, true)
-    assert.deepEqual(program.rows("select * from delivery_tally"), [])
-    assert.deepEqual(program.rows("select * from ingest_tally"), [])
+    assert.deepEqual(await program.rows("select * from delivery_tally"), [])
+    assert.deepEqual(await program.rows("select * from ingest_tally"), [])
   })
 
   test("takes up no place and no rate of the integration's own traffic", async () => {

@@ -10,8 +10,8 @@ function save(program: Program, url: string, verification: string, more: object 
 }
 
 /** The withholdings of the newest event. */
-function lastWithheld(program: Program): unknown {
-  const [row] = program.rows<{ withheld: string }>(
+async function lastWithheld(program: Program): Promise<unknown> {
+  const [row] = await program.rows<{ withheld: string }>(
     "select withheld from event where source = 'api' order by id desc limit 1",
   )
   return JSON.parse(row?.withheld ?? "null")
@@ -116,7 +116,7 @@ describe("the request that asks", () => {
     const { verification, id } = await saved
     assert.deepEqual([verification?.production?.state, verification?.sandbox?.state], ["verified", "failed"])
     await program.send({ type: "a", environment: "sandbox" })
-    assert.deepEqual(lastWithheld(program), { not_verified: [numberOf("int", id)] })
+    assert.deepEqual(await lastWithheld(program), { not_verified: [numberOf("int", id)] })
     await program.send({ type: "a" })
     await production.received(2)
   })
@@ -161,12 +161,12 @@ describe("until its endpoint has passed", () => {
     await using there = await Endpoint.open({ status: 500 }, {})
     const { id } = await save(program, there.url(), "json")
     await program.send({ type: "a" })
-    const [event] = program
-      .rows<object>("select status, n_red, targets, withheld from event where source = 'api'")
-      .map(row => ({ ...row }))
+    const [event] = (
+      await program.rows<object>("select status, n_red, targets, withheld from event where source = 'api'")
+    ).map(row => ({ ...row }))
     const withheld = JSON.stringify({ not_verified: [numberOf("int", id)] })
     assert.deepEqual(event, { status: "failed", n_red: 1, targets: "[]", withheld })
-    assert.deepEqual(program.deliveries(), [])
+    assert.deepEqual(await program.deliveries(), [])
     const { verification } = await program.call("POST", `/v1/integrations/${id}/verify`)
     assert.equal(verification?.production?.state, "verified")
     await program.send({ type: "a" })
@@ -192,9 +192,9 @@ describe("until its endpoint has passed", () => {
     await program.restart()
     assert.deepEqual((await program.call("GET", `/v1/integrations/${failed}`)).verification, before.verification)
     await program.send({ type: "a" })
-    assert.deepEqual(lastWithheld(program), { not_verified: [numberOf("int", failed)] })
+    assert.deepEqual(await lastWithheld(program), { not_verified: [numberOf("int", failed)] })
     await program.recorded(1)
-    assert.equal(program.deliveries(String(passed))[0]?.status, "delivered")
+    assert.equal((await program.deliveries(String(passed)))[0]?.status, "delivered")
   })
 
   test("a new address gets nothing, from the moment that it is saved, while it is being asked", async () => {
@@ -212,9 +212,11 @@ describe("until its endpoint has passed", () => {
     const { verification } = await saved
     await sent
     assert.equal(verification?.production?.state, "failed")
-    assert.deepEqual(lastWithheld(program), { not_verified: [numberOf("int", id)] })
+    assert.deepEqual(await lastWithheld(program), { not_verified: [numberOf("int", id)] })
     // Those accepted before the save may go to the new address, as retries do; none that was accepted after it.
-    const [row] = program.rows<{ n: number }>("select count(*) as n from event where withheld like '%not_verified%'")
+    const [row] = await program.rows<{ n: number }>(
+      "select count(*) as n from event where withheld like '%not_verified%'",
+    )
     assert.ok((row?.n ?? 0) >= 30)
   })
 
@@ -240,7 +242,9 @@ describe("until its endpoint has passed", () => {
     await using there = await Endpoint.open({ status: 500 }, {})
     const { id } = await save(program, there.url(), "json")
     await program.call("POST", `/v1/integrations/${id}/verify`)
-    const changes = program.rows<{ kind: string; subject: string }>("select kind, subject from change order by id")
+    const changes = await program.rows<{ kind: string; subject: string }>(
+      "select kind, subject from change order by id",
+    )
     assert.deepEqual(
       changes.map(({ kind, subject }) => [kind, subject]),
       [

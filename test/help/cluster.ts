@@ -40,6 +40,7 @@ export async function startCluster(
   }
   const common = {
     DATABASE_URL: databaseUrl,
+    WAYBILL_ALLOW_UNSAFE_DATABASE: "yes",
     WAYBILL_SECRET_KEY: Buffer.alloc(32, 7).toString("base64"),
     ...env,
   }
@@ -79,7 +80,7 @@ export async function startCluster(
 }
 
 /** The system's ledger, read past the program. */
-async function readCluster(url: string): Promise<SystemLedger> {
+export async function readCluster(url: string): Promise<SystemLedger> {
   return withClient(url, async client => {
     const rows = async <Row>(text: string): Promise<Row[]> =>
       (await client.query<Record<string, unknown>>(text)).rows.map(
@@ -97,7 +98,7 @@ async function readCluster(url: string): Promise<SystemLedger> {
       ),
       deliveries: await rows<StoredDelivery>("select integration_id, event_id, status, reason, attempts from delivery"),
       attempts: await rows<StoredAttempt>(
-        "select integration_id, event_id, number, started_at, outcome, status from attempt order by id",
+        "select integration_id, event_id, number, started_at, outcome, status::integer as status from attempt order by id",
       ),
     }
   })
@@ -106,7 +107,7 @@ async function readCluster(url: string): Promise<SystemLedger> {
 /** Columns that hold bigints. `status` is a number of an attempt only. */
 const numeric = new Set(["id", "integration_id", "event_id", "attempts", "number", "started_at"])
 
-async function drained(url: string, limitMs: number): Promise<void> {
+export async function drained(url: string, limitMs: number): Promise<void> {
   const until = performance.now() + limitMs
   for (let open = -1; open !== 0; ) {
     if (performance.now() > until) throw new Error(`${open} deliveries are still open after ${limitMs / 1_000} s.`)

@@ -1,9 +1,6 @@
-/** A real store in a temporary folder, filled through its ledger as the engine would, with a clock that the test turns. */
+/** A real store on the engine of this run, filled through its ledger as the engine would, with a clock that the test turns. */
 
 import assert from "node:assert/strict"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import type { TestContext } from "node:test"
 import type { AttemptOutcome, Next, Reason } from "../../src/domain/delivery.ts"
 import type { Event, EventDraft, Payload, Withheld } from "../../src/domain/event.ts"
@@ -11,19 +8,22 @@ import type { Exchange } from "../../src/domain/exchange.ts"
 import type { DeliveryId, IntegrationId } from "../../src/domain/id.ts"
 import { DUE } from "../../src/domain/queue.ts"
 import { isRed, type ReasonCode } from "../../src/domain/reason.ts"
+import { type Sql, sql } from "../../src/store/database.ts"
 import type { Claim, Settled } from "../../src/store/ledger.ts"
-import { type EmbeddedStore, openStore } from "../../src/store/store.ts"
+import type { Store } from "../../src/store/store.ts"
+import { clearPlace, embedded, holdLanes, newPlace, openAt, type Place } from "./engines.ts"
 
 export const DAY_MS = 86_400_000
 
 /** Opens a store; it is closed and gone when the test is over. */
-export function openFilledStore(t: TestContext): FilledStore {
-  const dataDir = mkdtempSync(join(tmpdir(), "waybill-store-"))
-  const filled = new FilledStore(dataDir)
+export async function openFilledStore(t: TestContext): Promise<FilledStore> {
+  const place = await newPlace()
+  const filled = new FilledStore(place)
   t.after(async () => {
-    await filled.store.close()
-    rmSync(dataDir, { recursive: true, force: true })
+    await filled.close()
+    await clearPlace(place)
   })
+  await filled.open()
   return filled
 }
 
@@ -57,22 +57,48 @@ export interface Came {
 }
 
 export class FilledStore {
-  readonly dataDir: string
-  store: EmbeddedStore
+  readonly place: Place
+  #store: Store | undefined
   /** The clock. */
   now = Date.UTC(2026, 10, 21, 10)
   readonly project = 1_000
   readonly integrations: readonly [number, number, number] = [2_001, 2_002, 2_003]
 
-  constructor(dataDir: string) {
-    this.dataDir = dataDir
-    this.store = this.#open()
+  constructor(place: Place) {
+    this.place = place
+  }
+
+  get store(): Store {
+    assert.ok(this.#store, "the store is open")
+    return this.#store
+  }
+
+  async open(): Promise<void> {
+    const store = await openAt(this.place, () => this.now)
+    this.#store = store
+    // What these tests try is not durability, and an fsync for each of thousands of commits would be most of their time.
+    if (store.engine === "sqlite") embedded(store).sqlite.connection.exec("pragma synchronous = off")
+    await holdLanes(store, this.integrations)
+    // What opens a store looks for events project by project.
+    await this.query(sql`
+      insert into project (id, name, created_at) values (${this.project}, 'default', ${this.now})
+      on conflict (id) do nothing`)
+  }
+
+  async close(): Promise<void> {
+    await this.#store?.close()
+    this.#store = undefined
   }
 
   /** Closes and opens the store again, as a restart would. */
   async restart(): Promise<void> {
-    await this.store.close()
-    this.store = this.#open()
+    await this.close()
+    await this.open()
+  }
+
+  /** Looks into the database, or changes it, behind the program's back. */
+  query<Row extends object>(statement: Sql): Promise<Row[]> {
+    return this.store.db.query<Row>(statement)
   }
 
   async accept(given: Given = {}): Promise<Event> {
@@ -149,17 +175,6 @@ export class FilledStore {
   async writeIndex(): Promise<void> {
     this.now += 2_000
     await this.claim(9_999)
-  }
-
-  #open(): EmbeddedStore {
-    const store = openStore({ dataDir: this.dataDir, sealingKey: undefined, now: () => this.now })
-    // What these tests try is not durability, and an fsync for each of thousands of commits would be most of their time.
-    store.sqlite.connection.exec("pragma synchronous = off")
-    // What opens a store looks for events project by project.
-    store.sqlite.connection
-      .prepare("insert or ignore into project (id, name, created_at) values (?, 'default', ?)")
-      .run(this.project, this.now)
-    return store
   }
 }
 

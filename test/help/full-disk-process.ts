@@ -6,6 +6,7 @@ import { Metrics } from "../../src/engine/metrics.ts"
 import { openLog } from "../../src/log.ts"
 import { StoreUnavailable, sql } from "../../src/store/database.ts"
 import type { Claim } from "../../src/store/ledger.ts"
+import { embedded } from "./engines.ts"
 import { DAY_MS, FilledStore, type Given, json } from "./filled-store.ts"
 import { countOf, makeIntegrations } from "./letting-go.ts"
 
@@ -13,14 +14,15 @@ const [disk = "", scenario = ""] = process.argv.slice(2)
 const reserve = join(disk, "reserve")
 const payload = json(JSON.stringify("x".repeat(8_000)))
 
-const filled = new FilledStore(disk)
+const filled = new FilledStore({ dataDir: disk, url: undefined })
+await filled.open()
 const [integration] = filled.integrations
-makeIntegrations(filled)
+await makeIntegrations(filled)
 const reserveBytes = statSync(reserve).size
 
 const scenarios: Readonly<Record<string, () => Promise<object>>> = { refuse, letGo, restart }
 console.log(JSON.stringify(await scenarios[scenario]?.()))
-await filled.store.close()
+await filled.close()
 
 /** Events are refused, what was sent is settled; with room again events are taken in by themselves. */
 async function refuse(): Promise<object> {
@@ -30,7 +32,7 @@ async function refuse(): Promise<object> {
   const keeper = makeKeeper()
   keeper.start()
   const accepted = await fillUp()
-  const stored = countOf(filled, "event")
+  const stored = await countOf(filled, "event")
   const reserveLeft = statSync(reserve, { throwIfNoEntry: false })?.size ?? 0
   const startedAt = performance.now()
   const refusals = await Promise.all(Array.from({ length: 1_000 }, () => tryToAccept()))
@@ -42,7 +44,9 @@ async function refuse(): Promise<object> {
   while (performance.now() < endsAt && (await tryToAccept()) !== "accepted") await new Promise(setImmediate)
   const again = await tryToAccept()
   await keeper.stop()
-  const integrity = filled.store.sqlite.connection.prepare("pragma integrity_check").get()?.["integrity_check"]
+  const integrity = embedded(filled.store).sqlite.connection.prepare("pragma integrity_check").get()?.[
+    "integrity_check"
+  ]
   return {
     reserveBytes,
     reserveLeft,
@@ -84,7 +88,7 @@ async function restart(): Promise<object> {
   await filled.restart()
   const second = { isSpent: filled.store.ballast.isSpent, refused: await tryToAccept() }
   // Somebody fills up what a start with its ballast left over.
-  return { ...second, settled: await settle(claims), events: countOf(filled, "event") > 10 }
+  return { ...second, settled: await settle(claims), events: (await countOf(filled, "event")) > 10 }
 }
 
 function makeKeeper(): Keeper {

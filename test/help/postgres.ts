@@ -149,6 +149,14 @@ async function makeDatabase(url: string): Promise<string> {
   return own.href
 }
 
+/** Takes a database away that was made here; whoever is still connected is thrown out. */
+export async function dropDatabase(url: string): Promise<void> {
+  const server = new URL(url)
+  const name = server.pathname.slice(1)
+  server.pathname = "/postgres"
+  await withClient(server.href, client => client.query(`drop database if exists ${name} with (force)`))
+}
+
 /** Runs work on a connection of its own. */
 export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })

@@ -106,6 +106,8 @@ async function ask(body: string): Promise<Reply> {
     const answer = await pool.request({ method: "POST", path: "/v1/events", headers, body, signal })
     status = answer.statusCode
     const text = await answer.body.text()
+    // A database that went away in the middle: Waybill says that it does not know either.
+    if (status === 503 && text.includes("is not known")) return { kind: "unknown", status, error: "not known" }
     if (status !== 202) return { kind: "fail", status }
     const { id, duplicate } = JSON.parse(text) as { id: string; duplicate: boolean }
     return { kind: "ok", status, event: id, duplicate }

@@ -2,17 +2,16 @@
  * Waybill whole in this process: its real store, its real sockets, and a clock that the test turns. Every answer is held
  * against the server's own OpenAPI document, and everything that happens can be waited for.
  */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import type { TimeLimits } from "../../src/api/server.ts"
 import { readConfig, type SettingName } from "../../src/config.ts"
 import { parseId } from "../../src/domain/id.ts"
 import { type Running, start } from "../../src/main.ts"
 import type { AttemptRow as StoredAttempt } from "../../src/store/attempt-reads.ts"
+import type { SqlValue } from "../../src/store/database.ts"
 import type { Resolver } from "../../src/transport/resolve.ts"
 import { watchContract } from "./document.ts"
-import { queryDatabase, until } from "./system-ledger.ts"
+import { clearPlace, newPlace, type Place, queryPlace, settingsOf } from "./engines.ts"
+import { until } from "./system-ledger.ts"
 import { testKey } from "./waybill.ts"
 
 /** JSON that a test looks into: `answer.body.results?.[0]?.id`. */
@@ -81,23 +80,28 @@ const LIMIT_MS = 15_000
 
 export class Program implements AsyncDisposable {
   readonly key = testKey
-  readonly dataDir = mkdtempSync(join(tmpdir(), "waybill-"))
+  readonly place: Place
   readonly #options: ProgramOptions
   #at: number
   #running: Running | undefined
   #recorded = 0
   readonly #waiting = new Set<() => void>()
 
-  private constructor(options: ProgramOptions) {
+  private constructor(place: Place, options: ProgramOptions) {
+    this.place = place
     this.#options = options
     this.#at = options.at ?? MORNING
   }
 
   /** Starts Waybill on a folder of its own, which is gone when the block that opened it ends. */
   static async open(options: ProgramOptions = {}): Promise<Program> {
-    const program = new Program(options)
+    const program = new Program(await newPlace(), options)
     await program.#start()
     return program
+  }
+
+  get dataDir(): string {
+    return this.place.dataDir
   }
 
   get url(): string {
@@ -134,7 +138,7 @@ export class Program implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
-    rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 5 })
+    await clearPlace(this.place)
   }
 
   /** Asks the API. A body that is no text and no bytes goes out as JSON. Any status will do. */
@@ -196,40 +200,42 @@ export class Program implements AsyncDisposable {
   }
 
   /** Resolves when something is so on disk. Only for what no attempt causes; else wait for what is `recorded`. */
-  until(what: string, isSo: () => boolean): Promise<void> {
+  until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
     return until(what, LIMIT_MS, isSo)
   }
 
-  /** Rows of a query on the database's file, past the program. The caller names the type that the query gives. */
-  rows<Row>(text: string, ...values: readonly (string | number)[]): Row[] {
-    return queryDatabase<Row>(this.dataDir, text, ...values)
+  /** Rows of a query on the database, past the program, whether it runs or not. The caller names the type that it gives. */
+  rows<Row extends object>(text: string, ...values: readonly SqlValue[]): Promise<Row[]> {
+    return queryPlace<Row>(this.place, text, ...values)
+  }
+
+  /** Changes the database behind the program's back: what a process that was killed may have left. */
+  async leave(text: string, ...values: readonly SqlValue[]): Promise<void> {
+    await queryPlace(this.place, text, ...values)
   }
 
   /** All deliveries, or those of one integration, in the order of their events. */
-  deliveries(integration?: string): DeliveryRow[] {
-    const id = integration === undefined ? 0 : numberOf("int", integration)
-    return this.rows(
-      "select * from delivery where ? = 0 or integration_id = ? order by event_id, integration_id",
-      id,
-      id,
-    )
+  deliveries(integration?: string): Promise<DeliveryRow[]> {
+    const order = "order by event_id, integration_id"
+    if (integration === undefined) return this.rows(`select * from delivery ${order}`)
+    return this.rows(`select * from delivery where integration_id = ? ${order}`, numberOf("int", integration))
   }
 
   /** The delivery of an event to an integration; throws where there is none. */
-  delivery(integration: string, event: number): DeliveryRow {
-    const found = this.deliveries(integration).find(row => row.event_id === event)
+  async delivery(integration: string, event: number): Promise<DeliveryRow> {
+    const found = (await this.deliveries(integration)).find(row => row.event_id === event)
     if (found === undefined) throw new Error(`There is no delivery of ${event} to ${integration}.`)
     return found
   }
 
   /** Attempts at an integration, in the order in which they were recorded. */
-  attempts(integration: string): AttemptRow[] {
+  attempts(integration: string): Promise<AttemptRow[]> {
     return this.rows("select * from attempt where integration_id = ? order by id", numberOf("int", integration))
   }
 
   /** The exchange of an attempt, as it is kept; throws where none is. */
-  exchange({ id, exchange_part: part }: AttemptRow): ExchangeRow {
-    const [row] = this.rows<ExchangeRow>(`select * from exchange_${part ?? 0} where attempt_id = ?`, id)
+  async exchange({ id, exchange_part: part }: AttemptRow): Promise<ExchangeRow> {
+    const [row] = await this.rows<ExchangeRow>(`select * from exchange_${part ?? 0} where attempt_id = ?`, id)
     if (row === undefined) throw new Error(`Nothing is kept of the exchange of attempt ${id}.`)
     return row
   }
@@ -249,6 +255,7 @@ export class Program implements AsyncDisposable {
       logLevel: "silent",
       egressAllow,
       publicUrl,
+      ...settingsOf(this.place),
       ...settings,
     }
     const reading = readConfig(flags, {})

@@ -24,8 +24,8 @@ export async function eventsOf(program: Program, type = "waybill.*"): Promise<Js
 
 /** Resolves when nothing is due or under way any more. */
 export function quiet(program: Program): Promise<void> {
-  return program.until("what is due has been tried", () => {
-    const [row] = program.rows<{ open: number }>(
+  return program.until("what is due has been tried", async () => {
+    const [row] = await program.rows<{ open: number }>(
       "select count(*) as open from delivery where status = 'sending' or next_at <= ?",
       program.now,
     )

@@ -11,6 +11,7 @@ import { type Dispatcher, request } from "undici"
 import { readConfig } from "../../src/config.ts"
 import { start } from "../../src/main.ts"
 import { watchContract } from "./document.ts"
+import { newPlace, type Place, settingsOf } from "./engines.ts"
 
 /** The API key of every Waybill that a test starts. */
 export const testKey = "wb_test_000000000000000000000000"
@@ -61,6 +62,8 @@ export async function startWaybill(
   { dataDir, port, env, through = [], spawned }: StartOptions,
 ): Promise<Waybill> {
   const [command = "", ...args] = [...through, process.execPath, cli, "serve"]
+  const { databaseUrl, allowUnsafeDatabase } = settingsOf(await placeAt(dataDir))
+  const onPostgres = databaseUrl !== undefined && env?.["DATABASE_URL"] === undefined
   const startedAt = performance.now()
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "pipe"],
@@ -70,12 +73,14 @@ export async function startWaybill(
       WAYBILL_DATA_DIR: dataDir,
       WAYBILL_API_KEY: testKey,
       WAYBILL_LOG_LEVEL: "warn",
+      ...(onPostgres ? { DATABASE_URL: databaseUrl, WAYBILL_ALLOW_UNSAFE_DATABASE: allowUnsafeDatabase } : {}),
       ...env,
     },
   })
   running.add(child)
   spawned?.(child.pid ?? 0)
   t.after(() => child.kill("SIGKILL"))
+  t.after(() => leavePlace(dataDir))
   const stopped = once(child, "exit").then(([code, signal]) => {
     running.delete(child)
     return { code, signal } as Awaited<Waybill["stopped"]>
@@ -122,12 +127,33 @@ export async function openWaybill(
   options: { readonly dataDir: string; readonly now?: () => number },
 ): Promise<OpenWaybill> {
   const { dataDir } = options
-  const reading = readConfig({ dataDir, port: "0", apiKey: testKey, logLevel: "silent" }, {})
+  const reading = readConfig(
+    { dataDir, port: "0", apiKey: testKey, logLevel: "silent", ...settingsOf(await placeAt(dataDir)) },
+    {},
+  )
   if ("faults" in reading) throw new Error(reading.faults.join("\n"))
   const { url, stop } = await start(reading.config, options.now)
   t.after(stop)
+  t.after(() => leavePlace(dataDir))
   watchContract(url)
   return { url, key: testKey, dataDir, stop }
+}
+
+/** Where programs on a data folder have their store: on PostgreSQL all of them, one after the other, in one database. */
+const places = new Map<string, Place>()
+
+async function placeAt(dataDir: string): Promise<Place> {
+  const place = places.get(dataDir) ?? (await newPlace(dataDir))
+  places.set(dataDir, place)
+  return place
+}
+
+/** Takes the database away; the folder is the test's own. */
+async function leavePlace(dataDir: string): Promise<void> {
+  const { url } = places.get(dataDir) ?? {}
+  if (!places.delete(dataDir) || url === undefined) return
+  const { dropDatabase } = await import("./postgres.ts")
+  await dropDatabase(url)
 }
 
 /** A folder of its own for a test, gone when the test is over. */

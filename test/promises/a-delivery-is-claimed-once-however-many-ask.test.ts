@@ -5,6 +5,7 @@
 import assert from "node:assert/strict"
 import test from "node:test"
 import { firstIdAt } from "../../src/domain/id.ts"
+import { embedded } from "../help/engines.ts"
 import { openFilledStore } from "../help/filled-store.ts"
 import { HelperProcess } from "../help/helper-process.ts"
 import type { RivalQuestion, RivalSetup, Spoils } from "../help/rival-process.ts"
@@ -18,14 +19,15 @@ const IDS = 1_000_000
 test("four processes that claim 20,000 deliveries from one database get each of them once", {
   timeout: 120_000,
 }, async t => {
-  const filled = openFilledStore(t)
-  const { dataDir, now } = filled
+  const filled = await openFilledStore(t)
+  const { now } = filled
+  const { dataDir } = filled.place
   const [lane] = filled.integrations
   await Promise.all(Array.from({ length: DELIVERIES }, () => filled.accept({ targets: [lane] })))
 
   const rivals = Array.from({ length: RIVALS }, (_, i) => {
     const setup: RivalSetup = {
-      path: filled.store.path,
+      path: embedded(filled.store).path,
       lane,
       fence: filled.store.fence + 1 + i,
       now,

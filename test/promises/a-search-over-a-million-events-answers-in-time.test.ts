@@ -20,10 +20,10 @@ const HOUR_MS = 3_600_000
 test("every search over a million events answers within 300 ms, and its pages lead to the end", {
   timeout: 180_000,
 }, async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const { store, now, project } = filled
   const [crm] = filled.integrations
-  fillWithEvents(store, { project, integration: crm, count: COUNT, now })
+  await fillWithEvents(store, { project, integration: crm, count: COUNT, now })
 
   const eventFilters: readonly (readonly [what: string, filter: EventFilter])[] = [
     ["everything", {}],

@@ -48,7 +48,9 @@ test("a million due deliveries to a dead endpoint leave the latency of another i
   for (const id of Object.values(dead)) await call(first, "POST", `/v1/integrations/${id}/pause`)
   first.kill("SIGTERM")
   await first.stopped
-  for (const id of Object.values(dead)) fillBacklog(dataDir, parseId("int", id) ?? 0, BACKLOG)
+  for (const id of Object.values(dead)) {
+    await fillBacklog({ dataDir, url: undefined }, parseId("int", id) ?? 0, BACKLOG)
+  }
 
   const waybill = await startWaybill(t, { dataDir })
   const producer = await startProducer(t, {

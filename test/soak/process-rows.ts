@@ -186,7 +186,7 @@ export const processRows: readonly Row[] = [
         program.turn(60_000)
         await program.recorded(3)
         assert.deepEqual(
-          program.deliveries().map(({ status }) => status),
+          (await program.deliveries()).map(({ status }) => status),
           ["delivered"],
           edge,
         )
@@ -247,13 +247,14 @@ function oldDatabase(path: string): number {
 
 /** A store with events that are due to go and some that are not; gives the ids of those. */
 async function agedStore(dataDir: string): Promise<number[]> {
-  const filled = new FilledStore(dataDir)
+  const filled = new FilledStore({ dataDir, url: undefined })
+  await filled.open()
   filled.now = Date.now() - 40 * DAY_MS
   const many = (count: number) =>
     Promise.all(Array.from({ length: count }, () => filled.accept({ targets: [filled.integrations[0]] })))
   for (let i = 0; i < 10; i++) await many(1_000)
   filled.now = Date.now() - DAY_MS
   const kept = await many(500)
-  await filled.store.close()
+  await filled.close()
   return kept.map(({ id }) => id).sort((a, b) => a - b)
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { lastAttempts, readAttempts, readExchanges } from "../../src/store/attempt-reads.ts"
+import { raw, sql } from "../../src/store/database.ts"
 import { readDelivery } from "../../src/store/delivery-reads.ts"
 import { answered, DAY_MS, type FilledStore, openFilledStore } from "../help/filled-store.ts"
 import { PlanWatcher } from "../help/query-plans.ts"
@@ -23,7 +24,7 @@ async function deliveryWith(filled: FilledStore, attempts: number) {
 }
 
 test("the attempts of deliveries are read newest first, no more of each than asked for", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const one = await deliveryWith(filled, 5)
   const other = await deliveryWith(filled, 2)
   const all = await readAttempts(filled.store.reads, [one, other], 100)
@@ -47,7 +48,7 @@ test("the attempts of deliveries are read newest first, no more of each than ask
 })
 
 test("an attempt says what was sent and what came back, secrets masked, and how long each phase took", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const [crm] = filled.integrations
   const event = await filled.accept({ targets: [crm] })
   await filled.attempt({ event: event.id, integration: crm }, { requestBody: "{}", exchange: answered(200, "thanks") })
@@ -71,7 +72,7 @@ test("an attempt says what was sent and what came back, secrets masked, and how 
 })
 
 test("an exchange can be read for its retention after the attempt, to the millisecond; the attempt stays", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const delivery = await deliveryWith(filled, 1)
   const [attempt] = await readAttempts(filled.store.reads, [delivery], 10)
   assert.ok(attempt)
@@ -85,19 +86,19 @@ test("an exchange can be read for its retention after the attempt, to the millis
 })
 
 test("an exchange whose table was dropped is not there, and no error", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const delivery = await deliveryWith(filled, 1)
   const attempts = await readAttempts(filled.store.reads, [delivery], 10)
-  filled.store.sqlite.connection.exec(`drop table exchange_${attempts[0]?.exchangePart}`)
+  await filled.query(raw(`drop table exchange_${attempts[0]?.exchangePart}`))
   assert.equal((await readExchanges(filled.store.reads, attempts, filled.now)).size, 0)
-  filled.store.sqlite.connection.exec("delete from part")
+  await filled.query(sql`delete from part`)
   const [attempt] = await readAttempts(filled.store.reads, [delivery], 10)
   assert.equal(attempt?.exchangeExpiresAt, null)
   assert.notEqual(attempt.exchangePart, null)
 })
 
 test("what broke an exchange off, and an attempt with no known result, are told as they were recorded", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const [crm] = filled.integrations
   const event = await filled.accept({ targets: [crm] })
   const id = { event: event.id, integration: crm }
@@ -138,7 +139,7 @@ test("what broke an exchange off, and an attempt with no known result, are told 
 })
 
 test("the last successes and errors of an integration come newest first, by the indexes made for them", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const [crm, slack] = filled.integrations
   for (let i = 0; i < 12; i++) {
     filled.now += 1_000
@@ -157,9 +158,8 @@ test("the last successes and errors of an integration come newest first, by the 
   )
   assert.ok(successes.every(attempt => attempt.outcome === "success" && attempt.delivery.integration === crm))
   assert.ok(errors.every(attempt => attempt.outcome === "error"))
-  watcher.assertNoScan()
-  const steps = watcher.steps().join("\n")
-  assert.match(steps, /INDEX attempt_succeeded \(integration_id=\? AND rowid>\?\)/)
-  assert.match(steps, /INDEX attempt_failed \(integration_id=\? AND rowid>\?\)/)
+  await watcher.assertNoScan()
+  await watcher.assertStep(/INDEX attempt_succeeded \(integration_id=\? AND rowid>\?\)/)
+  await watcher.assertStep(/INDEX attempt_failed \(integration_id=\? AND rowid>\?\)/)
   assert.deepEqual(await lastAttempts(filled.store.reads, { ...asked, project: 77, outcome: "success" }), [])
 })

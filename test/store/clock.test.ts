@@ -18,7 +18,7 @@ async function bringAllForward(filled: FilledStore, limit: number): Promise<numb
 
 /** Three queued, then one that failed and is tried again in an hour; the clock is put back by a day. */
 async function waiting(t: TestContext): Promise<{ filled: FilledStore; ids: readonly number[] }> {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const targets = [filled.integrations[0]]
   const retried = await filled.accept({ targets })
   await filled.attempt(
@@ -55,7 +55,7 @@ test("it is done in pieces of any size, and a second time changes nothing", asyn
 })
 
 test("what was set by the right time stays as it is", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const [lane] = filled.integrations
   const { id } = await filled.accept({ targets: [lane] })
   const at = filled.now + 3_600_000

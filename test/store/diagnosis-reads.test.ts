@@ -42,7 +42,7 @@ async function happen(
 }
 
 test("hours hold what was routed, what got through, what failed and why, without a gap", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const [crm] = filled.integrations
   await happen(filled, "delivered")
   await happen(filled, "failed")
@@ -74,7 +74,7 @@ test("hours hold what was routed, what got through, what failed and why, without
 })
 
 test("the run of failures begins after the last success, and a test neither breaks nor lengthens it", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   assert.equal(await failingRun(filled.store.reads, asked(filled)), null)
   await happen(filled, "retrying")
   await happen(filled, "delivered")
@@ -101,7 +101,7 @@ test("the run of failures begins after the last success, and a test neither brea
 })
 
 test("what waits is counted, with the time of the oldest that waits for nothing but its time", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const [crm] = filled.integrations
   await happen(filled, "retrying")
   const later = filled.now + DAY_MS
@@ -120,7 +120,7 @@ test("what waits is counted, with the time of the oldest that waits for nothing 
 })
 
 test("errors of a stretch of time are counted by what they failed with", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const from = filled.now
   await happen(filled, "failed", { status: 500 })
   await happen(filled, "failed")
@@ -147,7 +147,7 @@ test("errors of a stretch of time are counted by what they failed with", async t
 })
 
 test("types that arrived are counted by app, and attempts of late show which host they went to", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const since = filled.now
   await happen(filled, "failed")
   await filled.accept({ type: "login", appId: 7 })
@@ -168,7 +168,7 @@ test("types that arrived are counted by app, and attempts of late show which hos
 })
 
 test("no question of a diagnosis reads a table from one end to the other", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   await happen(filled, "failed")
   const watcher = new PlanWatcher(filled.store)
   const [crm] = filled.integrations
@@ -186,5 +186,5 @@ test("no question of a diagnosis reads a table from one end to the other", async
   await failedBetween(watcher, { ...all, from: 0, to: filled.now, limit: 5 })
   await switchesSince(watcher, filled.project, "int_x", filled.now)
   await lastSuccessAt(watcher, all)
-  watcher.assertNoScan()
+  await watcher.assertNoScan()
 })

@@ -3,6 +3,7 @@ import { test } from "node:test"
 import type { DeliveryStatus } from "../../src/domain/delivery.ts"
 import { eventStatus } from "../../src/domain/event.ts"
 import { isRed } from "../../src/domain/reason.ts"
+import { raw } from "../../src/store/database.ts"
 import { deliveriesOfEvent } from "../../src/store/delivery-reads.ts"
 import { readEvent, readPayloads } from "../../src/store/event-reads.ts"
 import { DAY_MS, type FilledStore, json, openFilledStore } from "../help/filled-store.ts"
@@ -12,7 +13,7 @@ function read(filled: FilledStore, id: number) {
 }
 
 test("the column `status` of an event is what eventStatus() makes of its deliveries, whatever happens to them", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   let state = 99
   const next = (below: number) => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
@@ -73,7 +74,7 @@ async function check(filled: FilledStore, id: number, withheld: object, seen: Se
 }
 
 test("a payload is read byte for byte until it expires, and is null from that millisecond on", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const text = '{ "n": 12345678901234567890, "x": 1.0, "x": 1e2, "__proto__": {"a": [ ]} }'
   const event = await filled.accept({ payload: json(text), payloadDays: 3 })
   filled.now = event.receivedAt + 3 * DAY_MS - 1
@@ -85,7 +86,7 @@ test("a payload is read byte for byte until it expires, and is null from that mi
 })
 
 test("payloads of every kind come back as they went in", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const payloads = [
     json("null"),
     { kind: "text", text: "zwölf", mediaType: "text/plain" },
@@ -107,10 +108,10 @@ test("payloads of every kind come back as they went in", async t => {
 })
 
 test("a payload whose table was dropped reads as expired, not as an error", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const event = await filled.accept({ payload: json('{"a":1}') })
   const part = (await read(filled, event.id))?.summary.payloadPart
-  filled.store.sqlite.connection.exec(`drop table payload_${part}`)
+  await filled.query(raw(`drop table payload_${part}`))
   const kept = await read(filled, event.id)
   assert.equal(kept?.event, null)
   assert.equal(kept.summary.id, event.id)

@@ -43,7 +43,7 @@ function groupsOf(filled: FilledStore, more: { limit?: number; after?: { lastAt:
 }
 
 test("failures that differ in what they name only are one group, with the first, the last and an example", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const firstAt = filled.now
   await fail(filled, answered(404, '{"message":"record 1 not found"}'))
   filled.now += 60_000
@@ -57,7 +57,7 @@ test("failures that differ in what they name only are one group, with the first,
 })
 
 test("another status, another message and another integration are other groups; the last seen stands first", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   await fail(filled, answered(404, '{"message":"gone"}'))
   filled.now += 1_000
   await fail(filled, answered(422, '{"message":"gone"}'))
@@ -83,14 +83,14 @@ test("another status, another message and another integration are other groups; 
 })
 
 test("tests and what got through are in no group, and the success path writes nothing", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   await fail(filled, answered(404, "{}"), { test: true })
   await fail(filled, answered(200, '{"message":"fine"}'), { next: "delivered" })
   assert.deepEqual(await groupsOf(filled), [])
 })
 
 test("an integration has 200 groups at most: those seen the longest ago go", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const letters = (n: number) => String.fromCharCode(97 + (Math.floor(n / 26) % 26), 97 + (n % 26))
   for (let i = 0; i < GROUPS_KEPT + 5; i++) {
     filled.now += 1_000
@@ -102,7 +102,7 @@ test("an integration has 200 groups at most: those seen the longest ago go", asy
 })
 
 test("a page goes on where the one before ended", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   for (const message of ["a", "b", "c"]) await fail(filled, answered(400, JSON.stringify({ message })))
   const [first, second] = await groupsOf(filled, { limit: 2 })
   assert.deepEqual([first?.message, second?.message], ["c", "b"])
@@ -114,7 +114,7 @@ test("a page goes on where the one before ended", async t => {
 })
 
 test("a group is read for 30 days after it was last seen, then it goes", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   await fail(filled, answered(400, '{"message":"a"}'))
   filled.now += 30 * DAY_MS - 1
   assert.equal((await groupsOf(filled)).length, 1)
@@ -123,7 +123,7 @@ test("a group is read for 30 days after it was last seen, then it goes", async t
 })
 
 test("the group of a failure is found by what it has in common, or by reason and status where there is only one", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const [integration] = filled.integrations
   await fail(filled, answered(404, '{"message":"gone"}'))
   const alike = { integration, reason: "rejected", status: 404, message: "gone" } as const
@@ -136,10 +136,10 @@ test("the group of a failure is found by what it has in common, or by reason and
 })
 
 test("listing and finding groups reads no table from one end to the other", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const watcher = new PlanWatcher(filled.store)
   const [integration] = filled.integrations
   await listFailures(watcher, { project: filled.project, integration, limit: 5, now: filled.now })
   await groupLike(watcher, { integration, reason: "rejected", status: 404, message: "gone" }, true)
-  watcher.assertNoScan()
+  await watcher.assertNoScan()
 })

@@ -18,7 +18,7 @@ function history(filled: FilledStore, interval: "hour" | "day") {
 }
 
 test("the history has 30 UTC days, each attempt in the day in which it happened, empty days as zeros", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const midnight = Date.UTC(2026, 10, 21)
   await happen(filled, midnight - 29 * DAY_MS - 1, "success")
   await happen(filled, midnight - 29 * DAY_MS, "success")
@@ -41,7 +41,7 @@ test("the history has 30 UTC days, each attempt in the day in which it happened,
 })
 
 test("the history by hour has 720 hours, the one that is running now the last", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const now = Date.UTC(2026, 10, 21, 10, 59, 59, 999)
   await happen(filled, now - HOUR_MS, "error")
   await happen(filled, now, "success")
@@ -54,7 +54,7 @@ test("the history by hour has 720 hours, the one that is running now the last", 
 })
 
 test("attempts that nobody can be blamed for are counted apart", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const [crm] = filled.integrations
   const event = await filled.accept({ targets: [crm] })
   const id = { event: event.id, integration: crm }

@@ -2,12 +2,13 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { EventId } from "../../src/domain/id.ts"
 import { type RecoverableStatus, type RecoveryAsk, recoverableStatuses, walkFrom } from "../../src/domain/recovery.ts"
+import { sql } from "../../src/store/database.ts"
 import { searchDeliveries } from "../../src/store/delivery-search.ts"
 import { insertRecovery, onTheirWay, openRecoveries, readRecovery } from "../../src/store/recoveries.ts"
 import { lookOn } from "../../src/store/recovery-look.ts"
 import { queuePiece, type RecoveryPiece, type Send } from "../../src/store/recovery-moves.ts"
 import { DAY_MS, type FilledStore, openFilledStore } from "../help/filled-store.ts"
-import { letGo, makeIntegrations } from "../help/letting-go.ts"
+import { countOf, letGo, makeIntegrations } from "../help/letting-go.ts"
 import { PlanWatcher } from "../help/query-plans.ts"
 
 const askFor = (filled: FilledStore, more: Partial<RecoveryAsk> = {}): RecoveryAsk => ({
@@ -69,7 +70,7 @@ async function lookAll(
 }
 
 test("a look finds exactly what is asked for, whatever the windows, oldest first", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const ways = await fill(filled)
   const of = (...wanted: readonly string[]) => [...ways].flatMap(([id, way]) => (wanted.includes(way) ? [id] : []))
   const cases: [Partial<RecoveryAsk>, EventId[]][] = [
@@ -95,35 +96,35 @@ test("a look finds exactly what is asked for, whatever the windows, oldest first
 })
 
 test("no look reads a whole table: each goes along an index", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   await fill(filled)
-  const steps = async (more: Partial<RecoveryAsk>) => {
+  const watch = async (more: Partial<RecoveryAsk>) => {
     const watcher = new PlanWatcher(filled.store)
     await lookAll(filled, askFor(filled, more), 50, watcher)
-    watcher.assertNoScan()
-    return watcher.steps().join("\n")
+    await watcher.assertNoScan()
+    return watcher
   }
-  assert.match(await steps({ statuses: ["failed"] }), /delivery.*delivery_failed/)
-  assert.match(await steps({}), /event.*event_by_need/)
+  await (await watch({ statuses: ["failed"] })).assertStep(/delivery.*delivery_failed/)
+  await (await watch({})).assertStep(/event.*event_by_need/)
   for (const statuses of [["missing"], ["delivered"], ["withheld"]] as RecoverableStatus[][]) {
-    const text = await steps({ statuses, reasons: statuses[0] === "withheld" ? ["filtered"] : null })
-    assert.match(text, /SEARCH event USING PRIMARY KEY/)
+    const watched = await watch({ statuses, reasons: statuses[0] === "withheld" ? ["filtered"] : null })
+    await watched.assertStep(/SEARCH event USING PRIMARY KEY/)
   }
   const watcher = new PlanWatcher(filled.store)
   await onTheirWay(watcher, [1, 2], 3)
   await onTheirWay(watcher, [1, 2])
   await openRecoveries(watcher)
-  watcher.assertNoScan()
-  assert.match(watcher.steps().join("\n"), /delivery.*COVERING INDEX delivery_recovering/)
+  await watcher.assertNoScan()
+  await watcher.assertStep(/delivery.*COVERING INDEX delivery_recovering/)
   const searches = new PlanWatcher(filled.store)
   const search = { project: filled.project, limit: 10, now: filled.now, budgetMs: 60_000 }
   await searchDeliveries(searches, { ...search, filter: { recovery: 1 } })
-  searches.assertNoScan()
-  assert.match(searches.steps().join("\n"), /delivery.*delivery_recovered/)
+  await searches.assertNoScan()
+  await searches.assertStep(/delivery.*delivery_recovered/)
 })
 
 test("a piece is queued once: not where the recovery is elsewhere by now, nor what is no longer as it was found", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const ways = await fill(filled)
   const [integration] = filled.integrations
   const ask = askFor(filled, { statuses: ["failed"] })
@@ -173,21 +174,21 @@ test("a piece is queued once: not where the recovery is elsewhere by now, nor wh
 })
 
 test("a recovery goes 30 days after it has ended, with what it counted", async t => {
-  const filled = openFilledStore(t)
-  makeIntegrations(filled)
-  const run = (text: string) => filled.store.sqlite.connection.exec(text)
-  run(`
+  const filled = await openFilledStore(t)
+  await makeIntegrations(filled)
+  await filled.query(sql`
     insert into recovery (id, project_id, state, asked, up_to, by_kind, created_at, updated_at, ended_at) values
       (1, ${filled.project}, 'done', '{}', 1, 'api_key', 0, 0, ${filled.now}),
-      (2, ${filled.project}, 'running', '{}', 1, 'api_key', 0, 0, null);
-    insert into recovery_lane (recovery_id, integration_id, reached) values (1, 1, 0), (2, 1, 0);
-    insert into recovery_tally (recovery_id, integration_id, outcome, reason, count) values (1, 1, 'found', '', 1), (2, 1, 'found', '', 1)`)
+      (2, ${filled.project}, 'running', '{}', 1, 'api_key', 0, 0, null)`)
+  await filled.query(sql`insert into recovery_lane (recovery_id, integration_id, reached) values (1, 1, 0), (2, 1, 0)`)
+  await filled.query(sql`
+    insert into recovery_tally (recovery_id, integration_id, outcome, reason, count)
+    values (1, 1, 'found', '', 1), (2, 1, 'found', '', 1)`)
   filled.now += 30 * DAY_MS - 1
   assert.equal((await letGo(filled))["recovery"], undefined)
   filled.now++
   assert.equal((await letGo(filled))["recovery"], 1)
   for (const table of ["recovery", "recovery_lane", "recovery_tally"]) {
-    const [row] = filled.store.sqlite.connection.prepare(`select count(*) as n from ${table}`).all()
-    assert.equal(row?.["n"], 1, table)
+    assert.equal(await countOf(filled, table), 1, table)
   }
 })

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { sql } from "../../src/store/database.ts"
 import { insertRejections, listRejections, type NewRejection } from "../../src/store/rejections.ts"
 import { DAY_MS, type FilledStore, openFilledStore } from "../help/filled-store.ts"
 import { PlanWatcher } from "../help/query-plans.ts"
@@ -27,7 +28,7 @@ function list(filled: FilledStore, more: { project?: number; before?: number; li
 }
 
 test("a refused request is kept with its problem and the first KiB of its body", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const body = Buffer.from("x".repeat(5_000))
   await insertRejections(filled.store.db, filled.store.ids, [rejection(filled, { body })])
   const [kept] = await list(filled)
@@ -40,7 +41,7 @@ test("a refused request is kept with its problem and the first KiB of its body",
 })
 
 test("a project keeps its last 1,000 refused requests, whatever other projects have", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const many = Array.from({ length: 1_500 }, (_, i) => rejection(filled, { body: Buffer.from(String(i)) }))
   await insertRejections(filled.store.db, filled.store.ids, [rejection(filled, { project: 77 }), ...many.slice(0, 900)])
   await insertRejections(filled.store.db, filled.store.ids, many.slice(900))
@@ -52,7 +53,7 @@ test("a project keeps its last 1,000 refused requests, whatever other projects h
 })
 
 test("a refused request is gone after 7 days, to the millisecond", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   await insertRejections(filled.store.db, filled.store.ids, [rejection(filled)])
   filled.now += 7 * DAY_MS - 1
   assert.equal((await list(filled)).length, 1)
@@ -61,15 +62,13 @@ test("a refused request is gone after 7 days, to the millisecond", async t => {
 })
 
 test("refused requests are counted by hour and key in the commit that keeps them", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   await insertRejections(filled.store.db, filled.store.ids, [
     rejection(filled),
     rejection(filled),
     rejection(filled, { key: 8 }),
   ])
-  const rows = filled.store.sqlite.connection
-    .prepare("select key_id, refused, events, bytes from ingest_tally order by key_id")
-    .all()
+  const rows = await filled.query(sql`select key_id, refused, events, bytes from ingest_tally order by key_id`)
   assert.deepEqual(
     rows.map(row => ({ ...row })),
     [
@@ -80,7 +79,7 @@ test("refused requests are counted by hour and key in the commit that keeps them
 })
 
 test("refused requests are paged by their ids, along their index", async t => {
-  const filled = openFilledStore(t)
+  const filled = await openFilledStore(t)
   const bodies = ["a", "b", "c"]
   await insertRejections(
     filled.store.db,
@@ -95,5 +94,5 @@ test("refused requests are paged by their ids, along their index", async t => {
   )
   const watcher = new PlanWatcher(filled.store)
   await listRejections(watcher, { project: filled.project, before: 1, limit: 10, now: filled.now })
-  watcher.assertNoScan()
+  await watcher.assertNoScan()
 })

@@ -2,9 +2,23 @@
 -- same words. All integers are bigint (ids are integers of 53 bits, times are ms since 1970), JSON is text, booleans are 0
 -- and 1. What differs: events, deliveries, attempts and search entries lie in partitions by the day that stands in their
 -- ids; payloads and exchanges in partitions by day and retention class.
+-- breaks: 1
+--
+-- What stands in a key, or is asked for by a prefix, is ordered by its bytes as on the embedded engine (collate "C"): then no
+-- update of the system's locales can spoil an index.
+
+-- Words that the embedded engine has and this one lacks, so that one text does for both.
+create function instr(text, text) returns integer language sql immutable parallel safe as $$
+  select strpos($1, $2)
+$$;
+
+-- The members of a JSON list of ids, and their places.
+create function json_each(list text) returns table (key bigint, value bigint) language sql immutable parallel safe as $$
+  select place - 1, member::bigint from json_array_elements_text(list::json) with ordinality as m (member, place)
+$$;
 
 create table meta (
-  key text not null primary key,
+  key text collate "C" not null primary key,
   value text not null
 );
 
@@ -21,7 +35,7 @@ create table project (
 create table app (
   id bigint not null primary key,
   project_id bigint not null,
-  name text not null,
+  name text collate "C" not null,
   title text,
   created_at bigint not null,
   unique (project_id, name)
@@ -29,7 +43,7 @@ create table app (
 
 create table event_type (
   project_id bigint not null,
-  name text not null,
+  name text collate "C" not null,
   description text,
   schema text,
   examples text not null default '[]',
@@ -49,7 +63,7 @@ create table source (
 
 create table profile (
   project_id bigint not null,
-  id text not null,
+  id text collate "C" not null,
   revision bigint not null,
   attributes text not null default '{}',
   identifiers text not null default '{}',
@@ -67,7 +81,7 @@ create table api_key (
   kind text not null default 'secret',
   prefix text not null,
   last4 text not null,
-  hash text not null unique,
+  hash text collate "C" not null unique,
   scopes text not null,
   app_id bigint,
   environment text,
@@ -112,7 +126,7 @@ create table integration_revision (
 
 create table integration_verification (
   integration_id bigint not null,
-  environment text not null,
+  environment text collate "C" not null,
   state text not null,
   rule text not null,
   endpoint text not null,
@@ -124,7 +138,7 @@ create table integration_verification (
 
 create table integration_secret (
   integration_id bigint not null,
-  pointer text not null,
+  pointer text collate "C" not null,
   sealed text not null,
   primary key (integration_id, pointer)
 );
@@ -162,7 +176,7 @@ create table lane (
 create table event (
   project_id bigint not null,
   id bigint not null,
-  type text not null,
+  type text collate "C" not null,
   source text not null,
   external_id text,
   environment text not null,
@@ -213,7 +227,7 @@ create table search_entry (
   segment bigint not null,
   project_id bigint not null,
   field bigint not null,
-  value text not null,
+  value text collate "C" not null,
   event_id bigint not null,
   primary key (segment, project_id, field, value, event_id)
 ) partition by list (segment);
@@ -221,8 +235,8 @@ create table search_entry (
 -- Not in partitions: an own id is one of its project, whatever the day.
 create table own_id (
   project_id bigint not null,
-  source text not null,
-  external_id text not null,
+  source text collate "C" not null,
+  external_id text collate "C" not null,
   event_id bigint not null,
   fingerprint text not null,
   primary key (project_id, external_id, source)
@@ -231,7 +245,7 @@ create index own_id_by_event on own_id (event_id);
 
 create table idempotency (
   project_id bigint not null,
-  key text not null,
+  key text collate "C" not null,
   fingerprint text not null,
   event_id bigint,
   answer text,
@@ -277,7 +291,7 @@ create table delivery (
   facts text,
   next_at bigint,
   claim bigint,
-  ordering_key text,
+  ordering_key text collate "C",
   revision bigint,
   attempts bigint not null default 0,
   schedule_attempts bigint not null default 0,
@@ -345,10 +359,10 @@ create table delivery_tally (
   integration_id bigint not null,
   hour bigint not null,
   app_id bigint not null,
-  environment text not null,
-  type text not null,
-  outcome text not null,
-  reason text not null,
+  environment text collate "C" not null,
+  type text collate "C" not null,
+  outcome text collate "C" not null,
+  reason text collate "C" not null,
   count bigint not null,
   primary key (project_id, integration_id, hour, app_id, environment, type, outcome, reason)
 );
@@ -356,10 +370,10 @@ create table delivery_tally (
 create table ingest_tally (
   project_id bigint not null,
   hour bigint not null,
-  source text not null,
+  source text collate "C" not null,
   key_id bigint not null,
   app_id bigint not null,
-  type text not null,
+  type text collate "C" not null,
   events bigint not null,
   bytes bigint not null,
   refused bigint not null,
@@ -397,7 +411,7 @@ create table job (
   id bigint not null primary key,
   project_id bigint,
   kind text not null,
-  key text not null unique,
+  key text collate "C" not null unique,
   state text not null,
   due_at bigint not null,
   holder text,

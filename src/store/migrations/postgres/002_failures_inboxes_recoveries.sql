@@ -1,12 +1,13 @@
 -- Groups of failures, inboxes, recoveries: the same as migrations 003 to 005 of the embedded engine; and the floor of ids.
+-- breaks: 2
 
 create table failure_group (
   id bigint not null primary key,
   project_id bigint not null,
   integration_id bigint not null,
-  reason text not null,
+  reason text collate "C" not null,
   status bigint not null,
-  message text not null,
+  message text collate "C" not null,
   first_at bigint not null,
   last_at bigint not null,
   count bigint not null,
@@ -72,8 +73,8 @@ create table recovery_returned (
 create table recovery_tally (
   recovery_id bigint not null,
   integration_id bigint not null,
-  outcome text not null,
-  reason text not null,
+  outcome text collate "C" not null,
+  reason text collate "C" not null,
   count bigint not null,
   primary key (recovery_id, integration_id, outcome, reason)
 );
@@ -83,3 +84,43 @@ create table recovery_tally (
 -- not grow a tail of old versions while a long transaction is open somewhere.
 create sequence stream_floor minvalue 0 start 0;
 select setval('stream_floor', 0);
+
+-- Begins a commit whose ids are all above `first`. First the transaction's number, then the floor: whoever raised the floor
+-- before this either sees this transaction as unfinished, or is seen here. A transaction that has begun so and notes it in
+-- waybill.begun goes on with greater ids whatever becomes of the floor: whoever raises it waits for it.
+create function begin_1(first bigint) returns bigint language plpgsql volatile as $$
+declare
+  floor_id bigint;
+begin
+  perform pg_current_xact_id();
+  select last_value into floor_id from stream_floor;
+  if first <= floor_id and first <= coalesce(nullif(current_setting('waybill.begun', true), '')::bigint, first) then
+    raise exception 'ids are behind %', floor_id using errcode = 'WB001';
+  end if;
+  return floor_id;
+end
+$$;
+
+-- Raises the floor of ids; gives where it stands.
+create function raise_floor_1(wanted bigint) returns bigint language plpgsql volatile as $$
+declare
+  floor_id bigint;
+begin
+  perform pg_advisory_xact_lock(8741, 3);
+  select last_value into floor_id from stream_floor;
+  if wanted > floor_id then
+    floor_id := setval('stream_floor', wanted);
+  end if;
+  return floor_id;
+end
+$$;
+
+-- Where the floor stands, and a transaction number greater than that of anybody who has begun below it. In this order, and in
+-- a transaction of its own: the one that raises the floor has its number before the floor is raised, so that another may
+-- come between the two with a greater one.
+create function note_floor_1(out floor_id bigint, out noted bigint) language plpgsql volatile as $$
+begin
+  select last_value into floor_id from stream_floor;
+  noted := pg_current_xact_id()::text::bigint;
+end
+$$;

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, statSync, truncateSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import test, { type TestContext } from "node:test"
-import { Ballast } from "../../src/store/ballast.ts"
-import { StoreUnavailable, sql } from "../../src/store/database.ts"
-import { openStore } from "../../src/store/store.ts"
-import { onSmallDisk } from "../help/small-disk.ts"
+import { Ballast } from "../../../src/store/ballast.ts"
+import { StoreUnavailable, sql } from "../../../src/store/database.ts"
+import { openStore } from "../../../src/store/store.ts"
+import { onSmallDisk } from "../../help/small-disk.ts"
 
 const MIB = 1_048_576
 

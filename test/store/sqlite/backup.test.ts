@@ -5,10 +5,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { DatabaseSync } from "node:sqlite"
 import test, { type TestContext } from "node:test"
-import { faultsIn, openUntouched } from "../../src/store/look.ts"
-import { openConnection } from "../../src/store/sqlite.ts"
-import { backUp } from "../../src/store/store.ts"
-import { finishCopy } from "../../src/store/upkeep.ts"
+import { faultsIn, openUntouched } from "../../../src/store/look.ts"
+import { openConnection } from "../../../src/store/sqlite.ts"
+import { backUp } from "../../../src/store/store.ts"
+import { finishCopy } from "../../../src/store/upkeep.ts"
 
 const ROWS = 20_000
 
