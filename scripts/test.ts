@@ -32,6 +32,9 @@ interface TestEvent {
   }
 }
 
+/** Those that wait more than they compute. */
+const busy = { concurrency: 2, timeout: 120_000 }
+
 const root = join(import.meta.dirname, "..")
 const { values, positionals } = parseArgs({
   options: { fast: { type: "boolean", default: false } },
@@ -102,8 +105,6 @@ interface Round extends RunOptions {
   readonly files: string[]
   readonly engine?: "postgres"
 }
-
-const busy = { concurrency: 2, timeout: 120_000 }
 
 /** The PostgreSQL server of the whole run: the one that TEST_DATABASE_URL names, else one that is started. Never none. */
 async function postgres(): Promise<{ readonly url: string; stop(): Promise<void> }> {

@@ -22,16 +22,22 @@ export function addMigrate(program: Command, terminal: Terminal): void {
 
 async function migrate(flags: SettingFlags & { readonly json?: true }, terminal: Terminal): Promise<void> {
   const config = configOf(flags)
-  const { place, from, ran } =
-    config.databaseUrl === null
-      ? await migrateFolder(config.dataDir)
-      : await migrateDatabase(config, config.databaseUrl)
+  const {
+    place,
+    from,
+    ran,
+    isNewer = false,
+  } = config.databaseUrl === null
+    ? await migrateFolder(config.dataDir)
+    : await migrateDatabase(config, config.databaseUrl)
   if (flags.json) {
     terminal.printJson({ from, ran })
     return
   }
-  if (ran.length === 0) terminal.print(`Schema ${from} of ${place} is this version's, or newer: nothing was to do.`)
-  else terminal.print(`The schema of ${place} was ${from}. Ran ${ran.join(", ")}.`)
+  const subject = place.replace(/^the /, "The ")
+  const whose = isNewer ? "a newer version's, with which this one can work" : "this version's"
+  if (ran.length === 0) terminal.print(`${subject} has schema ${from}, which is ${whose}: nothing was to do.`)
+  else terminal.print(`${subject} had schema ${from}. Ran ${ran.join(", ")}.`)
 }
 
 interface Migrated {
@@ -39,6 +45,7 @@ interface Migrated {
   /** The schema before; 0 where there was none. */
   readonly from: number
   readonly ran: readonly string[]
+  readonly isNewer?: boolean
 }
 
 async function migrateFolder(dataDir: string): Promise<Migrated> {
@@ -50,7 +57,8 @@ function migrateDatabase({ allowUnsafeDatabase }: Config, url: string): Promise<
   return onDatabase(({ session, check, migrate }) =>
     session.withSession(url, async open => {
       await check.assertServer(open, allowUnsafeDatabase)
-      return { place: open.place, ...(await migrate.migratePostgres(open)) }
+      const done = await migrate.migratePostgres(open)
+      return { place: open.place, ...done, isNewer: done.from > (migrate.postgresMigrations.at(-1)?.version ?? 0) }
     }),
   )
 }

@@ -83,7 +83,8 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
         title: "Switched off by Waybill",
         what: "Waybill switched the integration off[ at {off_at}][ ({cause})], so nothing is sent to it.",
         causes: "The endpoint answered 410, which means that it is gone for good, or failed for too long.",
-        advice: "Mend the endpoint or its address, enable the integration, and replay what it missed with POST /v1/recoveries.",
+        advice:
+          "Mend the endpoint or its address, enable the integration, and replay what it missed with POST /v1/recoveries.",
         colour: "red",
       },
     },
@@ -123,7 +124,8 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
     title: "Everything fails",
     what: "All {attempts_text|attempts} since {since_at|a while ago} failed, at {events_text|several events}; [nothing has got through since {last_success_at}|nothing has got through in the last 30 days].",
     causes: "Credentials or connectivity, mostly: what fails without exception was changed, moved or is down.",
-    advice: "Go through the three questions, mend what you find, send a test event, then replay what failed with POST /v1/recoveries.",
+    advice:
+      "Go through the three questions, mend what you find, send a test event, then replay what failed with POST /v1/recoveries.",
     colour: "red",
     questions: threeQuestions,
     variants: {
@@ -244,7 +246,8 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
       credentials: {
         title: "A spike in failures: credentials",
         causes: "A credential has expired or was revoked, for some of what is sent.",
-        advice: "Compare the Authorization with a valid token, and set the new one; then replay what failed with POST /v1/recoveries.",
+        advice:
+          "Compare the Authorization with a valid token, and set the new one; then replay what failed with POST /v1/recoveries.",
         colour: "red",
       },
       api_changed: {
@@ -267,7 +270,8 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
       over: {
         title: "A spike in failures that is over",
         what: "From {since_at|a while ago} to {until_at|a while ago} {errors|many} of {attempts|several} attempts failed; since then they get through.",
-        advice: "Nothing to do, unless events failed for good meanwhile: those can be replayed with POST /v1/recoveries.",
+        advice:
+          "Nothing to do, unless events failed for good meanwhile: those can be replayed with POST /v1/recoveries.",
         colour: "grey",
       },
     },

@@ -412,3 +412,10 @@ function withLane(settlement: Settlement, lane: LaneRecord | null): Settlement {
 function timeText(at: number): string {
   return new Date(at).toISOString()
 }
+
+/** The settlement without what its lane is to keep: that is another process's to write down by now. */
+export function withoutLane(settlement: Settlement): Settlement {
+  if (settlement.consequences?.lane === undefined) return settlement
+  const { lane: _, ...consequences } = settlement.consequences
+  return { ...settlement, consequences }
+}

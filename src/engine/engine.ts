@@ -3,21 +3,21 @@
  * room, claims what waits when it is due, and sends. It is the only place with a timer for due work.
  */
 import type { Reason } from "../domain/delivery.ts"
-import type { DeliveryId, EventId, IntegrationId } from "../domain/id.ts"
-import { noProtection } from "../domain/policy-trouble.ts"
+import type { DeliveryId, IntegrationId } from "../domain/id.ts"
 import { DUE, type Queue } from "../domain/queue.ts"
 import type { Log } from "../log.ts"
 import { StoreUnavailable } from "../store/database.ts"
 import type { Claim, Emitted, KeptLane, Ledger, Settled, Settlement } from "../store/ledger.ts"
-import type { Aftermath } from "./aftermath.ts"
-import { Budgets } from "./budgets.ts"
+import { type Aftermath, withoutLane } from "./aftermath.ts"
 import type { Deliver } from "./deliver.ts"
 import type { Directory } from "./directory.ts"
 import { Endings } from "./endings.ts"
 import type { Feed } from "./feed.ts"
 import type { Passage } from "./gate.ts"
-import type { Holding, LaneOwner, OthersLane } from "./holding.ts"
-import { Lane, type Place, usualPlace } from "./lane.ts"
+import type { Holding, LaneOwner } from "./holding.ts"
+import { recordInterrupted } from "./interrupted.ts"
+import { type Lane, type Place, usualPlace } from "./lane.ts"
+import { Lanes } from "./lanes.ts"
 import { Lines } from "./lines.ts"
 import { bringForward } from "./put-back.ts"
 
@@ -45,22 +45,12 @@ const LONGEST_SLEEP_MS = 30_000
 /** A clock that was put back by less only makes what waits wait so much longer. */
 const CLOCK_STEP_MS = 1_000
 
-/** How many lanes are read at a time when they are taken up. */
-const LANES_AT_A_TIME = 200
-
 export class Engine implements LaneOwner {
   readonly #options: EngineOptions
-  readonly #lanes = new Map<IntegrationId, Lane>()
+  readonly #lanes: Lanes
   readonly #lines: Lines
-  readonly #budgets = new Budgets()
-  /** What each lane was refreshed with last: a new revision is tried at once. */
-  readonly #revisions = new Map<IntegrationId, number>()
   readonly #endings: Endings
   readonly #dirty = new Set<Lane>()
-  /** Deliveries that are being carried out. */
-  readonly #underWay = new Map<IntegrationId, Set<EventId>>()
-  /** How lanes stand that another process holds, as it was written down. */
-  #shown: ReadonlyMap<IntegrationId, OthersLane> = new Map()
   /** Whether it was said that nothing can be claimed. */
   #isUnavailable = false
   #inFlight = 0
@@ -73,6 +63,7 @@ export class Engine implements LaneOwner {
 
   constructor(options: EngineOptions) {
     this.#options = options
+    this.#lanes = new Lanes(options)
     this.#lines = new Lines(options)
     this.#endings = new Endings({ ...options, isRunning: () => this.#state === "running" })
     this.#lastSeen = options.seenUpTo ?? 0
@@ -81,8 +72,8 @@ export class Engine implements LaneOwner {
   /** Frees what an earlier start left under way, opens the lanes and begins to send. */
   async start(): Promise<void> {
     this.#state = "running"
-    for (const id of this.known()) this.#setRules(id)
-    await this.#options.holding.start(this)
+    for (const id of this.#lanes.known()) this.#lanes.setRules(id)
+    await this.#options.holding.start(this, this.#lanes)
   }
 
   /**
@@ -118,21 +109,21 @@ export class Engine implements LaneOwner {
 
   /** Lanes with what they hold, for the metrics and /readyz. */
   lanes(): readonly Lane[] {
-    return [...this.#lanes.values()]
+    return [...this.#lanes.all()]
   }
 
   /** The lane of an integration; undefined before it was ever sent to or waited for. */
   lane(id: IntegrationId): Lane | undefined {
-    return this.#lanes.get(id)
+    return this.#lanes.find(id)
   }
 
   /** The fencing number for a delivery that is sent as soon as it is stored; null where it has to wait its turn. */
   reserve(integration: IntegrationId, now: number): number | null {
     const { holding, maxInFlight } = this.#options
     const { fence } = holding
-    if (this.#state !== "running" || this.#inFlight >= maxInFlight) return null
-    if (fence === null || !holding.holds(integration)) return null
-    const lane = this.#lane(integration)
+    const mayTake = this.#state === "running" && this.#inFlight < maxInFlight && holding.holds(integration)
+    if (fence === null || !mayTake) return null
+    const lane = this.#lanes.of(integration)
     if (!lane.reserve(now)) return null
     this.#inFlight++
     return fence
@@ -140,12 +131,12 @@ export class Engine implements LaneOwner {
 
   /** Gives back what `reserve` took, when the event turned out to be a repeat or could not be stored. */
   giveBack(integration: IntegrationId): void {
-    this.#giveUp(this.#lane(integration))
+    this.#giveUp(this.#lanes.of(integration))
   }
 
   /** Sends a delivery whose place was reserved and whose claim is stored. */
   send(claim: Claim): void {
-    const lane = this.#lane(claim.delivery.integration)
+    const lane = this.#lanes.of(claim.delivery.integration)
     void this.#carryOut(lane, claim, usualPlace, lane.gate)
   }
 
@@ -154,16 +145,14 @@ export class Engine implements LaneOwner {
    * be tried again has failed.
    */
   async test(claim: Claim): Promise<Settlement> {
-    this.#begun(claim.delivery)
-    const settlement = await this.#options.deliver(claim).finally(() => this.#over(claim.delivery))
+    this.#lanes.begun(claim.delivery)
+    const settlement = await this.#options.deliver(claim)
     const { next } = settlement
-    const once: Settlement =
-      next.status === "retrying"
-        ? { ...settlement, next: { status: "failed", reason: next.reason, disable: false } }
-        : next.status === "failed"
-          ? { ...settlement, next: { ...next, disable: false } }
-          : settlement
-    const [settled] = await this.#options.ledger.settle([once])
+    const isOver = next.status !== "retrying" && next.status !== "failed"
+    const once: Settlement = isOver
+      ? settlement
+      : { ...settlement, next: { status: "failed", reason: next.reason, disable: false } }
+    const [settled] = await this.#options.ledger.settle([once]).finally(() => this.#lanes.ended(claim.delivery))
     if (settled !== undefined) this.#options.feed.settled(once, settled)
     return once
   }
@@ -175,7 +164,7 @@ export class Engine implements LaneOwner {
       holding.call(integration)
       return
     }
-    const lane = this.#lane(integration)
+    const lane = this.#lanes.of(integration)
     lane.expect(at)
     // Switched off or removed while the event was on its way to the disk: nothing would ever send it.
     if (this.#options.directory.integration(integration)?.integration.enabled !== true) this.refresh(integration)
@@ -186,7 +175,7 @@ export class Engine implements LaneOwner {
   expectRecovered(integration: IntegrationId): void {
     // Another process that holds it sees it when it looks.
     if (!this.#options.holding.holds(integration)) return
-    const lane = this.#lane(integration)
+    const lane = this.#lanes.of(integration)
     lane.expectRecovered()
     this.#pump(lane)
   }
@@ -198,7 +187,7 @@ export class Engine implements LaneOwner {
   async tryNow(delivery: DeliveryId): Promise<void> {
     const { ledger, holding } = this.#options
     const { fence } = holding
-    const lane = this.#lane(delivery.integration)
+    const lane = this.#lanes.of(delivery.integration)
     const now = this.#time()
     const isOurs = this.#state === "running" && holding.holds(delivery.integration)
     if (fence === null || !isOurs || lane.gate.isClearAt(now) || !lane.reserveByHand(now)) {
@@ -224,13 +213,13 @@ export class Engine implements LaneOwner {
 
   /** Takes over what was changed on an integration: its limits, paused, switched off, removed, … */
   refresh(id: IntegrationId): void {
-    this.#setRules(id)
+    this.#lanes.setRules(id)
     const { directory, holding } = this.#options
     holding.look()
     if (!holding.holds(id)) return
     const live = directory.integration(id)
     if (live?.integration.enabled) {
-      const lane = this.#lane(id)
+      const lane = this.#lanes.of(id)
       lane.expect(this.#time())
       this.#pump(lane)
       void this.#lines.letGo(id, () => this.expect(id, this.#time()))
@@ -246,145 +235,15 @@ export class Engine implements LaneOwner {
     }
   }
 
-  #setRules(id: IntegrationId): void {
-    const lane = this.#lane(id)
-    const live = this.#options.directory.integration(id)
-    const open = live?.integration.enabled
-    const policy = live?.integration.policy
-    const budget = live === undefined ? null : this.#budgets.of(live.record.project, policy?.budget ?? null)
-    const places = policy?.maxConcurrent ?? 1
-    lane.setLimits({
-      maxConcurrent: places,
-      maxPerSecond: policy?.maxPerSecond ?? null,
-      held: live === undefined || !open || live.integration.paused,
-      budget,
-    })
-    const environments = live?.connector.environments(live.settings).length ?? 1
-    const protection = policy?.protection ?? noProtection
-    lane.gate.setRules({ protection, places, environments, budget }, this.#time())
-    this.#tryRevision(lane, live?.record.revision)
-  }
-
-  /** What was mended is tried at once, however long the endpoint was to rest. */
-  #tryRevision(lane: Lane, revision: number | undefined): void {
-    const before = this.#revisions.get(lane.id)
-    if (revision === undefined) this.#revisions.delete(lane.id)
-    else this.#revisions.set(lane.id, revision)
-    if (before !== undefined && before !== revision) lane.gate.tryAtOnce(this.#time())
-  }
-
-  known(): readonly IntegrationId[] {
-    const { directory } = this.#options
-    const here = [...directory.integrations()].map(({ id }) => id)
-    // What a removal had not ended when its process did.
-    return [...here, ...directory.removedIntegrations()]
-  }
-
-  groupOf(id: IntegrationId): string | null {
-    const live = this.#options.directory.integration(id)
-    if (live === undefined) return null
-    const { budget } = live.integration.policy
-    return budget === null ? String(id) : `${live.record.project}/${budget}`
-  }
-
-  /** Goes on where the last holder stood: what rests rests on, and what is held waits for it. */
-  async takeUp(ids: readonly IntegrationId[]): Promise<void> {
-    const { ledger, learn } = this.#options
-    for (let from = 0; from < ids.length; from += LANES_AT_A_TIME) {
-      const some = ids.slice(from, from + LANES_AT_A_TIME)
-      const kept = await ledger.lanes(some)
-      await learn?.(kept)
-      const now = this.#time()
-      const byId = new Map(kept.map(record => [record.integration, record]))
-      for (const id of some) {
-        const record = byId.get(id)
-        const lane = this.#lane(id)
-        lane.forget()
-        this.#revisions.delete(id)
-        this.#setRules(id)
-        if (record !== undefined) {
-          lane.startAnew(now)
-          lane.restore(record, now)
-        }
-      }
-    }
-  }
-
   begin(ids: readonly IntegrationId[]): void {
     for (const id of ids) this.refresh(id)
   }
 
-  forget(ids: readonly IntegrationId[]): void {
-    for (const id of ids) this.#lanes.get(id)?.forget()
-  }
-
-  show(lanes: readonly OthersLane[]): void {
-    const { holding } = this.#options
-    const now = this.#time()
-    const shown = new Map(lanes.filter(({ lane }) => !holding.holds(lane)).map(one => [one.lane, one]))
-    for (const id of this.#shown.keys()) if (!shown.has(id) && !holding.holds(id)) this.#showLane(id, null, now)
-    for (const [id, one] of shown) {
-      const before = this.#shown.get(id)
-      if (before?.protection !== one.protection || before.rate !== one.rate) this.#showLane(id, one, now)
-    }
-    this.#shown = shown
-  }
-
-  #showLane(id: IntegrationId, kept: OthersLane | null, now: number): void {
-    const lane = this.#lane(id)
-    lane.forget()
-    this.#setRules(id)
-    if (kept === null) return
-    const { protection, rate } = kept
-    lane.restore({ integration: id, protection, rate, health: null, held: [], hasRecovered: false }, now)
-  }
-
-  async handOver(id: IntegrationId): Promise<void> {
-    const kept = this.#lane(id).gate.kept()
-    if (kept.protection !== null || kept.rate !== null) await this.#options.ledger.keepLane(id, kept)
-  }
-
-  underWay(id: IntegrationId): number {
-    return this.#lanes.get(id)?.inFlight ?? 0
-  }
-
-  isUnderWay(delivery: DeliveryId): boolean {
-    return this.#underWay.get(delivery.integration)?.has(delivery.event) === true
-  }
-
-  isAnswered(id: IntegrationId): boolean {
-    return this.underWay(id) <= (this.#underWay.get(id)?.size ?? 0)
-  }
-
-  #begun({ integration, event }: DeliveryId): void {
-    const events = this.#underWay.get(integration)
-    if (events === undefined) this.#underWay.set(integration, new Set([event]))
-    else events.add(event)
-  }
-
-  #over({ integration, event }: DeliveryId): void {
-    this.#underWay.get(integration)?.delete(event)
-  }
-
-  idle(ids: readonly IntegrationId[]): readonly IntegrationId[] {
-    const now = this.#time()
-    return ids.filter(id => this.#lanes.get(id)?.isIdleAt(now) ?? true)
-  }
-
   expectIn(id: IntegrationId, at: number | null): void {
-    const lane = this.#lanes.get(id)
+    const lane = this.#lanes.find(id)
     if (at === null) {
       if (lane?.knowsOfRecovered !== true) this.expectRecovered(id)
     } else if (lane === undefined || lane.nextAt === null || lane.nextAt > at) this.expect(id, at)
-  }
-
-  #lane(id: IntegrationId): Lane {
-    let lane = this.#lanes.get(id)
-    if (lane === undefined) {
-      lane = new Lane(id, { maxConcurrent: 1, maxPerSecond: null, held: true }, null)
-      this.#lanes.set(id, lane)
-    }
-    return lane
   }
 
   /** Looks after a lane in this turn's end: endings of one commit free several places, and one claim fills them all. */
@@ -403,9 +262,8 @@ export class Engine implements LaneOwner {
   #claim(lane: Lane): void {
     const { ledger, holding, log } = this.#options
     const { fence } = holding
-    if (this.#state !== "running" || !holding.holds(lane.id)) return
-    // Looked after again as soon as it may claim.
-    if (fence === null) return
+    // Where it may not claim now, it is looked after again as soon as it may.
+    if (this.#state !== "running" || fence === null || !holding.holds(lane.id)) return
     const room = lane.beginClaim(this.#time(), this.#options.maxInFlight - this.#inFlight)
     if (room === 0) {
       this.#wakeFor(lane)
@@ -413,8 +271,8 @@ export class Engine implements LaneOwner {
     }
     this.#inFlight += room
     const place = lane.claimedPlace
-    const { queue } = place
-    ledger.claim(lane.id, fence, room, queue === DUE ? this.#time() : Number.POSITIVE_INFINITY, queue).then(
+    const upTo = place.queue === DUE ? this.#time() : Number.POSITIVE_INFINITY
+    ledger.claim(lane.id, fence, room, upTo, place.queue).then(
       ({ claims, nextAt }) => {
         this.#isUnavailable = false
         this.#inFlight -= room - claims.length
@@ -438,7 +296,7 @@ export class Engine implements LaneOwner {
   /** One delivery from build to settle. */
   async #carryOut(lane: Lane, claim: Claim, place: Place, passage: Passage): Promise<void> {
     const { deliver, holding, log } = this.#options
-    this.#begun(claim.delivery)
+    this.#lanes.begun(claim.delivery)
     let isSent = false
     try {
       const maySend = holding.maySend(claim.claim)
@@ -452,7 +310,7 @@ export class Engine implements LaneOwner {
       // A bug: the delivery stays claimed and is recorded as interrupted at the next start; say so loudly.
       log.error({ err: error, delivery: claim.delivery }, "a delivery could not be carried out")
     } finally {
-      this.#over(claim.delivery)
+      this.#lanes.ended(claim.delivery)
       lane.release(isSent, place)
       this.#ended()
       this.#pump(lane)
@@ -525,7 +383,7 @@ export class Engine implements LaneOwner {
     const wasFull = this.#inFlight >= this.#options.maxInFlight
     this.#inFlight--
     // Lanes that found no room in all are not woken by an ending of their own.
-    if (wasFull) for (const lane of this.#lanes.values()) this.#pump(lane)
+    if (wasFull) for (const lane of this.#lanes.all()) this.#pump(lane)
     this.#checkIdle()
   }
 
@@ -551,7 +409,7 @@ export class Engine implements LaneOwner {
   #tick(): void {
     if (this.#state !== "running") return
     this.#timerAt = Number.POSITIVE_INFINITY
-    for (const lane of this.#lanes.values()) this.#claim(lane)
+    for (const lane of this.#lanes.all()) this.#claim(lane)
     const now = this.#time()
     if (this.#timerAt === Number.POSITIVE_INFINITY) this.#setTimer(now + LONGEST_SLEEP_MS, now)
   }
@@ -571,7 +429,7 @@ export class Engine implements LaneOwner {
       "the clock was put back; deliveries that wait by the time that it showed before are brought forward",
     )
     // Lanes that are opened meanwhile, as at a start, take their turn too.
-    for (const lane of this.#lanes.values()) {
+    for (const lane of this.#lanes.all()) {
       if (!this.#options.holding.holds(lane.id)) continue
       await bringForward(this.#options, lane.id, isRunning)
       lane.expect(this.#time())
@@ -580,29 +438,10 @@ export class Engine implements LaneOwner {
   }
 
   async sweep(forgotten: readonly DeliveryId[] = []): Promise<void> {
-    const { ledger, deliver, holding, log } = this.#options
-    let count = 0
-    for (;;) {
-      const found = await ledger.lost(500, holding.fence ?? 0, forgotten)
-      // Of an earlier tenure of this process, and under way still: that settles itself.
-      const lost = found.filter(({ delivery }) => !this.isUnderWay(delivery))
-      if (lost.length === 0) break
-      await ledger.settle(lost.map(claim => deliver.interrupted(claim)))
-      for (const lane of new Set(lost.map(claim => claim.delivery.integration))) {
-        if (holding.holds(lane)) this.expect(lane, this.#time())
-      }
-      count += lost.length
+    const { holding } = this.#options
+    const isUnderWay = (delivery: DeliveryId) => this.#lanes.isUnderWay(delivery)
+    for (const lane of await recordInterrupted(this.#options, holding.fence ?? 0, forgotten, isUnderWay)) {
+      if (holding.holds(lane)) this.expect(lane, this.#time())
     }
-    if (count > 0) log.info({ count }, "attempts were under way when their process ended; they are tried again")
   }
-
-  resume(): void {
-    if (this.#state === "running") this.wake()
-  }
-}
-
-function withoutLane(settlement: Settlement): Settlement {
-  if (settlement.consequences?.lane === undefined) return settlement
-  const { lane: _, ...consequences } = settlement.consequences
-  return { ...settlement, consequences }
 }

@@ -7,12 +7,13 @@
  * is not marked yet simply waits as due. Nothing is rewritten when it comes back.
  */
 import { Allowance } from "../domain/allowance.ts"
-import type { Budget, KeptBudget } from "../domain/budget.ts"
+import type { Budget } from "../domain/budget.ts"
 import { type Congestion, cut, grow, showsStrain } from "../domain/congestion.ts"
 import type { Outcome } from "../domain/delivery.ts"
 import type { Environment } from "../domain/event.ts"
 import type { Answer } from "../domain/exchange.ts"
 import type { IntegrationId } from "../domain/id.ts"
+import { rateFromJson, rateToJson } from "../domain/kept-rate.ts"
 import type { ProtectionPolicy } from "../domain/policy-trouble.ts"
 import {
   type Held,
@@ -254,21 +255,11 @@ export class Gate implements Passage {
   /** What whoever goes on with the lane has to know. */
   kept(): { readonly protection: string | null; readonly rate: string | null } {
     const states = [...this.#origins.values()].map(({ name, protection }) => [name, protection.state] as const)
-    return { protection: statesToJson(states), rate: this.#rate() }
-  }
-
-  #rate(): string | null {
     const pauses = [...this.#origins.values()].flatMap(({ name, pause }) =>
       pause === null ? [] : [[name, pause] as const],
     )
-    const congestion = this.#congestion
     const budget = this.#rules.budget?.kept ?? null
-    if (pauses.length === 0 && congestion === null && budget === null) return null
-    return JSON.stringify({
-      ...(pauses.length === 0 ? {} : { pauses: Object.fromEntries(pauses) }),
-      ...(congestion === null ? {} : { congestion }),
-      ...(budget === null ? {} : { budget }),
-    })
+    return { protection: statesToJson(states), rate: rateToJson({ pauses, congestion: this.#congestion, budget }) }
   }
 
   /** What to claim next; null where nothing may be. `isDue`: whether something is due in the lane. */
@@ -454,44 +445,4 @@ function learn(budget: Budget<IntegrationId>, { outcome, answer, endedAt: now }:
   const rate = rateOf(answer, now)
   const pauseMs = answer.status === 429 ? (outcome.retryAfterMs ?? (rate === null ? UNSAID_PAUSE_MS : null)) : null
   budget.learn(rate, pauseMs === null ? null : Math.min(pauseMs, LONGEST_PAUSE_MS), now)
-}
-
-interface KeptRate {
-  readonly pauses: readonly [string, { until: number; ms: number }][]
-  readonly congestion: Congestion | null
-  readonly budget: KeptBudget | null
-}
-
-/** Reads it back; whatever is not what this version wrote is left out. */
-function rateFromJson(json: string | null): KeptRate {
-  if (json === null) return { pauses: [], congestion: null, budget: null }
-  const found = JSON.parse(json) as { pauses?: Record<string, unknown>; congestion?: unknown; budget?: unknown }
-  return {
-    pauses: Object.entries(found.pauses ?? {}).flatMap(([name, pause]) => (isPause(pause) ? [[name, pause]] : [])),
-    congestion: isCongestion(found.congestion) ? found.congestion : null,
-    budget: isBudget(found.budget) ? found.budget : null,
-  }
-}
-
-function isCongestion(value: unknown): value is Congestion {
-  if (typeof value !== "object" || value === null || !("limit" in value) || !("cutAt" in value)) return false
-  return typeof value.limit === "number" && typeof value.cutAt === "number"
-}
-
-function isBudget(value: unknown): value is KeptBudget {
-  if (typeof value !== "object" || value === null || !("nextAt" in value) || !("pause" in value)) return false
-  if (!("window" in value) || typeof value.nextAt !== "number") return false
-  return (value.pause === null || isPause(value.pause)) && (value.window === null || isWindow(value.window))
-}
-
-function isWindow(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false
-  const { remaining, resetAt, resetMs, limit, windowMs } = value as Partial<Record<string, unknown>>
-  const isKnown = [remaining, resetAt, resetMs].every(one => typeof one === "number")
-  return isKnown && [limit, windowMs].every(one => one === null || typeof one === "number")
-}
-
-function isPause(value: unknown): value is { until: number; ms: number } {
-  if (typeof value !== "object" || value === null || !("until" in value) || !("ms" in value)) return false
-  return typeof value.until === "number" && typeof value.ms === "number"
 }

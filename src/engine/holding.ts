@@ -4,49 +4,23 @@
  * claims nothing, ends nothing.
  */
 import type { DeliveryId, IntegrationId } from "../domain/id.ts"
+import type { Lanes } from "./lanes.ts"
 
 /** What a holding asks of the engine. */
 export interface LaneOwner {
-  /** Every lane that there may be something to do in. */
-  known(): readonly IntegrationId[]
-  /** The same for lanes that have to be on one process, as those that share a budget; null for one that has been removed. */
-  groupOf(lane: IntegrationId): string | null
-  /** Reads what lanes kept, so as to go on where their last holder stood. */
-  takeUp(lanes: readonly IntegrationId[]): Promise<void>
   /** Looks for what there is to do in lanes that are held from now on. */
   begin(lanes: readonly IntegrationId[]): void
-  /** Forgets what it knows of lanes that are not held any more. */
-  forget(lanes: readonly IntegrationId[]): void
-  /** Writes down what the next holder of a lane has to know. */
-  handOver(lane: IntegrationId): Promise<void>
-  /** How many deliveries of a lane are under way. */
-  underWay(lane: IntegrationId): number
-  /** Whether this very delivery is under way here. */
-  isUnderWay(delivery: DeliveryId): boolean
-  /** Whether the store has answered all that was asked for a lane, so that whatever it has claimed is known here. */
-  isAnswered(lane: IntegrationId): boolean
-  /** Lanes of these that know of nothing that is due. */
-  idle(lanes: readonly IntegrationId[]): readonly IntegrationId[]
   /** Something waits in a lane until `at`; null: recovered deliveries do. */
   expectIn(lane: IntegrationId, at: number | null): void
+  /** Tries a delivery that a person has made due. */
+  tryNow(delivery: DeliveryId): Promise<void>
   /**
    * Records as interrupted what was under way in processes that are gone, in lanes that are held; and what this process
    * itself has claimed and knows nothing of.
    */
   sweep(forgotten?: readonly DeliveryId[]): Promise<void>
-  /** Takes note of how lanes stand that another process holds, for people who ask here. Of those that are left out nothing is wrong. */
-  show(lanes: readonly OthersLane[]): void
-  /** Tries a delivery that a person has made due. */
-  tryNow(delivery: DeliveryId): Promise<void>
   /** Looks after all lanes: claims may be made again. */
-  resume(): void
-}
-
-/** What the holder of a lane wrote down, each as JSON. */
-export interface OthersLane {
-  readonly lane: IntegrationId
-  readonly protection: string | null
-  readonly rate: string | null
+  wake(): void
 }
 
 export interface Holding {
@@ -56,7 +30,7 @@ export interface Holding {
   /** Whether what was claimed under this number may still be sent; where that is not known yet, when it is. */
   maySend(fence: number): boolean | Promise<boolean>
   /** Begins to take lanes up; resolves when those are that are there to be had. */
-  start(owner: LaneOwner): Promise<void>
+  start(owner: LaneOwner, lanes: Lanes): Promise<void>
   /** Takes up no more. What is held is held until `stop`. */
   pause(): void
   stop(): Promise<void>
@@ -85,13 +59,12 @@ export class AllLanes implements Holding {
     return true
   }
 
-  async start(owner: LaneOwner): Promise<void> {
+  async start(owner: LaneOwner, lanes: Lanes): Promise<void> {
     await owner.sweep()
-    const lanes = owner.known()
-    await owner.takeUp(lanes)
+    await lanes.takeUp(lanes.known())
     this.#isStarted = true
     // Those as well that were made meanwhile.
-    owner.begin(owner.known())
+    owner.begin(lanes.known())
   }
 
   pause(): void {}

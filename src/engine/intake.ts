@@ -13,8 +13,8 @@ import type { Directory } from "./directory.ts"
 import type { Engine } from "./engine.ts"
 import type { Feed } from "./feed.ts"
 
-/** How often an event is routed anew where the configuration changes under it each time. */
-const ROUTINGS = 10
+/** For how long an event is routed anew where the configuration changes under it each time. */
+const ROUTING_MS = 5_000
 
 /** An event as the border hands it over. */
 export interface Incoming {
@@ -49,12 +49,13 @@ export class Intake {
 
   /** Stores an event and sets its deliveries going; resolves when it is on disk. Throws StoreUnavailable. */
   async accept(incoming: Incoming): Promise<Accepted | Refusal> {
-    for (let tries = 1; ; tries++) {
+    const startedAt = performance.now()
+    for (;;) {
       try {
         return await this.#accept(incoming)
       } catch (error) {
         if (!(error instanceof ConfigurationChanged)) throw error
-        if (tries >= ROUTINGS) throw new StoreUnavailable("unavailable", error)
+        if (performance.now() - startedAt > ROUTING_MS) throw new StoreUnavailable("unavailable", error)
         // Another process has changed the configuration since it was read here: the event is routed by that.
         await this.#directory.catchUp()
       }

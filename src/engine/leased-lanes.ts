@@ -16,6 +16,7 @@ import type { PostgresLanes } from "../store/postgres-lanes.ts"
 import type { NodesView } from "../store/postgres-nodes.ts"
 import type { Call } from "../store/postgres-wakes.ts"
 import type { Holding, LaneOwner } from "./holding.ts"
+import type { Lanes } from "./lanes.ts"
 
 export interface LeasedLanesOptions {
   readonly lanes: PostgresLanes
@@ -68,6 +69,7 @@ export class LeasedLanes implements Holding {
   readonly #unsure = new Set<() => void>()
   readonly #timers = new Map<string, NodeJS.Timeout>()
   #owner: LaneOwner | undefined
+  #lanes: Lanes | undefined
   #state: "stopped" | "running" | "paused" = "stopped"
   #looking: Promise<void> | undefined
   #calledAt = 0
@@ -102,9 +104,10 @@ export class LeasedLanes implements Holding {
     return new Promise<void>(resolve => this.#unsure.add(resolve)).then(() => fence === tenure.number && tenure.isSure)
   }
 
-  async start(owner: LaneOwner): Promise<void> {
+  async start(owner: LaneOwner, own: Lanes): Promise<void> {
     const { lanes } = this.#options
     this.#owner = owner
+    this.#lanes = own
     this.#state = "running"
     lanes.wakes.onCall = call => this.#hear(call)
     await this.#look()
@@ -169,7 +172,7 @@ export class LeasedLanes implements Holding {
     })
     if (!isDone) return RENEW_AGAIN_MS
     this.#decide()
-    if (!wasSure) this.#owner?.resume()
+    if (!wasSure) this.#owner?.wake()
     return RENEW_EVERY_MS
   }
 
@@ -186,7 +189,7 @@ export class LeasedLanes implements Holding {
     const lost = [...this.#held, ...this.#leaving.keys()]
     this.#held.clear()
     this.#leaving.clear()
-    this.#owner?.forget(lost)
+    this.#lanes?.forget(lost)
     await lanes.tenure.begin()
     const numbers = { before, number: lanes.tenure.number, lanes: lost.length }
     log.warn(numbers, "this process was not heard of for longer than its lease; it goes on under a new number")
@@ -211,19 +214,20 @@ export class LeasedLanes implements Holding {
   async #balance(): Promise<void> {
     const { lanes } = this.#options
     const { tenure } = lanes
-    const owner = this.#owner
-    if (owner === undefined || this.#state !== "running") return
+    const [owner, own] = [this.#owner, this.#lanes]
+    if (owner === undefined || own === undefined || this.#state !== "running") return
     const { number } = tenure
     const view = await lanes.view()
     // Lost meanwhile, or over: renewing finds that out.
     if (number !== tenure.number || !view.alive.some(node => node.id === number)) return
-    const wanted = this.#ownLanes(owner, this.#namesOf(view))
+    const wanted = this.#ownLanes(own, this.#namesOf(view))
     this.#compare(view, wanted)
-    await this.#giveUp(owner, new Set(view.held))
+    await this.#giveUp(own, new Set(view.held))
     const free = [...wanted].filter(lane => !this.#held.has(lane) && !this.#leaving.has(lane))
     for (let from = 0; from < free.length; from += MOST_TAKEN) {
       const taken = await lanes.take(free.slice(from, from + MOST_TAKEN))
-      if (taken.length > 0) await owner.takeUp(taken)
+      own.hide(taken)
+      if (taken.length > 0) await own.takeUp(taken)
       if (number !== tenure.number || this.#state !== "running") return
       for (const lane of taken) this.#held.add(lane)
       if (taken.length > 0) await owner.sweep()
@@ -244,12 +248,12 @@ export class LeasedLanes implements Holding {
     return [...names, ...missing]
   }
 
-  #ownLanes(owner: LaneOwner, names: readonly string[]): ReadonlySet<IntegrationId> {
+  #ownLanes(own: Lanes, names: readonly string[]): ReadonlySet<IntegrationId> {
     const key = names.toSorted().join()
     const now = this.#monotonicNow()
     if (this.#own?.key === key && now < this.#own.until) return this.#own.lanes
     const { name } = this.#options.lanes.tenure
-    const groups = owner.known().map(lane => [lane, owner.groupOf(lane)] as const)
+    const groups = own.known().map(lane => [lane, own.groupOf(lane)] as const)
     const owners = shareOut(
       groups.flatMap(([, group]) => group ?? []),
       names,
@@ -283,30 +287,30 @@ export class LeasedLanes implements Holding {
     }
   }
 
-  async #giveUp(owner: LaneOwner, inStore: ReadonlySet<IntegrationId>): Promise<void> {
+  async #giveUp(own: Lanes, inStore: ReadonlySet<IntegrationId>): Promise<void> {
     const now = this.#monotonicNow()
-    const ready = [...this.#leaving].filter(([lane, until]) => owner.underWay(lane) === 0 || now >= until)
+    const ready = [...this.#leaving].filter(([lane, until]) => own.underWay(lane) === 0 || now >= until)
     if (ready.length === 0) return
     const going = ready.map(([lane]) => lane)
     const ours = going.filter(lane => inStore.has(lane))
     await this.#handOver(ours)
     await this.#options.lanes.giveUp(ours)
     for (const lane of going) this.#leaving.delete(lane)
-    owner.forget(going)
+    own.forget(going)
     await this.#options.lanes.wakes.call("lanes")
   }
 
   async #handOver(lanes: readonly IntegrationId[]): Promise<void> {
-    await Promise.all(lanes.map(lane => this.#owner?.handOver(lane)))
+    await Promise.all(lanes.map(lane => this.#lanes?.handOver(lane)))
   }
 
   /** Asks which held lanes that know of nothing have something to do: another process may have put it there. */
   async #ask(): Promise<number> {
     const { lanes } = this.#options
     const every = lanes.wakes.isHeard ? ASK_EVERY_WHEN_CALLED_MS : ASK_EVERY_MS
-    const owner = this.#owner
-    if (owner === undefined || this.#state !== "running") return every
-    const idle = owner.idle([...this.#held])
+    const [owner, own] = [this.#owner, this.#lanes]
+    if (owner === undefined || own === undefined || this.#state !== "running") return every
+    const idle = own.idle([...this.#held])
     if (this.#askFrom >= idle.length) this.#askFrom = 0
     const some = idle.slice(this.#askFrom, this.#askFrom + MOST_ASKED)
     this.#askFrom += some.length
@@ -322,7 +326,10 @@ export class LeasedLanes implements Holding {
 
   async #show(): Promise<number> {
     const { lanes } = this.#options
-    await this.#tried(async () => this.#owner?.show(await lanes.others()))
+    await this.#tried(async () => {
+      const others = await lanes.others()
+      this.#lanes?.show(others.filter(({ lane }) => !this.#held.has(lane)))
+    })
     return SHOW_EVERY_MS
   }
 
@@ -339,15 +346,15 @@ export class LeasedLanes implements Holding {
   /** Has what nobody carries out tried again: claims of processes that are gone, and of this one, that it does not know of. */
   async #sweep(): Promise<number> {
     const { lanes, now } = this.#options
-    const owner = this.#owner
-    if (owner === undefined || this.#state !== "running") return SWEEP_EVERY_MS
+    const [owner, own] = [this.#owner, this.#lanes]
+    if (owner === undefined || own === undefined || this.#state !== "running") return SWEEP_EVERY_MS
     await this.#tried(async () => {
       const at = now()
-      const wasAnswered = new Set(owner.known().filter(lane => owner.isAnswered(lane)))
+      const wasAnswered = new Set(own.known().filter(lane => own.isAnswered(lane)))
       const claimed = await lanes.claimedBefore(at - KNOWN_AFTER_MS)
       const unknown = claimed.filter(({ integration, event, since }) => {
-        if (owner.isUnderWay({ integration, event })) return false
-        const isAnswered = wasAnswered.has(integration) && owner.isAnswered(integration)
+        if (own.isUnderWay({ integration, event })) return false
+        const isAnswered = wasAnswered.has(integration) && own.isAnswered(integration)
         return isAnswered || since < at - ANSWERED_AFTER_MS
       })
       // Twice in a row, so that none is one that has just ended.

@@ -1,4 +1,10 @@
-/** The seam to a storage engine: five calls and one fragment. Queries are written once, on top of it. */
+/**
+ * The seam to a storage engine: five calls and one fragment. Queries are written once, on top of it, in the words that both
+ * know: `case` for iif and the least of two, a name for every subquery, `cross join` where nothing joins, the columns after
+ * `on conflict`. Three words of the embedded engine have a double on PostgreSQL: `instr` and `json_each`, for lists of ids,
+ * are made in 001_tables.sql, and ` indexed by` is left out (`along` in walk.ts). PostgreSQL takes a value that stands in a
+ * `case`, or for nothing but itself, for text; and it keeps payloads and bodies as bytes, whatever they are (rows.ts).
+ */
 
 /** Everything a column can hold and a query can be given. */
 export type SqlValue = null | number | string | Uint8Array

@@ -52,6 +52,9 @@ export interface PostgresLedgerOptions {
   readonly watcher?: CommitWatcher | undefined
 }
 
+/** What became of arrivals; or that none was stored, as they were routed by what another process has changed since. */
+type Answered = readonly Accepted[] | "configuration_changed"
+
 /** A piece of work with its answer. */
 type Work = (commit: Commit) => Step<unknown>
 
@@ -62,7 +65,7 @@ export class PostgresLedger extends Ledger {
   readonly #parts: PostgresParts
   readonly #now: () => number
   readonly #pools: PostgresLedgerOptions["pools"]
-  readonly #accepts: Batches<readonly Arrival[], readonly Accepted[]>
+  readonly #accepts: Batches<readonly Arrival[], Answered>
   readonly #settles: Batches<readonly Settlement[], readonly Settled[]>
   readonly #claims: Batches<Wanted & { readonly fence: number }, Claimed>
   readonly #works: Batches<Work, unknown>
@@ -77,9 +80,8 @@ export class PostgresLedger extends Ledger {
     this.#parts = parts
     this.#now = now
     const size = (items: readonly unknown[]) => Math.max(1, items.length)
-    const isHopeless = (error: unknown) => error instanceof StoreUnavailable || error instanceof ConfigurationChanged
-    const shared = { watcher, isHopeless }
-    this.#accepts = new Batches<readonly Arrival[], readonly Accepted[]>({
+    const shared = { watcher, isHopeless: (error: unknown) => error instanceof StoreUnavailable }
+    this.#accepts = new Batches<readonly Arrival[], Answered>({
       ...shared,
       most: MOST_ARRIVALS,
       sizeOf: size,
@@ -111,7 +113,11 @@ export class PostgresLedger extends Ledger {
   async accept(arrivals: readonly Arrival[]): Promise<readonly Accepted[]> {
     const accepted: Accepted[] = []
     // One after the other where the same id comes twice, so that the second finds the first.
-    for (const some of withoutRepeats(arrivals)) accepted.push(...(await this.#accepts.add(some)))
+    for (const some of withoutRepeats(arrivals)) {
+      const answered = await this.#accepts.add(some)
+      if (answered === "configuration_changed") throw new ConfigurationChanged("The configuration has changed.")
+      accepted.push(...answered)
+    }
     return accepted
   }
 
@@ -183,7 +189,21 @@ export class PostgresLedger extends Ledger {
     return this.#accepts.waiting + this.#settles.waiting + this.#claims.waiting + this.#works.waiting
   }
 
-  async #accept(batch: readonly (readonly Arrival[])[]): Promise<readonly (readonly Accepted[])[]> {
+  /** Those that were routed by what has changed since are left out, and the others stored without them. */
+  async #accept(batch: readonly (readonly Arrival[])[]): Promise<readonly Answered[]> {
+    try {
+      return await this.#acceptAll(batch)
+    } catch (error) {
+      const [, version] = /^the configuration is (\d+)$/.exec(error instanceof Error ? error.message : "") ?? []
+      if (version === undefined) throw error
+      const isToday = (arrivals: readonly Arrival[]) =>
+        arrivals.every(({ routedBy }) => routedBy === undefined || routedBy === Number(version))
+      const stored = (await this.#accept(batch.filter(isToday))).values()
+      return batch.map(arrivals => (isToday(arrivals) ? (stored.next().value ?? []) : "configuration_changed"))
+    }
+  }
+
+  async #acceptAll(batch: readonly (readonly Arrival[])[]): Promise<readonly (readonly Accepted[])[]> {
     const arrivals = batch.flat()
     if (arrivals.length === 0) return batch.map(() => [])
     const now = this.#now()
@@ -279,8 +299,6 @@ export class PostgresLedger extends Ledger {
       try {
         return await carryOut()
       } catch (error) {
-        if (codeOf(error) === "WB003")
-          throw new ConfigurationChanged("The configuration has changed.", { cause: error })
         if (tries >= TRIES || !this.#canMend(error)) throw error
       }
     }

@@ -36,6 +36,8 @@ const lookLimits = { first: 500, most: 5_000, pieceMs: 20 }
 /** Larger tables are not counted row by row: what the statistics say of them is reported. */
 const COUNTED_BYTES = 268_435_456
 
+const FEW_DEAD = "autovacuum_vacuum_threshold=500"
+
 const dayTables = ["delivery", "attempt", "event", "search_entry"] as const
 
 /** When the oldest thing that is still stored should have gone: a day's events go with the last of them. */
@@ -75,6 +77,22 @@ class PostgresRetention {
   async *makeAhead(at: number): AsyncGenerator<Piece> {
     await makeAhead(this.#db, at)
     yield onlyRead
+    await this.#settleDown(at)
+    yield onlyRead
+  }
+
+  /**
+   * Of a day that is over little changes any more, so that what is dead in it would stay below the share that has it vacuumed;
+   * and every claim would walk past it, in the index of what waits. From then on a few are enough.
+   */
+  async #settleDown(at: number): Promise<void> {
+    const busy = await this.#reads.query<{ name: string }>(sql`
+      select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
+      where i.inhparent = to_regclass('delivery') and not coalesce(c.reloptions, '{}') @> array[${FEW_DEAD}::text]`)
+    for (const { name } of busy) {
+      if (Number(name.slice("delivery_".length)) >= dayOf(at)) continue
+      await this.#db.query(sql`alter table ${raw(name)} set (autovacuum_vacuum_scale_factor = 0, ${raw(FEW_DEAD)})`)
+    }
   }
 
   async *expiredParts(at: number): AsyncGenerator<Piece> {

@@ -41,6 +41,7 @@ export async function importExport(options: ImportOptions): Promise<Imported> {
   await migratePostgres(session)
   const tables = await session.transaction(async tx => {
     await tx.query(schemaLock)
+    await assertNobodyWorks(tx, session.place)
     await assertEmpty(tx, session.place)
     await makePlaces(tx, head)
     const counts: Record<string, number> = {}
@@ -48,6 +49,7 @@ export async function importExport(options: ImportOptions): Promise<Imported> {
       const next = await reader.next()
       if ("tables" in next) {
         assertWhole(next, counts)
+        await assertNobodyWorks(tx, session.place)
         await beginAbove(tx, head, next.greatestId)
         return counts
       }
@@ -59,14 +61,17 @@ export async function importExport(options: ImportOptions): Promise<Imported> {
   return { head, tables, rows: sum(tables) }
 }
 
-/** Nothing may be there that ids of the export could meet; and nobody who may write meanwhile. */
-async function assertEmpty(tx: Database, place: string): Promise<void> {
+/** Also at the end: one that was just starting when the import began has passed the lock before it. */
+async function assertNobodyWorks(tx: Database, place: string): Promise<void> {
   const [alive] = await tx.query<{ name: string }>(
     sql`select name from node where expires_at > clock_timestamp() limit 1`,
   )
-  if (alive !== undefined) {
-    throw new StoreFault(`A Waybill works on ${place} (${alive.name}): stop it, and import into an empty database.`)
-  }
+  if (alive === undefined) return
+  throw new StoreFault(`A Waybill works on ${place} (${alive.name}): stop it, and import into an empty database.`)
+}
+
+/** Nothing may be there that ids of the export could meet. */
+async function assertEmpty(tx: Database, place: string): Promise<void> {
   const [found] = await tx.query<{ filled: string | null }>(sql`
     select case
       when exists (select 1 from project) then 'projects'

@@ -15,7 +15,7 @@ test("the list of commands is that of the command line, in two groups", async ()
   const { code, stdout } = await runCli(["--help"])
   assert.equal(code, 0)
   assert.deepEqual(commandsIn(stdout), [
-    ...["serve", "migrate", "backup", "restore", "doctor"],
+    ...["serve", "migrate", "backup", "restore", "export", "import", "doctor"],
     ...["listen", "send", "tail", "events", "deliveries", "retry", "release", "recoveries", "integrations", "keys"],
   ])
 })
@@ -29,7 +29,7 @@ test("every command's help has a description, its options and an example of its 
     }),
   )
   const commands = [...names.map(name => [name]), ...below.flat()]
-  assert.equal(commands.length, 15 + 6 + 13 + 2)
+  assert.equal(commands.length, 17 + 6 + 13 + 2)
   // A few at a time: each is a process.
   for (let at = 0; at < commands.length; at += 6) {
     await Promise.all(

@@ -15,7 +15,7 @@ import { Retention } from "../../src/store/retention.ts"
 import { engine } from "../help/engines.ts"
 import { DAY_MS, type FilledStore, openFilledStore } from "../help/filled-store.ts"
 import { seeded } from "../help/json-writer.ts"
-import { countOf, letGo, makeIntegrations } from "../help/letting-go.ts"
+import { countOf, goesAt, letGo, makeIntegrations } from "../help/letting-go.ts"
 import { LineModel, type Member } from "../help/line-model.ts"
 import { PlanWatcher } from "../help/query-plans.ts"
 
@@ -482,7 +482,7 @@ test("a block goes with its event after thirty days, and whoever is behind it go
   const { lane, first } = await blocked(filled, 30)
   filled.now += 20 * DAY_MS
   const late = await filled.accept({ targets: [lane], ordered: true, orderingKey: "order-1", payloadDays: 30 })
-  filled.now += 10 * DAY_MS
+  filled.now = goesAt(filled, filled.now + 10 * DAY_MS)
   const released = await piecesOf(filled)
   assert.equal(await countOf(filled, "delivery", `event_id = ${first}`), 0)
   assert.deepEqual(released, [lane], "the engine is told where something is due")

@@ -8,7 +8,16 @@ import { Endpoint } from "../../help/endpoint.ts"
 import { MailServer } from "../../help/mail-server.ts"
 import { dropDatabase, testDatabase, withClient } from "../../help/postgres.ts"
 import { StreamListener } from "../../help/stream-listener.ts"
-import { call, createWebhook, newSecret, type OpenWaybill, temporaryFolder, testKey } from "../../help/waybill.ts"
+import {
+  call,
+  createWebhook,
+  newSecret,
+  type OpenWaybill,
+  type Reachable,
+  startWaybill,
+  temporaryFolder,
+  testKey,
+} from "../../help/waybill.ts"
 
 type Answer = Readonly<Record<string, unknown>>
 
@@ -48,7 +57,7 @@ async function within(limitMs: number, what: string, holds: () => Promise<boolea
   }
 }
 
-async function send(at: OpenWaybill, more: Answer = {}): Promise<string> {
+async function send(at: Reachable, more: Answer = {}): Promise<string> {
   return String(((await call(at, "POST", "/v1/events", { type: "order_paid", data: {}, ...more })) as Answer)["id"])
 }
 
@@ -190,6 +199,44 @@ test("a stream on any process shows what happens on all of them, within a second
     [...sentAt.keys(), ...missed],
     "each once, in order",
   )
+})
+
+test("a process that is stopped in the midst of its commits leaves the stream of another whole", async t => {
+  const url = await testDatabase()
+  const env = {
+    DATABASE_URL: url,
+    WAYBILL_SECRET_KEY: Buffer.alloc(32, 7).toString("base64"),
+    WAYBILL_ALLOW_UNSAFE_DATABASE: "yes",
+  }
+  const [one, other] = await Promise.all([0, 1].map(() => startWaybill(t, { dataDir: temporaryFolder(t), env })))
+  assert.ok(one !== undefined && other !== undefined)
+  using listener = await StreamListener.open(other)
+  const told = () => listener.messages.flatMap(({ name, data }) => (name === "event" ? [String(data["id"])] : []))
+  const answered: string[] = []
+  for (let round = 0; round < 3; round++) {
+    let isGoing = true
+    const load = Promise.all(
+      Array.from({ length: 8 }, async () => {
+        while (isGoing) answered.push(await send(one))
+      }),
+    )
+    await rest(300 + round * 37)
+    one.kill("SIGSTOP")
+    const last = await send(other)
+    answered.push(last)
+    // Where it was stopped within a transaction, the server ends that after ten seconds.
+    await listener.until(() => told().includes(last))
+    one.kill("SIGCONT")
+    isGoing = false
+    await load
+  }
+  await listener.until(() => told().length >= answered.length)
+  assert.deepEqual(told(), answered.toSorted())
+  for (const { kill, stopped } of [one, other]) {
+    kill("SIGKILL")
+    await stopped
+  }
+  await dropDatabase(url)
 })
 
 test("a recovery that one process is asked for is carried out and stopped by whichever leads", async t => {

@@ -1,14 +1,17 @@
 /** What a start wants of a PostgreSQL server, and what it says where there is none. */
 import assert from "node:assert/strict"
-import { mkdtempSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import test from "node:test"
+import test, { after } from "node:test"
 import { type ServerFacts, serverFaults } from "../../../src/store/postgres-check.ts"
 import { openPostgres } from "../../../src/store/postgres-store.ts"
 import { StoreFault } from "../../../src/store/store-fault.ts"
 import { startPostgres, withClient } from "../../help/postgres.ts"
+
+const dataDir = mkdtempSync(join(tmpdir(), "waybill-check-"))
+after(() => rmSync(dataDir, { recursive: true, force: true }))
 
 const sound: ServerFacts = {
   place: "the database hub at db:5432",
@@ -116,6 +119,5 @@ async function refused(url: string, message: RegExp): Promise<void> {
 }
 
 function optionsFor(url: string) {
-  const dataDir = mkdtempSync(join(tmpdir(), "waybill-check-"))
   return { url, name: "test", dataDir, sealingKey: undefined, now: Date.now }
 }

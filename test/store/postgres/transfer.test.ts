@@ -157,7 +157,7 @@ test("an import wants an empty database that nobody works on", async t => {
   const store = await openPostgres({
     url,
     name: "node/1",
-    dataDir: mkdtempSync(join(tmpdir(), "waybill-")),
+    dataDir: mkdtempSync(join(place.dataDir, "new-")),
     sealingKey: undefined,
     now: () => NOW,
     allowUnsafe: true,

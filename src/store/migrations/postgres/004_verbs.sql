@@ -8,7 +8,8 @@
 -- rather than 4.9 ms). So each statement names the stretch of ids that it is about, and the days outside are left out as it begins.
 -- breaks: 4
 
--- No delivery of an event before this id waits for its time. One look at each day, in place of one for each lane and day.
+-- No delivery of an event before this id waits for its time. One look at each day, in place of one for each lane and day; none
+-- at today, which is looked through anyway, and in whose index what has been claimed is walked past until it is vacuumed.
 create function oldest_waiting_1() returns bigint language plpgsql stable
 set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 begin
@@ -19,8 +20,9 @@ begin
         where d.event_id >= first_id_of_day_1(s.id) and d.event_id < first_id_of_day_1(s.id + 1) and d.next_at is not null
         limit 1
       ) waits
+    where s.id < floor(extract(epoch from clock_timestamp()) / 86400)
     order by s.id limit 1
-  ), 9007199254740991);
+  ), first_id_of_day_1(floor(extract(epoch from clock_timestamp()) / 86400)::bigint));
 end
 $$;
 
@@ -35,8 +37,9 @@ begin
         where d.event_id >= first_id_of_day_1(s.id) and d.event_id < first_id_of_day_1(s.id + 1) and d.in_line is not null
         limit 1
       ) stands
+    where s.id < floor(extract(epoch from clock_timestamp()) / 86400)
     order by s.id limit 1
-  ), 9007199254740991);
+  ), first_id_of_day_1(floor(extract(epoch from clock_timestamp()) / 86400)::bigint));
 end
 $$;
 
@@ -219,11 +222,12 @@ begin
           limit w.room
           for update skip locked
         ) d
-      where exists (select 1 from lane l where l.integration_id = w.lane and l.holder = fence)
+      -- Asked of each lane by itself: as a join it was made from the holder's side, each of its lanes with each of these.
+      where (select l.holder from lane l where l.integration_id = w.lane) = fence
     ), taken as (
+      -- All of them, as their rows are locked.
       update delivery d set status = 'sending', reason = null, next_at = null, queue = 0, claim = fence, updated_at = at
       from due where d.integration_id = due.integration_id and d.event_id = due.event_id and d.event_id >= oldest
-      returning due.i, due.event_id
     ), reopened as (
       -- Tried before, the event is in processing again: its status follows in the same commit.
       update event e set n_retrying = e.n_retrying - c.n, n_open = e.n_open + c.n
@@ -239,9 +243,14 @@ begin
       e.occurred_at, e.received_at, e.historical, e.test, e.cloud, e.payload_part, e.payload_bytes,
       e.payload_expires_at, p.kind, p.data, p.media_type
     from due
-      join taken on taken.i = due.i and taken.event_id = due.event_id
-      join event e on e.project_id = due.project_id and e.id = due.event_id and e.id >= oldest
-      left join payload p on p.event_id = e.id and p.part = e.payload_part
+      -- One by one. As joins the planner begins with the events where it believes that they are few, as of a new day: 1.5 s
+      -- rather than 28 ms for 500.
+      cross join lateral (
+        select * from event e where e.project_id = due.project_id and e.id = due.event_id and e.id >= oldest limit 1
+      ) e
+      left join lateral (
+        select p.kind, p.data, p.media_type from payload p where p.event_id = e.id and p.part = e.payload_part limit 1
+      ) p on true
     order by due.i, due.next_at, due.event_id;
   return query
     select w.i, n.next_at, null::bigint, null::text, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint,
@@ -278,6 +287,9 @@ set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off se
 #variable_conflict use_column
 declare
   moved bigint[];
+  -- By place: a list would be looked through again for each row.
+  is_moved boolean[] := array_fill(false, array[cardinality(s_event)]);
+  place bigint;
   oldest bigint;
   newest bigint;
 begin
@@ -316,6 +328,9 @@ begin
     returning s.i
   )
   select coalesce(array_agg(done.i), '{}') into moved from done;
+  foreach place in array moved loop
+    is_moved[place] := true;
+  end loop;
   -- In the order of ids: another process may count on the same events.
   perform 1 from event e join unnest(s_project, s_event) s (project, event) on e.project_id = s.project and e.id = s.event
   where e.id between oldest and newest
@@ -328,20 +343,20 @@ begin
       count(*) filter (where s.count = 'n_retrying') as retrying, count(*) filter (where s.count = 'n_failed') as failed,
       count(*) filter (where s.count = 'n_red') as red
     from unnest(s_project, s_event, s_count) with ordinality s (project, event, count, i)
-    where s.i = any (moved)
+    where is_moved[s.i]
     group by 1, 2
   ) c
   where e.project_id = c.project and e.id = c.event and e.id between oldest and newest;
   insert into search_entry (segment, project_id, field, value, event_id)
   select ((s.event / 4096) + 1704067200000) / 86400000, s.project, 4, s.record, s.event
   from unnest(s_project, s_event, s_record) with ordinality s (project, event, record, i)
-  where s.record is not null and s.i = any (moved)
+  where s.record is not null and is_moved[s.i]
   on conflict do nothing;
   insert into delivery_tally (project_id, integration_id, hour, app_id, environment, type, outcome, reason, count)
   select t.project, t.integration, t.hour, t.app, t.environment, t.type, t.outcome, t.reason, count(*)
   from unnest(t_i, t_project, t_integration, t_hour, t_app, t_environment, t_type, t_outcome, t_reason)
     t (i, project, integration, hour, app, environment, type, outcome, reason)
-  where t.i = any (moved)
+  where is_moved[t.i]
   group by 1, 2, 3, 4, 5, 6, 7, 8 order by 1, 2, 3, 4, 5, 6, 7, 8
   on conflict (project_id, integration_id, hour, app_id, environment, type, outcome, reason)
   do update set count = delivery_tally.count + excluded.count;
@@ -349,7 +364,7 @@ begin
     insert into recovery_tally (recovery_id, integration_id, outcome, reason, count)
     select r.recovery, r.integration, r.outcome, r.reason, count(*)
     from unnest(r_i, r_recovery, r_integration, r_outcome, r_reason) r (i, recovery, integration, outcome, reason)
-    where r.i = any (moved)
+    where is_moved[r.i]
     group by 1, 2, 3, 4 order by 1, 2, 3, 4
     on conflict (recovery_id, integration_id, outcome, reason) do update set count = recovery_tally.count + excluded.count;
   end if;
@@ -360,7 +375,7 @@ begin
       (array_agg(f.event order by f.i desc))[1], (array_agg(f.attempt order by f.i desc))[1]
     from unnest(f_i, f_id, f_project, f_integration, f_reason, f_status, f_message, f_at, f_event, f_attempt)
       f (i, id, project, integration, reason, status, message, at, event, attempt)
-    where f.i = any (moved)
+    where is_moved[f.i]
     group by f.project, f.integration, f.reason, f.status, f.message order by 3, 4, 5, 6
     on conflict (integration_id, reason, status, message) do update set
       last_at = greatest(failure_group.last_at, excluded.last_at), count = failure_group.count + excluded.count,
