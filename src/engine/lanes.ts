@@ -106,7 +106,7 @@ export class Lanes {
       this.forget(some)
       for (const record of kept) {
         const lane = this.of(record.integration)
-        lane.startAnew(now())
+        if (record.wasSentTo) lane.startAnew(now())
         lane.restore(record, now())
       }
     }
@@ -136,7 +136,7 @@ export class Lanes {
       if (before !== undefined && before.protection === one.protection && before.rate === one.rate) continue
       this.forget([id])
       const { protection, rate } = one
-      const kept = { integration: id, protection, rate, health: null, held: [], hasRecovered: false }
+      const kept = { integration: id, protection, rate, health: null, held: [], hasRecovered: false, wasSentTo: false }
       this.of(id).restore(kept, this.#parts.now())
     }
     this.#shown = shown

@@ -17,15 +17,21 @@ export function* keepLane(lane: IntegrationId, { protection, rate, health }: Lan
 /** What a lane kept and which of its queues something waits in, for those of these lanes that there are; all by default. */
 export function* keptLanes(lanes?: readonly IntegrationId[]): Step<readonly KeptLane[]> {
   const found = yield* rows<LaneRow>(sql`
-    select i.id, l.protection, l.rate, l.health from integration i left join lane l on l.integration_id = i.id
+    select i.id, l.protection, l.rate, l.health,
+      -- Indexes attempt_succeeded and attempt_failed: one look at the end of each.
+      case when exists (select 1 from attempt a where a.integration_id = i.id and a.outcome = 'success')
+        or exists (select 1 from attempt a where a.integration_id = i.id and a.outcome <> 'success')
+        then 1 else 0 end as was_sent_to
+    from integration i left join lane l on l.integration_id = i.id
     ${lanes === undefined ? sql`` : sql`where i.id in ${list(lanes)}`}`)
   const kept: KeptLane[] = []
-  for (const { id, protection, rate, health } of found) {
+  for (const { id, protection, rate, health, was_sent_to } of found) {
     const queues = yield* queuesOf(id)
     kept.push({
       ...{ integration: id, protection, rate, health },
       held: queues.filter(isHeld),
       hasRecovered: queues.includes(RECOVERED),
+      wasSentTo: was_sent_to === 1,
     })
   }
   return kept
@@ -49,4 +55,5 @@ interface LaneRow {
   readonly protection: string | null
   readonly rate: string | null
   readonly health: string | null
+  readonly was_sent_to: number
 }

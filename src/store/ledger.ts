@@ -166,6 +166,8 @@ export interface KeptLane extends Required<LaneRecord> {
   readonly held: readonly Queue[]
   /** Whether deliveries wait that a recovery made due again. */
   readonly hasRecovered: boolean
+  /** Whether it was ever sent to: its rate begins from nothing then, since nobody knows how much went a moment ago. */
+  readonly wasSentTo: boolean
 }
 
 /** What is told within a transaction of the configuration. */

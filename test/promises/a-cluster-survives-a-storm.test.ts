@@ -10,7 +10,7 @@ import { setTimeout as wait } from "node:timers/promises"
 import { startCluster } from "../help/cluster.ts"
 import { seeded } from "../help/json-writer.ts"
 import { accountLine, faultsOf, settleAccounts } from "../help/ledgers.ts"
-import { disorderIn } from "../help/order.ts"
+import { disorderAcross } from "../help/order-across.ts"
 import { startPostgres } from "../help/postgres.ts"
 import { startProducer } from "../help/producer.ts"
 import { type Receipt, startReceiver } from "../help/receiver.ts"
@@ -98,8 +98,9 @@ test("three processes over one database lose nothing, break no order and exceed 
   )
   await receiver.stop()
   const receipts = Map.groupBy(receiver.receipts(), ({ path }) => path)
+  const entries = producers.flatMap(producer => producer.entries())
   const account = settleAccounts({
-    producer: producers.flatMap(producer => producer.entries()),
+    producer: entries,
     destinations: destinations.map(({ id, name, path }) => ({ id, name, receipts: receipts.get(path) ?? [] })),
     system: await cluster.read(),
     kills: crashes,
@@ -115,7 +116,7 @@ test("three processes over one database lose nothing, break no order and exceed 
   assert.equal(account.delivered, account.accepted, "every event arrived everywhere")
   for (const { name, path } of destinations) {
     const own = receipts.get(path) ?? []
-    if (isOrdered(name)) assert.deepEqual(disorderIn(own), [], name)
+    if (isOrdered(name)) assert.deepEqual(disorderAcross(own, entries), [], name)
     if (isLimited(name))
       assert.ok(busiestTenSeconds(own) <= RATE * 1.05 * 10, `${name}: ${busiestTenSeconds(own)} in 10 s`)
   }
