@@ -63,6 +63,8 @@ test("100,000 due deliveries behind an endpoint that fails are not rewritten, an
   assert.deepEqual(new Set(order), new Set(oldest.map(row => row.event_id)), "the oldest of all that waited")
   // As many as may be under way at a time can overtake each other on the wire.
   for (const [place, id] of order.entries()) {
+    // The probe is whichever was at hand when its time came.
+    if (place === 0) continue
     const due = oldest[place]?.event_id ?? 0
     assert.ok(Math.abs(id - due) <= 20 * 4_096, `in place ${place}: ${Math.round((id - due) / 4_096)}`)
   }
