@@ -11,7 +11,7 @@ import { countClaims, drained } from "../help/system-ledger.ts"
 const STOPS = 3
 const EVENTS_BETWEEN = 1_000
 /** Of the slow receiver: within the 10 s that a stop gives to what is under way. */
-const SLOWEST_MS = 1_500
+const SLOWEST_MS = 1_000
 const STOP_LIMIT_MS = 12_000
 
 test("an orderly stop under load loses nothing, repeats nothing and ends with 0", { timeout: 120_000 }, async t => {

@@ -12,7 +12,7 @@ import { call, createWebhook } from "../help/waybill.ts"
 
 /** Events a second, all of which go to both. */
 const RATE = 200
-const TURNS = { turns: 2, phaseMs: 2_500, settlingMs: 300 }
+const TURNS = { turns: 2, phaseMs: 2_000, settlingMs: 300 }
 /** F-24: p99 may be so many times what it is alone, and so much on top: a scheduler's hiccup is no promise broken. */
 const FACTOR = 2
 const ALLOWANCE_MS = 50

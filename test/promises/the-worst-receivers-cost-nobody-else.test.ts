@@ -31,9 +31,9 @@ import { drained, onlyTo, queryDatabase } from "../help/system-ledger.ts"
 import { call, createWebhook } from "../help/waybill.ts"
 
 /** Events a second, each of which goes to all of them. */
-const RATE = 15
-const CALM_MS = 4_000
-const STORM_MS = 9_000
+const RATE = 20
+const CALM_MS = 3_000
+const STORM_MS = 7_000
 /** p95 may be so many times what it is in the calm, and so much on top: the receivers share two processors with Waybill. */
 const FACTOR = 2
 const ALLOWANCE_MS = 100
