@@ -4,17 +4,21 @@
  *     scripts/test.ts --fast      what a change is checked with again and again (`npm run check`)
  *     scripts/test.ts             that and everything else (`npm test`)
  *     scripts/test.ts <paths>     only the tests in these files and folders, and nothing before them
+ *     scripts/test.ts --matrix    only those that show the rows of class A of docs/fault-matrix.md, and how long they took
  *
  * What stands on the store is tried on both engines: see `rounds`. TEST_ENGINE names one of them, to try only that.
  */
-import { spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { existsSync, readdirSync } from "node:fs"
 import { join, relative, resolve, sep } from "node:path"
 import { Readable } from "node:stream"
+import { text } from "node:stream/consumers"
 import { pipeline } from "node:stream/promises"
 import { type RunOptions, run } from "node:test"
 import { spec, tap } from "node:test/reporters"
 import { parseArgs } from "node:util"
+import { filesOfClassA } from "../test/help/fault-matrix.ts"
 
 /** What the runner says of the whole at the end. */
 const COUNT = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/
@@ -37,27 +41,35 @@ const busy = { concurrency: 2, timeout: 120_000 }
 
 const root = join(import.meta.dirname, "..")
 const { values, positionals } = parseArgs({
-  options: { fast: { type: "boolean", default: false } },
+  options: { fast: { type: "boolean", default: false }, matrix: { type: "boolean", default: false } },
   allowPositionals: true,
 })
 
 process.chdir(root)
-if (positionals.length === 0) {
-  step(
-    "@biomejs/biome/bin/biome",
-    ["check", "--error-on-warnings", "--diagnostic-level=warn", "."],
-    "Format or lint: see the faults above. `npm run format` mends what it can.",
-  )
-  step("typescript/bin/tsc", ["--noEmit", "-p", "."], "Types: see the faults above.")
+if (positionals.length === 0 && !values.matrix) {
+  const sound = await Promise.all([
+    step(
+      "@biomejs/biome/bin/biome",
+      ["check", "--error-on-warnings", "--diagnostic-level=warn", "."],
+      "Format or lint: see the faults above. `npm run format` mends what it can.",
+    ),
+    step("typescript/bin/tsc", ["--noEmit", "-p", "."], "Types: see the faults above."),
+  ])
+  if (sound.includes(false)) process.exit(1)
 }
+const startedAt = performance.now()
 await runTests()
+// Off a terminal standard output ends with the summary.
+if (values.matrix)
+  console.error(`The tests of the fault matrix took ${((performance.now() - startedAt) / 1_000).toFixed(1)} s.`)
 
-/** Runs a tool from node_modules; where it finds fault, says so and ends the run. */
-function step(tool: string, args: readonly string[], fault: string): void {
-  const { status } = spawnSync(process.execPath, [join("node_modules", tool), ...args], { stdio: ["ignore", 2, 2] })
-  if (status === 0) return
-  console.error(fault)
-  process.exit(1)
+/** Runs a tool from node_modules; where it finds fault, says so, after what the tool has said. */
+async function step(tool: string, args: readonly string[], fault: string): Promise<boolean> {
+  const child = spawn(process.execPath, [join("node_modules", tool), ...args], { stdio: ["ignore", "pipe", "pipe"] })
+  const [said] = await Promise.all([Promise.all([text(child.stdout), text(child.stderr)]), once(child, "close")])
+  if (child.exitCode === 0) return true
+  console.error(`${said.join("")}${fault}`)
+  return false
 }
 
 /**
@@ -95,8 +107,8 @@ async function runTests(): Promise<void> {
     ),
   )
   // Off a terminal the summary has to be the last thing that is printed, also when a test fails.
-  const text = process.stdout.isTTY ? events.compose(new spec()) : events.compose(tap)
-  await pipeline(text, process.stdout)
+  const report = process.stdout.isTTY ? events.compose(new spec()) : events.compose(tap)
+  await pipeline(report, process.stdout)
   await server?.stop()
 }
 
@@ -154,8 +166,9 @@ async function* inTurn(
     yield { type: "test:diagnostic", data: { nesting: 0, message: `${name} ${count}` } }
 }
 
-/** The tests that were asked for: those under the paths that were given, else all, or all that are fast. */
+/** The tests that were asked for: of the matrix, those under the paths that were given, else all, or all that are fast. */
 function testFiles(): string[] {
+  if (values.matrix) return filesOfClassA()
   const asked = positionals.map(path => resolve(path))
   const all = readdirSync("test", { recursive: true, encoding: "utf8" })
     .filter(path => path.endsWith(".test.ts"))

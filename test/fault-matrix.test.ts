@@ -3,23 +3,9 @@ import assert from "node:assert/strict"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import test from "node:test"
+import { filesOfClassA, matrixRows as rows, matrixText as text } from "./help/fault-matrix.ts"
 
 const root = join(import.meta.dirname, "..")
-const text = readFileSync(join(root, "docs/fault-matrix.md"), "utf8")
-
-interface Row {
-  readonly id: string
-  readonly classes: readonly string[]
-  readonly shown: string
-}
-
-const rows = [...text.matchAll(/^\| (F-\d\d) \| [^|]+ \| ([^|]+) \| ([^|]+) \|$/gm)].map(
-  ([, id = "", classes = "", shown = ""]): Row => ({ id, classes: classes.split(", "), shown }),
-)
-
-function filesOf({ shown }: Row): string[] {
-  return [...shown.matchAll(/test\/[\w./-]+\.ts/g)].map(([file]) => file)
-}
 
 test("every row from F-01 to F-52 is there once, in order", () => {
   const ids = Array.from({ length: 52 }, (_, i) => `F-${String(i + 1).padStart(2, "0")}`)
@@ -31,9 +17,9 @@ test("every row from F-01 to F-52 is there once, in order", () => {
 
 test("every row names files that are there, or says what it is waiting for", () => {
   for (const row of rows) {
-    for (const file of filesOf(row)) assert.ok(existsSync(join(root, file)), `${row.id}: ${file}`)
+    for (const file of row.files) assert.ok(existsSync(join(root, file)), `${row.id}: ${file}`)
     if (row.classes.includes("–")) assert.match(row.shown, /^open: /, row.id)
-    else assert.ok(filesOf(row).length > 0 || row.shown.startsWith("below"), row.id)
+    else assert.ok(row.files.length > 0 || row.shown.startsWith("below"), row.id)
   }
 })
 
@@ -42,10 +28,9 @@ test("rows of class A are shown by tests, those of class N by the soak, which kn
     readFileSync(join(root, `test/soak/${name}.ts`), "utf8"),
   )
   for (const row of rows) {
-    const files = filesOf(row)
     if (row.classes.includes("A"))
       assert.ok(
-        files.some(file => file.endsWith(".test.ts")),
+        row.files.some(file => filesOfClassA().includes(file)),
         row.id,
       )
     if (row.classes.includes("N"))

@@ -99,24 +99,32 @@ export function breach(operation: Operation, status: number, contentType: string
   return `${where} breaks its schema at ${error?.instancePath}: ${error?.message} in ${text.slice(0, 500)}`
 }
 
-const watched = new Map<string, Promise<readonly Operation[]>>()
+const watched = new Set<string>()
 const original = globalThis.fetch
+/** What all servers of a test process answer by: it depends on the program alone, and takes a while to make and to compile. */
+let contract: Promise<readonly Operation[]> | undefined
 
-/** From now on each `fetch` to this server throws where the answer breaks the server's own document. */
+/** From now on each `fetch` to this server throws where the answer breaks the document of the program. */
 export function watchContract(url: string): void {
-  const document = original(`${url}/openapi.json`).then(async answer => operationsOf(await answer.json()))
-  // A server that ends at once has no answers to be held against anything.
-  watched.set(
-    url,
-    document.catch(() => []),
-  )
+  watched.add(new URL(url).origin)
+  contract ??= askFor(`${url}/openapi.json`)
   globalThis.fetch = checkedFetch
+}
+
+async function askFor(url: string): Promise<readonly Operation[]> {
+  try {
+    return operationsOf(await (await original(url)).json())
+  } catch {
+    // A server that ends at once has no answers to be held against anything; the next one is asked.
+    contract = undefined
+    return []
+  }
 }
 
 async function checkedFetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
   const response = await original(input, init)
   const url = new URL(input instanceof Request ? input.url : input)
-  const operations = (await watched.get(url.origin)) ?? []
+  const operations = watched.has(url.origin) ? ((await contract) ?? []) : []
   const method = (init?.method ?? "GET").toUpperCase()
   const operation = operationFor(operations, method, url.pathname)
   const contentType = response.headers.get("content-type") ?? ""

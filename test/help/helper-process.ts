@@ -21,7 +21,8 @@ export class HelperProcess {
 
   /** Starts a file of this folder with options; it ends with the test, if not before. */
   constructor(t: TestContext, file: string, options: unknown) {
-    this.#child = fork(join(import.meta.dirname, file), [JSON.stringify(options)], { execArgv: [], env: {} })
+    const env = { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] }
+    this.#child = fork(join(import.meta.dirname, file), [JSON.stringify(options)], { execArgv: [], env })
     this.#ended = once(this.#child, "exit")
     t.after(() => this.end())
     this.#child.on("message", (message: Message) => {

@@ -69,6 +69,8 @@ export async function startWaybill(
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env["PATH"],
+      // As scripts/run.mjs starts it.
+      NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
       PORT: String(port ?? 0),
       WAYBILL_DATA_DIR: dataDir,
       WAYBILL_API_KEY: testKey,

@@ -5,61 +5,42 @@
 import assert from "node:assert/strict"
 import test from "node:test"
 import { setTimeout as wait } from "node:timers/promises"
-import { accountLine, faultsOf, settleAccounts } from "../help/ledgers.ts"
-import { startProducer } from "../help/producer.ts"
-import { startReceiver } from "../help/receiver.ts"
-import { drained, queryDatabase, readSystem } from "../help/system-ledger.ts"
-import { call, createWebhook, newSecret, startWaybill, temporaryFolder, testKey } from "../help/waybill.ts"
+import { accountLine, faultsOf } from "../help/ledgers.ts"
+import { Scene } from "../help/scene.ts"
+import { drained, queryDatabase } from "../help/system-ledger.ts"
+import { call } from "../help/waybill.ts"
 
-const RATE = 60
-const FLAPPING_MS = 10_000
-const protection = { enabled: true, window_ms: 5_000, min_attempts: 10, rest_ms: 400, longest_rest_ms: 1_600 }
+/** Events a second. */
+const RATE = 120
+const FLAPPING_MS = 5_000
+const RETRY_MS = 150
+/** It may rest some twenty times meanwhile. */
+const protection = { enabled: true, window_ms: 2_500, min_attempts: 10, rest_ms: 200, longest_rest_ms: 800 }
 
 test("an endpoint that fails half of the time is left alone now and then, and gets everything in the end", {
   timeout: 150_000,
 }, async t => {
-  const folder = temporaryFolder(t)
-  const dataDir = `${folder}/data`
-  const secret = newSecret()
-  const waybill = await startWaybill(t, { dataDir })
-  const flapping = { failing: { share: 0.6, status: 500 } }
-  const receiver = await startReceiver(t, { folder, name: "flapping", secret, seed: 1, manners: { "/hook": flapping } })
-  const policy = { protection, retry_delays_ms: Array<number>(50).fill(300), max_concurrent: 20 }
-  const id = await createWebhook(waybill, { name: "flapping", url: receiver.url("/hook"), secret, policy })
-  const producer = await startProducer(t, {
-    folder,
-    name: "steady",
-    url: waybill.url,
-    key: testKey,
-    seed: 1,
-    types: ["order.paid"],
-    concurrency: 8,
-    perSecond: RATE,
-  })
+  const scene = await Scene.open(t)
+  const manner = { failing: { share: 0.6, status: 500 } }
+  const policy = { protection, retry_delays_ms: Array<number>(50).fill(RETRY_MS), max_concurrent: 20 }
+  const { id, receiver } = await scene.take("flapping", { manner, policy })
+  const producer = await scene.produce({ concurrency: 8, perSecond: RATE })
   const states = new Set<string>()
   const until = Date.now() + FLAPPING_MS
   while (Date.now() < until) {
-    const { protection: shown } = (await call(waybill, "GET", `/v1/integrations/${id}`)) as {
+    const { protection: shown } = (await call(scene.waybill, "GET", `/v1/integrations/${id}`)) as {
       protection: { origins?: readonly { state: string }[] }
     }
     for (const { state } of shown.origins ?? []) states.add(state)
-    await wait(50)
+    await wait(25)
   }
-  await receiver.behave("/hook", {})
+  await receiver.behave("/flapping", {})
   await producer.stop()
-  await drained(dataDir, 60_000)
-  waybill.kill("SIGTERM")
-  await waybill.stopped
-  await receiver.stop()
+  await drained(scene.dataDir, 60_000)
 
-  const account = settleAccounts({
-    producer: producer.entries(),
-    destinations: [{ id, name: "flapping", receipts: receiver.receipts() }],
-    system: readSystem(dataDir),
-    kills: [],
-  })
+  const account = await scene.settle(producer)
   const [{ skips = 0 } = {}] = queryDatabase<{ skips: number }>(
-    dataDir,
+    scene.dataDir,
     "select coalesce(sum(count), 0) as skips from delivery_tally where outcome = 'skipped'",
   )
   const requests = receiver.receipts().length

@@ -38,7 +38,7 @@ test("an event that was stored when a kill kept back its answer is known again b
 
     const stored = storedEvents(dataDir)
     const next = await startWaybill(t, { dataDir, port })
-    for (const [i, letter] of letters.entries()) {
+    const sendAgain = async (letter: Letter, i: number): Promise<void> => {
       const id = stored.get(letter.name)
       const again = (await call(next, "POST", "/v1/events", letter.body, letter.headers)) as Answer
       assert.equal(again.duplicate, id !== undefined, `what the repeat of ${letter.name} is told`)
@@ -46,6 +46,7 @@ test("an event that was stored when a kill kept back its answer is known again b
       if (answered[i]) assert.notEqual(id, undefined, `${letter.name} was answered, so it is stored`)
       else if (id !== undefined) silenced++
     }
+    await Promise.all(letters.map(sendAgain))
     assert.equal(storedEvents(dataDir).size, round * AT_ONCE)
     assert.equal(
       queryDatabase(dataDir, "select id from event").length,

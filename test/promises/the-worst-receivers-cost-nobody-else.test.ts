@@ -9,7 +9,7 @@ import test from "node:test"
 import { setTimeout as wait } from "node:timers/promises"
 import { gzipSync } from "node:zlib"
 import { parseId, timeOfId } from "../../src/domain/id.ts"
-import { accountLine, faultsOf, settleAccounts } from "../help/ledgers.ts"
+import { accountLine, faultsOf } from "../help/ledgers.ts"
 import {
   answers,
   type Behaviour,
@@ -25,15 +25,15 @@ import {
   silent,
   unanswering,
 } from "../help/misbehaving.ts"
-import { startProducer } from "../help/producer.ts"
-import { type Receipt, startReceiver } from "../help/receiver.ts"
-import { drained, onlyTo, queryDatabase, readSystem } from "../help/system-ledger.ts"
-import { call, createWebhook, newSecret, startWaybill, temporaryFolder, testKey } from "../help/waybill.ts"
+import type { Receipt } from "../help/receiver.ts"
+import { Scene } from "../help/scene.ts"
+import { drained, onlyTo, queryDatabase } from "../help/system-ledger.ts"
+import { call, createWebhook } from "../help/waybill.ts"
 
 /** Events a second, each of which goes to all of them. */
-const RATE = 15
-const CALM_MS = 4_000
-const STORM_MS = 9_000
+const RATE = 20
+const CALM_MS = 3_000
+const STORM_MS = 7_000
 /** p95 may be so many times what it is in the calm, and so much on top: the receivers share two processors with Waybill. */
 const FACTOR = 2
 const ALLOWANCE_MS = 100
@@ -102,27 +102,15 @@ const judgedByStatus = [
 test("receivers at their worst cost Waybill no memory and other integrations no time", {
   timeout: 180_000,
 }, async t => {
-  const folder = temporaryFolder(t)
-  const dataDir = `${folder}/data`
-  const secret = newSecret()
-  const waybill = await startWaybill(t, { dataDir })
-  const healthy = await startReceiver(t, { folder, name: "healthy", secret, seed: 1, manners: {} })
-  const id = await createWebhook(waybill, { name: "healthy", url: healthy.url("/healthy"), secret })
+  const scene = await Scene.open(t)
+  const { dataDir, secret, waybill } = scene
+  const { id, receiver: healthy } = await scene.take("healthy")
   const bad = await openAll()
   t.after(() => Promise.all(bad.map(({ there }) => there.close())))
   const policy = { timeout_ms: 1_000, retry_delays_ms: [], protection: { enabled: false } }
   const ids = await Promise.all(bad.map(({ name, url }) => createWebhook(waybill, { name, url, secret, policy })))
   for (const one of ids) await call(waybill, "POST", `/v1/integrations/${one}/pause`)
-  const producer = await startProducer(t, {
-    folder,
-    name: "steady",
-    url: waybill.url,
-    key: testKey,
-    seed: 1,
-    types: ["order.paid"],
-    concurrency: 16,
-    perSecond: RATE,
-  })
+  const producer = await scene.produce({ concurrency: 16, perSecond: RATE })
 
   await wait(CALM_MS)
   const storm = { from: Date.now(), before: residentMib(waybill.pid), most: 0 }
@@ -135,18 +123,10 @@ test("receivers at their worst cost Waybill no memory and other integrations no 
   // What the slow ones have left would take them minutes: it ends with them.
   for (const one of ids) await call(waybill, "POST", `/v1/integrations/${one}/disable`)
   await drained(dataDir, 60_000)
-  waybill.kill("SIGTERM")
-  assert.deepEqual(await waybill.stopped, { code: 0, signal: null })
-  await healthy.stop()
 
+  const account = await scene.settle(producer, [], system => onlyTo(system, [parseId("int", id) ?? 0]))
   const receipts = healthy.receipts()
   const [calm, stormy] = [latency(receipts, 0, storm.from), latency(receipts, storm.from, Infinity)]
-  const account = settleAccounts({
-    producer: producer.entries(),
-    destinations: [{ id, name: "healthy", receipts }],
-    system: onlyTo(readSystem(dataDir), [parseId("int", id) ?? 0]),
-    kills: [],
-  })
   t.diagnostic(accountLine(account, 0))
   t.diagnostic(
     `p95 ${calm.toFixed(0)} ms in the calm, ${stormy.toFixed(0)} ms beside ${bad.length} receivers at their worst; ` +
