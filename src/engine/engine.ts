@@ -209,6 +209,8 @@ export class Engine implements LaneOwner {
   #giveUp(lane: Lane): void {
     lane.release(false)
     this.#ended()
+    // What found no room while the place was kept has it now.
+    this.#pump(lane)
   }
 
   /** Takes over what was changed on an integration: its limits, paused, switched off, removed, … */

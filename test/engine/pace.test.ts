@@ -14,7 +14,7 @@ import { readNative } from "../../src/sources/waybill.ts"
 import { Endpoint } from "../help/endpoint.ts"
 import { holdLanes, openAt } from "../help/engines.ts"
 import { freshTransport } from "../help/outbound.ts"
-import { Program } from "../help/program.ts"
+import { numberOf, Program } from "../help/program.ts"
 import { draftOf, readLimits } from "../help/readings.ts"
 
 function sendAll(program: Program, count: number, type = "a"): Promise<unknown> {
@@ -125,52 +125,88 @@ describe("requests to all integrations together", () => {
     for (const endpoint of [one, two]) await program.integrate(endpoint.url())
     await program.stop()
 
-    // The same folder once more, with the parts put together by hand, since main.ts has a limit that no test can reach.
-    const now = Date.now
-    const log = openLog("silent")
-    const store = await openAt(program.place, now)
-    await using closing = new AsyncDisposableStack()
-    closing.defer(() => store.close())
-    const directory = new Directory(store)
-    await directory.load()
-    await holdLanes(
-      store,
-      [...directory.integrations()].map(({ id }) => id),
-    )
-    await using transport = freshTransport()
-    const metrics = new Metrics("0", process.version)
-    const deliver = makeDeliver({ directory, transport, now, process: "a test", userAgent: "Waybill/0", metrics })
-    const feed = new Feed()
-    const { ledger } = store
-    const engine = new Engine({
-      ledger,
-      directory,
-      deliver,
-      feed,
-      aftermath: plainAftermath,
-      holding: new AllLanes(store.fence),
-      now,
-      log,
-      maxInFlight: 3,
-    })
-    await engine.start()
-    const intake = new Intake({ ledger, directory, engine, feed })
-    const [project] = directory.projects()
-    const reading = readNative('{"type":"a"}', readLimits)
+    await using parts = await putTogether(program, 3)
+    const { engine, feed, intake, incoming } = parts
     let most = 0
     feed.listen(() => {
       most = Math.max(most, engine.inFlight)
     })
-    for (let i = 0; i < 40; i++) {
-      const once = { key: null, fingerprint: null, idempotencyKey: null }
-      await intake.accept({ ...once, project: project?.id ?? 0, draft: draftOf(reading), receivedAt: now() })
-    }
+    for (let i = 0; i < 40; i++) await intake.accept(incoming())
     await Promise.all([one.received(40), two.received(40)])
     await engine.stop(5_000)
     assert.equal(most, 3)
     assert.ok(one.mostAtOnce <= 3 && two.mostAtOnce <= 3)
   })
 })
+
+test("an event that found all places kept for others goes out when they turn out to be repeats", async () => {
+  await using program = await Program.open()
+  await using there = await Endpoint.open()
+  const id = numberOf("int", await program.integrate(there.url(), { policy: { max_concurrent: 2 } }))
+  await program.stop()
+  await using parts = await putTogether(program, 100)
+  const { engine, intake, incoming } = parts
+  // Until it has looked for what waits, nothing takes the short way.
+  while (engine.lane(id)?.isIdleAt(Date.now()) !== true) await new Promise(setImmediate)
+  const kept = [1, 2, 3].map(() => engine.reserve(id, Date.now()))
+  assert.deepEqual(
+    kept.map(fence => fence !== null),
+    [true, true, false],
+  )
+  await intake.accept(incoming())
+  await new Promise(resolve => setTimeout(resolve, 100))
+  assert.equal(there.requests.length, 0)
+  engine.giveBack(id)
+  await there.received(1)
+  engine.giveBack(id)
+  await engine.stop(5_000)
+})
+
+/**
+ * The parts of a program that has stopped, on its folder once more, put together by hand: main.ts has a limit of requests
+ * in all that no test can reach, and lets nobody at its places.
+ */
+async function putTogether(program: Program, maxInFlight: number) {
+  const now = Date.now
+  const log = openLog("silent")
+  const store = await openAt(program.place, now)
+  const directory = new Directory(store)
+  await directory.load()
+  await holdLanes(
+    store,
+    [...directory.integrations()].map(({ id }) => id),
+  )
+  const transport = freshTransport()
+  const metrics = new Metrics("0", process.version)
+  const deliver = makeDeliver({ directory, transport, now, process: "a test", userAgent: "Waybill/0", metrics })
+  const feed = new Feed()
+  const { ledger } = store
+  const engine = new Engine({
+    ledger,
+    directory,
+    deliver,
+    feed,
+    aftermath: plainAftermath,
+    holding: new AllLanes(store.fence),
+    now,
+    log,
+    maxInFlight,
+  })
+  await engine.start()
+  const [project] = directory.projects()
+  const reading = readNative('{"type":"a"}', readLimits)
+  const once = { key: null, fingerprint: null, idempotencyKey: null, project: project?.id ?? 0 }
+  return {
+    engine,
+    feed,
+    intake: new Intake({ ledger, directory, engine, feed }),
+    incoming: () => ({ ...once, draft: draftOf(reading), receivedAt: now() }),
+    [Symbol.asyncDispose]: async () => {
+      await transport[Symbol.asyncDispose]()
+      await store.close()
+    },
+  }
+}
 
 /** What a lane lets out at once: a tenth of a second's worth. */
 function burstOf(rate: number): number {
