@@ -277,8 +277,9 @@ function isExplained(
   tries: readonly StoredAttempt[],
   kills: readonly number[],
 ): boolean {
-  const attempt = tries.find(({ number }) => number === earlier.attempt)
-  if (attempt?.outcome !== "interrupted") return false
+  // A process that was stopped and woke up records what came of it after another has recorded it as interrupted.
+  const attempt = tries.find(({ number, outcome }) => number === earlier.attempt && outcome === "interrupted")
+  if (attempt === undefined) return false
   const kill = killBefore(attempt, kills)
   return kill !== undefined && kill <= repeat.at
 }
