@@ -64,7 +64,7 @@ test("connections that go nowhere are given up, and all goes on when they go som
 })
 
 test("a server without connections to spare makes producers wait, not lose", { timeout: 150_000 }, async t => {
-  const scene = await open(t, ["max_connections=16", "superuser_reserved_connections=0"])
+  const scene = await open(t, ["max_connections=28", "superuser_reserved_connections=0"])
   await more(scene, 300)
   // Somebody else takes what is left.
   const others = await takeConnections(scene.cluster.databaseUrl)
