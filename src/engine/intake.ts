@@ -63,8 +63,12 @@ export class Intake {
   }
 
   async #accept(incoming: Incoming): Promise<Accepted | Refusal> {
-    const refusal = await this.#refusal(incoming)
-    if (refusal !== undefined) return refusal
+    if (this.#directory.refuses(incoming.project, incoming.draft) !== undefined) {
+      // By today's configuration, before it is said.
+      await this.#directory.catchUp()
+      const refusal = this.#directory.refuses(incoming.project, incoming.draft)
+      if (refusal !== undefined) return refusal
+    }
     const { app } = incoming.draft
     // Only the first event of an app waits for this.
     const appId =
@@ -81,13 +85,6 @@ export class Intake {
     if (accepted.kind === "new") this.#setGoing(arrival, accepted.event)
     else this.#giveBack(arrival)
     return accepted
-  }
-
-  /** What the project has against an event, by today's configuration. */
-  async #refusal({ project, draft }: Incoming): Promise<Refusal | undefined> {
-    if (this.#directory.refuses(project, draft) === undefined) return undefined
-    await this.#directory.catchUp()
-    return this.#directory.refuses(project, draft)
   }
 
   #makeApp({ project, receivedAt }: Incoming, name: string): Promise<number> {

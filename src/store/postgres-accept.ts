@@ -1,7 +1,8 @@
 /** Accept on PostgreSQL: a batch of events with their payloads, ids, deliveries and counts, in one round trip. */
 import { hash } from "node:crypto"
-import type { Event, Payload } from "../domain/event.ts"
+import type { Payload } from "../domain/event.ts"
 import type { EventId, Ids, IntegrationId } from "../domain/id.ts"
+import { asEvent } from "./accept.ts"
 import type { Sql } from "./database.ts"
 import type { Accepted, Arrival } from "./ledger.ts"
 import { Columns, tallyColumns, verb } from "./postgres-columns.ts"
@@ -143,20 +144,6 @@ export function identitiesOf({ project, draft, idempotencyKey }: Arrival): reado
   if (draft.externalId !== null) identities.push(`${project} ${draft.source} ${draft.externalId}`)
   if (idempotencyKey !== null) identities.push(`${project} ${idempotencyKey}`)
   return identities
-}
-
-/** The event as it stands after the commit, with its payload: what a lane that sends at once needs. */
-function asEvent(arrival: Arrival, id: EventId): Event {
-  const { draft, receivedAt } = arrival
-  return {
-    ...draft,
-    id,
-    project: arrival.project,
-    receivedAt,
-    occurredAt: draft.occurredAt ?? receivedAt,
-    appId: arrival.appId,
-    test: arrival.test,
-  }
 }
 
 function payloadColumns(payload: Payload): { data: Buffer; mediaType: string | null } | undefined {

@@ -1,7 +1,8 @@
 /** Accept on SQLite: an event, its payload, its own id and its deliveries, in the commit that is open. */
-import type { Event, Payload } from "../domain/event.ts"
+import type { Payload } from "../domain/event.ts"
 import type { EventId, IntegrationId } from "../domain/id.ts"
 import { DUE, IN_LINE } from "../domain/queue.ts"
+import { asEvent } from "./accept.ts"
 import type { Accepted, Arrival } from "./ledger.ts"
 import type { SqliteDatabase } from "./sqlite.ts"
 import type { SqliteCommit } from "./sqlite-ledger.ts"
@@ -95,20 +96,6 @@ export function acceptOne(commit: SqliteCommit, arrival: Arrival): Accepted {
 /** Whether someone stands in the line of a key already, on its way or blocking it. Index delivery_in_line. */
 function isLineTaken(db: SqliteDatabase, lane: IntegrationId, key: string): boolean {
   return db.statements.text(selectInLine).get(lane, key) !== undefined
-}
-
-/** The event as it stands after the commit, with its payload: what a lane that sends at once needs. */
-function asEvent(arrival: Arrival, id: EventId): Event {
-  const { draft, receivedAt } = arrival
-  return {
-    ...draft,
-    id,
-    project: arrival.project,
-    receivedAt,
-    occurredAt: draft.occurredAt ?? receivedAt,
-    appId: arrival.appId,
-    test: arrival.test,
-  }
 }
 
 function findEarlier(
