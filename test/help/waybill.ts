@@ -8,6 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { TestContext } from "node:test"
 import { type Dispatcher, request } from "undici"
+import type { TimeLimits } from "../../src/api/server.ts"
 import { readConfig } from "../../src/config.ts"
 import { start } from "../../src/main.ts"
 import { watchContract } from "./document.ts"
@@ -126,15 +127,15 @@ export interface OpenWaybill extends Reachable {
  */
 export async function openWaybill(
   t: TestContext,
-  options: { readonly dataDir: string; readonly now?: () => number },
+  options: { readonly dataDir: string; readonly now?: () => number; readonly timeLimits?: TimeLimits },
 ): Promise<OpenWaybill> {
-  const { dataDir } = options
+  const { dataDir, now, timeLimits } = options
   const reading = readConfig(
     { dataDir, port: "0", apiKey: testKey, logLevel: "silent", ...settingsOf(await placeAt(dataDir)) },
     {},
   )
   if ("faults" in reading) throw new Error(reading.faults.join("\n"))
-  const { url, stop } = await start(reading.config, options.now)
+  const { url, stop } = await start(reading.config, now, undefined, timeLimits)
   t.after(stop)
   t.after(() => leavePlace(dataDir))
   watchContract(url)

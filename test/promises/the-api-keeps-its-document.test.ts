@@ -5,7 +5,9 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { createServer } from "node:http"
+import { connect } from "node:net"
 import { DatabaseSync } from "node:sqlite"
+import { text } from "node:stream/consumers"
 import { test } from "node:test"
 import { parseId } from "../../src/domain/id.ts"
 import { breach, type Operation, operationsOf } from "../help/document.ts"
@@ -257,12 +259,35 @@ test("every operation and every status of the document happens, and keeps its sc
   block(5_100)
   await ask("livez", {})
 
+  // Requests whose headers never end: all at once, at a server of their own, which does not wait for as long as others do.
+  const hurried = { headersMs: 500, requestMs: 1_000, checkMs: 100 }
+  const hasty = await openWaybill(t, { dataDir: temporaryFolder(t), timeLimits: hurried })
+  const unfinished = operations.map(async operation => {
+    const { status, contentType, body } = await askWithoutEnd(hasty.url, operation)
+    seen.add(`${operation.id} ${status}`)
+    const fault = breach(operation, status, contentType, body)
+    if (fault !== null) faults.push(fault)
+  })
+  await Promise.all(unfinished)
+
   const missing = operations
     .flatMap(({ id, statuses }) => statuses.map(status => `${id} ${status}`))
     .filter(pair => !seen.has(pair))
   assert.deepEqual(faults, [])
   assert.deepEqual(missing, [])
 })
+
+/** What is answered to a request of which no more comes than its first lines. */
+async function askWithoutEnd(
+  url: string,
+  { method, path }: Operation,
+): Promise<{ readonly status: number; readonly contentType: string; readonly body: string }> {
+  const socket = connect({ host: "127.0.0.1", port: Number(new URL(url).port) })
+  socket.write(`${method} ${path.replace(/[{}]/g, "")} HTTP/1.1\r\nhost: waybill\r\n`)
+  const [head = "", body = ""] = (await text(socket)).split("\r\n\r\n")
+  const contentType = /^content-type: (.*)$/im.exec(head)?.[1] ?? ""
+  return { status: Number(head.split(" ")[1]), contentType, body }
+}
 
 /** The mistakes that every operation with such a status answers alike. */
 async function askWrongly(operation: Operation, ask: (id: string, ask: Ask) => Promise<unknown>): Promise<void> {
