@@ -18,6 +18,8 @@ export interface Config {
   readonly migrate: boolean
   /** True: a PostgreSQL server is taken that may lose what it has committed. */
   readonly allowUnsafeDatabase: boolean
+  /** How long an orderly stop goes on taking requests. */
+  readonly drainSeconds: number
   readonly apiKey: string | null
   readonly secretKey: string | null
   readonly egressAllow: string
@@ -30,6 +32,8 @@ export interface Config {
 
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const
 export type LogLevel = (typeof logLevels)[number]
+
+const MAX_DRAIN_SECONDS = 300
 
 /** One row of the table of settings. */
 export interface Setting {
@@ -120,6 +124,18 @@ export const settings = {
     sentence:
       "Take a PostgreSQL server with fsync or full_page_writes off (yes), which can lose what was answered with 202: for trials only.",
     check: yesOrNo,
+  },
+  drainSeconds: {
+    variable: "WAYBILL_DRAIN_SECONDS",
+    flag: "--drain-seconds",
+    value: "<number>",
+    fallback: "0",
+    sentence:
+      "How long a stop goes on taking requests while /readyz says no: behind a balancer, longer than that takes to notice.",
+    check: value =>
+      /^\d{1,3}$/.test(value) && Number(value) <= MAX_DRAIN_SECONDS
+        ? undefined
+        : `must be a whole number of seconds from 0 to ${MAX_DRAIN_SECONDS}`,
   },
   apiKey: {
     variable: "WAYBILL_API_KEY",
@@ -222,6 +238,7 @@ export function readConfig(
       databaseUrl: values.databaseUrl === "" ? null : values.databaseUrl,
       migrate: values.migrate === "yes",
       allowUnsafeDatabase: values.allowUnsafeDatabase === "yes",
+      drainSeconds: Number(values.drainSeconds),
       apiKey: values.apiKey === "" ? null : values.apiKey,
       secretKey: values.secretKey === "" ? null : values.secretKey,
       egressAllow: values.egressAllow,

@@ -2,7 +2,7 @@
 import { createServer, isIP } from "node:net"
 import { hostname } from "node:os"
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import type { Context } from "./api/context.ts"
+import type { Context, Phase } from "./api/context.ts"
 import { Cursors } from "./api/cursor.ts"
 import { buildServer, type TimeLimits, timeLimits } from "./api/server.ts"
 import { type Config, decodeKey, isLoopbackHost, proxyVariables, version } from "./config.ts"
@@ -12,6 +12,7 @@ import { WatchfulAftermath } from "./engine/aftermath.ts"
 import { Changes } from "./engine/changes.ts"
 import { makeDeliver } from "./engine/deliver.ts"
 import { Directory } from "./engine/directory.ts"
+import { drain } from "./engine/drain.ts"
 import { Engine } from "./engine/engine.ts"
 import { Feed } from "./engine/feed.ts"
 import { AllLanes } from "./engine/holding.ts"
@@ -105,6 +106,7 @@ async function open(
         metrics.commitBatch.observe(works)
         metrics.commitDuration.observe(durationMs / 1_000)
       },
+      claimed: (durationMs: number) => metrics.claimDuration.observe(durationMs / 1_000),
     },
   }
   const url = config.databaseUrl
@@ -163,7 +165,9 @@ async function run(config: Config, ground: Ground): Promise<Running> {
       log.warn({ ...detail }, "a request to an address that is not public was held back")
     },
   })
-  const deliver = makeDeliver({ directory, transport, now, process: processName, userAgent, metrics })
+  const holding = "lanes" in store ? new LeasedLanes({ lanes: store.lanes, now, log }) : new AllLanes(store.fence)
+  const maySend = (fence: number) => holding.maySend(fence)
+  const deliver = makeDeliver({ directory, transport, maySend, now, process: processName, userAgent, metrics })
   const { ledger } = store
   // Ids carry their time, and no start gave one before the greatest of the last.
   const seenUpTo = timeOfId(store.ids.last)
@@ -176,7 +180,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     deliver,
     feed,
     aftermath,
-    holding: "lanes" in store ? new LeasedLanes({ lanes: store.lanes, now, log }) : new AllLanes(store.fence),
+    holding,
     learn: async kept => {
       const successes = await lastSuccesses(
         store.db,
@@ -213,7 +217,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
   const recoverer = new Recoverer({ store, directory, engine, changes, feed, now, log })
   const loopDelay = monitorEventLoopDelay({ resolution: 20 })
   loopDelay.enable()
-  let ready = false
+  let phase: Phase = "starting"
   const context: Context = {
     store,
     directory,
@@ -240,7 +244,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     process: processName,
     publicUrl,
     startedAt: now(),
-    isReady: () => ready,
+    phase: () => phase,
     loopLagMs: () => {
       const lag = loopDelay.max / 1e6
       loopDelay.reset()
@@ -260,7 +264,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
   keeper.start()
   await notifier.start()
   recoverer.start()
-  ready = true
+  phase = "running"
   const announce = (): void => {
     log.info(
       { url, version, node: process.version, dataDir: config.dataDir, loopback: egress.loopback },
@@ -271,7 +275,10 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     }
   }
   const stop = async (): Promise<void> => {
-    ready = false
+    phase = "stopping"
+    const { drainSeconds } = config
+    log.info({ drainSeconds }, "Waybill is stopping")
+    await Promise.all([holding.leave(), drain(drainSeconds)])
     // Before the listener: it waits for every answer, and an inbox keeps some back.
     transport.closeInboxes()
     await server.close()

@@ -11,6 +11,7 @@ import {
   budget,
   container,
   deployment,
+  drainSecondsOf,
   filesIn,
   given,
   imageVariables,
@@ -24,6 +25,7 @@ import {
   userOfImage,
 } from "./help/deployment.ts"
 import { Namespace } from "./help/kubernetes.ts"
+import { readVariables } from "./help/systemd.ts"
 
 test("every manifest is as Kubernetes' API has it, and kustomization.yaml lists them all", () => {
   const { resources } = kustomization()
@@ -64,10 +66,12 @@ test("the probes ask routes that are there, on the port that the image listens o
 
 test("a pod that is to go has time to be forgotten by balancers and then to stop in order", () => {
   const { terminationGracePeriodSeconds: grace } = deployment().spec.template.spec
-  const { readinessProbe, lifecycle } = container()
+  const { readinessProbe } = container()
   const unnoticed = readinessProbe.periodSeconds * readinessProbe.failureThreshold
-  assert.ok(lifecycle.preStop.sleep.seconds >= unnoticed)
-  assert.ok(grace > lifecycle.preStop.sleep.seconds + longestStopSeconds())
+  const [literals = []] = kustomization().configMapGenerator.map(config => config.literals)
+  const drainSeconds = drainSecondsOf(readVariables(literals.join("\n")).set)
+  assert.ok(drainSeconds >= unnoticed)
+  assert.ok(grace > drainSeconds + longestStopSeconds())
   const { maxUnavailable, maxSurge } = deployment().spec.strategy.rollingUpdate
   assert.deepEqual([maxUnavailable, maxSurge], [0, 1])
 })

@@ -15,6 +15,7 @@ import { readConfig, settings } from "../src/config.ts"
 import {
   assertRoute,
   compose,
+  drainSecondsOf,
   filesIn,
   given,
   imageVariables,
@@ -99,7 +100,8 @@ test("every service of Compose says when it is healthy, comes back by itself and
   for (const [name, { healthcheck, restart, stop_grace_period: grace, ...rest }] of Object.entries(services)) {
     assert.equal(healthcheck.test[0], "CMD", name)
     assert.equal(restart, "unless-stopped", name)
-    assert.ok(secondsOf(grace) > longestStopSeconds(), name)
+    const drainSeconds = name.startsWith("waybill") ? drainSecondsOf(rest.environment) : 0
+    assert.ok(secondsOf(grace) > drainSeconds + longestStopSeconds(), name)
     for (const network of rest.networks) assert.ok(network in networks, `${name}: ${network}`)
     for (const [other] of Object.entries(rest.depends_on ?? {})) assert.ok(other in services, `${name}: ${other}`)
     for (const volume of rest.volumes ?? []) {
@@ -155,6 +157,12 @@ test("the proxy asks both nodes whether they take events, lets everything pass t
   assert.equal(text.split("{").length, text.split("}").length)
 })
 
+test("a node that is to go takes events until the proxy has noticed", () => {
+  const text = read("deploy/compose/Caddyfile")
+  const unnoticed = secondsOf(valueIn(text, "health_interval")) + secondsOf(valueIn(text, "health_timeout"))
+  for (const [name, { environment }] of nodes()) assert.ok(drainSecondsOf(environment) > unnoticed, name)
+})
+
 test("systemd starts the pinned Node as `npm start` does, with the data folder that it lets it write to", () => {
   const { Service: said, Install } = unit()
   assert.deepEqual(said?.["ExecStart"], [`/opt/waybill/node ${nodeOptions.join(" ")} /opt/waybill/cli.js serve`])
@@ -169,7 +177,9 @@ test("systemd keeps Waybill within bounds, gives it time to stop, and starts it 
   const { Service: said } = unit()
   const bounds = { ProtectSystem: "strict", ProtectHome: "yes", NoNewPrivileges: "yes", CapabilityBoundingSet: "" }
   for (const [key, value] of Object.entries(bounds)) assert.deepEqual(said?.[key], [value], key)
-  assert.ok(Number(said?.["TimeoutStopSec"]?.[0]) > longestStopSeconds())
+  const { set, shown } = readVariables(read("deploy/systemd/waybill.env.example"))
+  const drainSeconds = drainSecondsOf({ ...set, ...shown })
+  assert.ok(Number(said?.["TimeoutStopSec"]?.[0]) > drainSeconds + longestStopSeconds())
   assert.deepEqual(said?.["Restart"], ["on-failure"])
   assert.equal(said?.["MemoryDenyWriteExecute"], undefined)
 })

@@ -25,6 +25,9 @@ import type { EgressRules } from "../transport/guard.ts"
 import type { Cursors } from "./cursor.ts"
 import { Problem } from "./problem.ts"
 
+/** Between its start and its end. `stopping` begins with the signal: requests are still taken for a while. */
+export type Phase = "starting" | "running" | "stopping"
+
 export interface Context {
   readonly store: Store
   readonly directory: Directory
@@ -53,8 +56,7 @@ export interface Context {
   /** Where others reach this server, without a slash at its end. */
   readonly publicUrl: () => string
   readonly startedAt: number
-  /** False until everything has started, and again while stopping. */
-  readonly isReady: () => boolean
+  readonly phase: () => Phase
   /** The greatest delay of the event loop since this was last asked, in ms. */
   readonly loopLagMs: () => number
 }

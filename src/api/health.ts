@@ -6,9 +6,16 @@ import { ownMachineFinding } from "../domain/verdicts.ts"
 import { type Lateness, latenessFault, latenessOf, latenessOfAll } from "../engine/lateness.ts"
 import type { MailStatus } from "../engine/notifier.ts"
 import { makeProbe } from "../engine/probe.ts"
-import type { Context } from "./context.ts"
+import type { Context, Phase } from "./context.ts"
 import { lookAtOwnSide } from "./picture.ts"
 import { Nullable, ProblemSchema, responses, Time, timeText } from "./schemas.ts"
+
+/** What /readyz says of a process; null where there is nothing to say. */
+const phaseDetails = {
+  starting: "Waybill is starting.",
+  running: null,
+  stopping: "Waybill is stopping: send new requests to another process.",
+} as const satisfies Record<Phase, string | null>
 
 /** A loop that is later than this is no longer alive (OB-20). */
 const MAX_LAG_MS = 5_000
@@ -70,10 +77,10 @@ const StatusView = Type.Object({
 
 export function healthRoutes(server: FastifyInstance, context: Context): void {
   const { metrics, now } = context
-  const isWritable = makeProbe(context.store, context.log)
+  const databaseTrouble = makeProbe(context.store, context.log)
   const checkDatabase = async () => {
-    const ok = await isWritable()
-    return { ok, detail: ok ? null : "The database cannot be written. The log says why." }
+    const detail = await databaseTrouble()
+    return { ok: detail === null, detail }
   }
 
   server.get(
@@ -107,9 +114,8 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async (_request, reply) => {
-      const started = context.isReady()
-        ? { ok: true, detail: null }
-        : { ok: false, detail: "Waybill is starting or stopping." }
+      const phase = context.phase()
+      const started = { ok: phase === "running", detail: phaseDetails[phase] }
       const database = await checkDatabase()
       const ready = started.ok && database.ok
       const lateness = latenessNow(context, now())
@@ -175,6 +181,8 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
       if (late !== null) problems.push(late)
       const partitions = context.keeper.partitionFault()
       if (partitions !== null) problems.push(partitions)
+      const transaction = context.keeper.transactionFault()
+      if (transaction !== null) problems.push(transaction)
       const lag = context.loopLagMs()
       if (lag > 1_000) problems.push(`The process is overloaded: its event loop is ${Math.round(lag)} ms late.`)
       const mail = await context.notifier.status()

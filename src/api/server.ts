@@ -76,6 +76,8 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
   let isClosing = false
   server.addHook("preClose", done => {
     isClosing = true
+    // A connection whose last answer is still to come would else be kept for as long as its client likes.
+    server.server.keepAliveTimeout = 1
     done()
   })
   server.addHook("onRequest", (request, reply, done) => {
@@ -86,6 +88,8 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
       done(new Problem("unavailable", `Waybill is stopping. ${again}`, { retryAfterSeconds: 2 }))
       return
     }
+    // Whoever keeps a connection goes elsewhere before it is closed.
+    if (context.phase() === "stopping") reply.header("connection", "close")
     reply.header("x-request-id", request.id)
     reply.header("x-content-type-options", "nosniff")
     reply.header("cache-control", "no-store")
@@ -214,9 +218,12 @@ export function asProblem(error: unknown): Problem {
     return new Problem("unavailable", detail, { retryAfterSeconds: 5 })
   }
   if (error instanceof StoreUnavailable) {
-    const why = { full: "its disk is full", read_only: "it is read-only", unavailable: "it does not answer" }[
-      error.reason
-    ]
+    const why = {
+      full: "its disk is full",
+      read_only: "it is read-only",
+      standby: "it is a standby",
+      unavailable: "it does not answer",
+    }[error.reason]
     return new Problem("unavailable", `The database cannot be written: ${why}. Nothing was stored; try again later.`, {
       retryAfterSeconds: 5,
     })

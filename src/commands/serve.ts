@@ -21,7 +21,7 @@ export function addServe(program: Command, terminal: Terminal): void {
 
 async function serve(config: Config, terminal: Terminal): Promise<void> {
   const running = await begin(config)
-  stopOnSignals(running, terminal)
+  stopOnSignals(running, config, terminal)
   await greet(config, running, terminal)
   // After the greeting: on a terminal, where both come to the same place, that is what a person reads first.
   running.announce()
@@ -45,14 +45,15 @@ async function begin(config: Config): Promise<Running> {
 }
 
 /** The first signal stops in order, a second one at once: what was accepted is on disk either way. */
-function stopOnSignals(running: Running, terminal: Terminal): void {
+function stopOnSignals(running: Running, { drainSeconds }: Config, terminal: Terminal): void {
   // A server goes on where nobody takes what it says, as on a full disk.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
   let isStopping = false
   const stop = (): void => {
     if (isStopping) process.exit(INTERRUPTED)
     isStopping = true
-    terminal.note("Waybill stops when what is under way has ended. Ctrl-C once more ends it at once.")
+    const taking = drainSeconds === 0 ? "" : `takes requests for ${drainSeconds} s more (WAYBILL_DRAIN_SECONDS), then `
+    terminal.note(`Waybill ${taking}stops when what is under way has ended. Ctrl-C once more ends it at once.`)
     running.stop().then(
       () => process.exit(0),
       (error: unknown) => {

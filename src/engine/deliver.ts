@@ -27,6 +27,8 @@ export interface Deliver {
 export interface DeliverOptions {
   readonly directory: Directory
   readonly transport: Transport
+  /** Whether what was claimed under this number is still this process's to send: see `Holding`. */
+  readonly maySend: (fence: number) => boolean | Promise<boolean>
   readonly now: () => number
   /** This process, as attempts name it. */
   readonly process: string
@@ -128,6 +130,7 @@ async function attempt(options: DeliverOptions, work: Work, tell?: (ended: Ended
     deadlineMs: policy.timeoutMs,
     keepBytes: policy.keepResponseBytes,
     connections: policy.maxConcurrent,
+    mayGo: () => options.maySend(claim.claim),
   })
   metrics.inFlight.dec()
   const endedAt = now()

@@ -31,7 +31,9 @@ export interface Holding {
   maySend(fence: number): boolean | Promise<boolean>
   /** Begins to take lanes up; resolves when those are that are there to be had. */
   start(owner: LaneOwner, lanes: Lanes): Promise<void>
-  /** Takes up no more. What is held is held until `stop`. */
+  /** An orderly stop has begun: each lane is given to another process, where there is one, when nothing is under way in it. */
+  leave(): Promise<void>
+  /** Takes up no more, and nothing begins in what is held. */
   pause(): void
   stop(): Promise<void>
   /** Something waits in a lane that is not held here: tells whoever holds it. */
@@ -67,6 +69,7 @@ export class AllLanes implements Holding {
     owner.begin(lanes.known())
   }
 
+  async leave(): Promise<void> {}
   pause(): void {}
   async stop(): Promise<void> {}
   call(): void {}

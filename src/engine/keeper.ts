@@ -5,10 +5,12 @@
  */
 import { setTimeout as rest } from "node:timers/promises"
 import type { IntegrationId } from "../domain/id.ts"
+import { MINUTE_MS } from "../domain/picture.ts"
 import { type SteadyTime, steadyTime } from "../domain/steady-time.ts"
 import type { Log } from "../log.ts"
 import { readJob, saveJob } from "../store/jobs.ts"
 import { leads } from "../store/leader.ts"
+import { oldestTransaction, oldTransactionText } from "../store/old-transaction.ts"
 import { type Counted, type Counts, Retention, type Step } from "../store/retention.ts"
 import type { Store } from "../store/store.ts"
 import type { Metrics } from "./metrics.ts"
@@ -22,6 +24,8 @@ export interface KeeperOptions {
   readonly released?: (integration: IntegrationId) => void
   /** A clock that only ever goes forward, in ms; the process's own unless a test turns it. */
   readonly monotonicNow?: () => number
+  /** From when on a transaction on PostgreSQL counts as forgotten; LONG_TRANSACTION_MS where it is left out. */
+  readonly longTransactionMs?: number
 }
 
 /** What a run came to; as JSON it stands in the job's row and in `/v1/status`. */
@@ -47,6 +51,8 @@ const CHECK_DISK_EVERY_MS = 2_000
 const DAY_MS = 86_400_000
 /** So long before midnight (UTC) it is told when tomorrow's partitions are missing: they should be there two days ahead. */
 const TOLD_BEFORE_MS = 6 * 3_600_000
+/** Even a backup of a large database is mostly done by then. */
+const LONG_TRANSACTION_MS = 10 * MINUTE_MS
 /** A rest is as long as the piece before it: the keeper takes at most half of the writer's time. */
 const REST_PER_PIECE = 1
 /** A clock that is ahead by less needs no word: every restart looks like that. */
@@ -63,6 +69,7 @@ export class Keeper {
   #diskTimer: NodeJS.Timeout | undefined
   #knowsFull = false
   #partitionFault: string | null = null
+  #transactionFault: string | null = null
   #isStopping = false
 
   constructor(options: KeeperOptions) {
@@ -107,6 +114,11 @@ export class Keeper {
     return this.#partitionFault
   }
 
+  /** Which transaction has been open for so long on PostgreSQL that it slows everything down; null where none has. */
+  transactionFault(): string | null {
+    return this.#transactionFault
+  }
+
   #runAgain(): void {
     void this.#runUnasked().then(() => {
       if (!this.#isStopping) this.#runTimer = setTimeout(() => this.#runAgain(), RUN_EVERY_MS).unref()
@@ -123,6 +135,7 @@ export class Keeper {
         this.#last = report === null ? this.#last : (JSON.parse(report) as KeeperReport)
         await this.#measureLag()
         await this.#lookAhead()
+        await this.#lookForOldTransaction()
       }
     } catch (error) {
       this.#options.log.warn({ err: error }, "retention could not run; it is tried again in a minute")
@@ -155,6 +168,7 @@ export class Keeper {
     await this.#remember({ state: "due", dueAt: now() + RUN_EVERY_MS, at, sheet })
     await this.#measureLag()
     await this.#lookAhead()
+    await this.#lookForOldTransaction()
     this.#takeInAgain()
     if (sheet.removed.size > 0) log.info({ ...report }, "what was kept long enough has gone")
     return report
@@ -247,6 +261,20 @@ export class Keeper {
       if (this.#partitionFault !== null) log.error(this.#partitionFault)
     } catch (error) {
       log.warn({ err: error }, "whether the partitions of tomorrow are there could not be read")
+    }
+  }
+
+  /** Whether somebody's open transaction keeps old rows from being cleaned up. */
+  async #lookForOldTransaction(): Promise<void> {
+    const { store, metrics, log, longTransactionMs = LONG_TRANSACTION_MS } = this.#options
+    if (store.engine === "sqlite") return
+    try {
+      const oldest = await oldestTransaction(store)
+      metrics.oldestTransaction.set({ engine: "postgres" }, (oldest?.ageMs ?? 0) / 1_000)
+      this.#transactionFault = oldest === null || oldest.ageMs < longTransactionMs ? null : oldTransactionText(oldest)
+      if (this.#transactionFault !== null) log.warn(this.#transactionFault)
+    } catch (error) {
+      log.warn({ err: error }, "whether a transaction is open for long could not be read")
     }
   }
 

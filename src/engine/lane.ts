@@ -44,6 +44,8 @@ export class Lane {
   #gate: Gate
   #limits: LaneLimits
   #inFlight = 0
+  /** What the process that held it before has not ended yet: that takes places, too. */
+  #inFlightElsewhere = 0
   /** The claim that is on its way. */
   #claiming: Claiming | null = null
   /** When the earliest waiting delivery is due; null where none waits. May be too early, never too late. */
@@ -80,6 +82,7 @@ export class Lane {
 
   /** Forgets all that it knew but what is under way: another process has been at it, or is. */
   forget(): void {
+    this.#inFlightElsewhere = 0
     this.#gate = emptyGate(this.#limits)
     this.#nextAt = null
     this.#expectations = 0
@@ -109,6 +112,11 @@ export class Lane {
     return this.#inFlight
   }
 
+  /** Takes note of how many requests the process has under way that held it before. */
+  shareWith(inFlightElsewhere: number): void {
+    this.#inFlightElsewhere = inFlightElsewhere
+  }
+
   get nextAt(): number | null {
     return this.#nextAt
   }
@@ -127,9 +135,9 @@ export class Lane {
     return this.#limits.held
   }
 
-  /** Requests that it may have under way now: the policy's, or what the endpoint bears. */
+  /** Requests that it may have under way now: the policy's, or what the endpoint bears, less those of its last holder. */
   get places(): number {
-    return Math.min(this.#limits.maxConcurrent, this.#gate.places)
+    return Math.max(0, Math.min(this.#limits.maxConcurrent, this.#gate.places) - this.#inFlightElsewhere)
   }
 
   get budget(): Budget<IntegrationId> | null {

@@ -163,6 +163,11 @@ export class Lanes {
     return this.#lanes.get(id)?.inFlight ?? 0
   }
 
+  /** Takes note of how many deliveries of a lane its last holder has under way. */
+  shareWith(id: IntegrationId, inFlightElsewhere: number): void {
+    this.of(id).shareWith(inFlightElsewhere)
+  }
+
   /** Whether this very delivery is under way here. */
   isUnderWay({ integration, event }: DeliveryId): boolean {
     return this.#underWay.get(integration)?.has(event) === true

@@ -2,7 +2,8 @@
  * Lanes that several processes share: each lane is one process's at a time, the one that all of them come to by rendezvous
  * hashing over those that are alive. A process renews its lease every 1.5 seconds, takes the lanes that are its own once
  * nobody holds them, and gives up those that are another's by now when what is under way in them has been settled. Whoever
- * dies is found out by its lease; whoever was only held up joins anew, under a new number, and goes on.
+ * dies is found out by its lease; whoever was only held up joins anew, under a new number, and goes on. Whoever is about to
+ * stop says so: its lanes are shared out among the others, while it still is there.
  *
  *     free ──taken, what it kept is read──▶ held ──another's by now──▶ leaving ──nothing under way──▶ free
  *      ▲                                     │
@@ -42,7 +43,10 @@ const SHOW_EVERY_MS = 1_000
 const MOST_ASKED = 256
 /** Calls to other processes go out together, so often at the most (ND-46). */
 const CALL_EVERY_MS = 50
-/** A lane that is another's goes to it after that, whatever is still under way: that is settled under its own claim. */
+/**
+ * A lane that is another's goes to it after that, whatever is still under way: that is settled under its own claim, and
+ * takes places of the new holder until then.
+ */
 const HAND_OVER_MS = 5_000
 /** How often lanes are shared out anew where nothing says that they have changed. */
 const SHARE_EVERY_MS = 5_000
@@ -64,6 +68,8 @@ export class LeasedLanes implements Holding {
   readonly #held = new Set<IntegrationId>()
   /** Lanes that are another's by now, and when they are given up at the latest. */
   readonly #leaving = new Map<IntegrationId, number>()
+  /** Lanes that are held whose last holder still has something under way in them. */
+  readonly #inherited = new Set<IntegrationId>()
   readonly #called = new Set<IntegrationId>()
   /** Those that wait to know whether the lease has held. */
   readonly #unsure = new Set<() => void>()
@@ -122,16 +128,28 @@ export class LeasedLanes implements Holding {
     })
   }
 
+  async leave(): Promise<void> {
+    const { tenure, wakes } = this.#options.lanes
+    await this.#tried(async () => {
+      await tenure.announceEnd()
+      await wakes.call("lanes")
+    })
+    this.look()
+  }
+
   pause(): void {
     this.#state = "paused"
-    for (const name of ["look", "look soon", "ask", "show", "sweep", "keep"]) clearTimeout(this.#timers.get(name))
+    // It goes on to look, and so gives up each lane in which nothing is under way any more.
+    for (const name of ["ask", "show", "sweep", "keep"]) clearTimeout(this.#timers.get(name))
   }
 
   async stop(): Promise<void> {
     this.pause()
-    await this.#looking
+    // What is another's by now, and where the last request has just ended.
+    if (this.fence !== null) await this.#look()
     this.#state = "stopped"
     for (const timer of this.#timers.values()) clearTimeout(timer)
+    await this.#looking
     this.#decide()
     // The lease still holds: nobody else has begun to write there.
     if (this.fence !== null) await this.#tried(async () => void (await this.#handOver([...this.#held])))
@@ -158,7 +176,7 @@ export class LeasedLanes implements Holding {
 
   look(): void {
     this.#own = undefined
-    if (this.#state === "running" && !this.#timers.has("look soon")) {
+    if (this.#state !== "stopped" && !this.#timers.has("look soon")) {
       this.#after("look soon", LOOK_SOON_MS, () => void this.#lookAgain())
     }
   }
@@ -189,6 +207,7 @@ export class LeasedLanes implements Holding {
     const lost = [...this.#held, ...this.#leaving.keys()]
     this.#held.clear()
     this.#leaving.clear()
+    this.#inherited.clear()
     this.#lanes?.forget(lost)
     await lanes.tenure.begin()
     const numbers = { before, number: lanes.tenure.number, lanes: lost.length }
@@ -215,7 +234,7 @@ export class LeasedLanes implements Holding {
     const { lanes } = this.#options
     const { tenure } = lanes
     const [owner, own] = [this.#owner, this.#lanes]
-    if (owner === undefined || own === undefined || this.#state !== "running") return
+    if (owner === undefined || own === undefined || this.#state === "stopped") return
     const { number } = tenure
     const view = await lanes.view()
     // Lost meanwhile, or over: renewing finds that out.
@@ -223,11 +242,17 @@ export class LeasedLanes implements Holding {
     const wanted = this.#ownLanes(own, this.#namesOf(view))
     this.#compare(view, wanted)
     await this.#giveUp(own, new Set(view.held))
+    if (this.#state !== "running") return
+    if (this.#inherited.size > 0) {
+      await this.#countInherited(own, [...this.#inherited])
+      owner.wake()
+    }
     const free = [...wanted].filter(lane => !this.#held.has(lane) && !this.#leaving.has(lane))
     for (let from = 0; from < free.length; from += MOST_TAKEN) {
       const taken = await lanes.take(free.slice(from, from + MOST_TAKEN))
       own.hide(taken)
       if (taken.length > 0) await own.takeUp(taken)
+      await this.#countInherited(own, taken)
       if (number !== tenure.number || this.#state !== "running") return
       for (const lane of taken) this.#held.add(lane)
       if (taken.length > 0) await owner.sweep()
@@ -235,9 +260,22 @@ export class LeasedLanes implements Holding {
     }
   }
 
-  /** The processes among which lanes are shared out. */
+  /** Takes note of what the last holders of lanes have under way in them. */
+  async #countInherited(own: Lanes, lanes: readonly IntegrationId[]): Promise<void> {
+    if (lanes.length === 0) return
+    const counts = await this.#options.lanes.underWayElsewhere(lanes)
+    for (const lane of lanes) {
+      const count = counts.get(lane) ?? 0
+      own.shareWith(lane, count)
+      if (count > 0) this.#inherited.add(lane)
+      else this.#inherited.delete(lane)
+    }
+  }
+
+  /** The processes among which lanes are shared out: those that stay, as long as there are any. */
   #namesOf({ alive }: NodesView): readonly string[] {
-    const names = alive.map(({ name }) => name)
+    const staying = alive.filter(({ isLeaving }) => !isLeaving)
+    const names = (staying.length > 0 ? staying : alive).map(({ name }) => name)
     const isGone = this.#alive.some(name => !names.includes(name))
     this.#alive = names
     // What they had under way is found at once.
@@ -295,7 +333,7 @@ export class LeasedLanes implements Holding {
     const ours = going.filter(lane => inStore.has(lane))
     await this.#handOver(ours)
     await this.#options.lanes.giveUp(ours)
-    for (const lane of going) this.#leaving.delete(lane)
+    for (const known of [this.#leaving, this.#inherited]) for (const lane of going) known.delete(lane)
     own.forget(going)
     await this.#options.lanes.wakes.call("lanes")
   }
@@ -389,7 +427,7 @@ export class LeasedLanes implements Holding {
   #again(name: string, delayMs: number, work: () => Promise<number>): void {
     this.#after(name, delayMs, () => {
       void work().then(nextMs => {
-        const mayGoOn = this.#state === "running" || (this.#state === "paused" && name === "renew")
+        const mayGoOn = this.#state === "running" || (this.#state === "paused" && /^(renew|look)$/.test(name))
         if (mayGoOn && !this.#timers.has(name)) this.#again(name, nextMs, work)
       })
     })

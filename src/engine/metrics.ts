@@ -87,6 +87,19 @@ export class Metrics {
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500],
     registers: this.#on,
   })
+  readonly claimDuration = new Histogram({
+    name: "waybill_claim_duration_seconds",
+    help: "How long it takes to claim what is due, for as many integrations as go together; on PostgreSQL alone.",
+    buckets: seconds,
+    registers: this.#on,
+  })
+  readonly oldestTransaction = new Gauge({
+    name: "waybill_db_oldest_xmin_age_seconds",
+    help: "How long the oldest transaction has been open that keeps old rows from being cleaned up; on PostgreSQL alone. Claims become slower by it.",
+    // As with the days ahead.
+    labelNames: ["engine"],
+    registers: this.#on,
+  })
   readonly retentionLag = new Gauge({
     name: "waybill_retention_lag_seconds",
     help: "How long ago the oldest thing that is still stored should have gone; the same on all processes.",

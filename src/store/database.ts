@@ -27,10 +27,10 @@ export interface Database {
 
 /** Thrown when the database cannot do its work just now: full, read-only, gone. The API answers 503. */
 export class StoreUnavailable extends Error {
-  readonly reason: "full" | "read_only" | "unavailable"
+  readonly reason: "full" | "read_only" | "standby" | "unavailable"
   /** The connection broke before the answer came: it may have been done all the same. */
   readonly mayBeDone: boolean
-  constructor(reason: "full" | "read_only" | "unavailable", cause: unknown, mayBeDone = false) {
+  constructor(reason: StoreUnavailable["reason"], cause: unknown, mayBeDone = false) {
     super(`The database cannot be written (${reason}).`, { cause })
     this.reason = reason
     this.mayBeDone = mayBeDone

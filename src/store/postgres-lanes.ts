@@ -14,6 +14,7 @@ import {
   type NodesView,
   othersLanes,
   takeLanes,
+  underWayElsewhere,
   viewNodes,
 } from "./postgres-nodes.ts"
 import type { Tenure } from "./postgres-tenure.ts"
@@ -54,6 +55,11 @@ export class PostgresLanes {
 
   giveUp(lanes: readonly IntegrationId[]): Promise<void> {
     return giveUpLanes(this.#db, this.tenure.number, lanes)
+  }
+
+  /** How many deliveries of these lanes other processes have under way. */
+  underWayElsewhere(lanes: readonly IntegrationId[]): ReturnType<typeof underWayElsewhere> {
+    return underWayElsewhere(this.#db, this.tenure.number, lanes)
   }
 
   /** Lanes of these in which something waits. */

@@ -97,6 +97,12 @@ export class PostgresLedger extends Ledger {
     })
     this.#claims = new Batches({
       ...shared,
+      watcher: {
+        committed: (works, durationMs) => {
+          watcher?.committed(works, durationMs)
+          watcher?.claimed?.(durationMs)
+        },
+      },
       most: MOST_LANES,
       sizeOf: () => 1,
       namesOf: ({ lane, queue }) => [`${lane} ${queue}`],

@@ -15,6 +15,8 @@ export interface Node {
   readonly id: number
   /** No two are called the same. It stays the same when a process joins anew. */
   readonly name: string
+  /** It is stopping in order: its lanes are for the others. */
+  readonly isLeaving: boolean
 }
 
 /** The processes as the database sees them at one moment. */
@@ -27,12 +29,12 @@ export interface NodesView {
 }
 
 /** Takes a place among the processes; gives its number. */
-export async function joinNodes(db: PostgresDatabase, name: string): Promise<number> {
+export async function joinNodes(db: PostgresDatabase, name: string, isLeaving: boolean): Promise<number> {
   for (;;) {
     // Not a number that shares its part of each millisecond's ids with a process that is alive: see id.ts.
     const [row] = await db.query<{ id: number }>(sql`
-      insert into node (id, name, expires_at)
-      select n.id, ${name}, clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
+      insert into node (id, name, expires_at, is_leaving)
+      select n.id, ${name}, clock_timestamp() + ${LEASE_MS} * interval '1 millisecond', ${isLeaving ? 1 : 0} = 1
       from (select nextval('node_id') as id) n
       where not exists (
         select 1 from node o
@@ -42,18 +44,26 @@ export async function joinNodes(db: PostgresDatabase, name: string): Promise<num
   }
 }
 
-/** Stays among them; false where its lease is over, so that others may hold its lanes by now. */
-export async function renewNode(db: PostgresDatabase, id: number): Promise<boolean> {
+/**
+ * Stays among them; false where its lease is over, so that others may hold its lanes by now. By its name, too: a standby that
+ * took over without the latest commits gives the same number once more.
+ */
+export async function renewNode(db: PostgresDatabase, id: number, name: string): Promise<boolean> {
   const rows = await db.query<{ id: number }>(sql`
     update node set expires_at = clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
-    where id = ${id} and expires_at > clock_timestamp()
+    where id = ${id} and name = ${name} and expires_at > clock_timestamp()
     returning id`)
   return rows.length > 0
 }
 
-/** Leaves them: others may take its lanes at once. */
-export async function leaveNodes(db: PostgresDatabase, id: number): Promise<void> {
-  await db.query(sql`delete from node where id = ${id}`)
+/** Says that a process is about to leave: the others share its lanes out among themselves, which it still holds. */
+export async function announceLeaving(db: PostgresDatabase, id: number, name: string): Promise<void> {
+  await db.query(sql`update node set is_leaving = true where id = ${id} and name = ${name}`)
+}
+
+/** Leaves them: others may take its lanes at once. By its name, too: see `renewNode`. */
+export async function leaveNodes(db: PostgresDatabase, id: number, name: string): Promise<void> {
+  await db.query(sql`delete from node where id = ${id} and name = ${name}`)
 }
 
 /** Those that are alive. */
@@ -66,7 +76,7 @@ export async function liveNodes(db: PostgresDatabase): Promise<readonly number[]
 export async function viewNodes(db: PostgresDatabase, node: number): Promise<NodesView> {
   const [row] = await db.query<{ at: number; alive: string; held: number[] }>(sql`
     select extract(epoch from clock_timestamp()) * 1000 as at,
-      (select coalesce(json_agg(json_build_object('id', n.id, 'name', n.name)), '[]')::text
+      (select coalesce(json_agg(json_build_object('id', n.id, 'name', n.name, 'isLeaving', n.is_leaving)), '[]')::text
         from node n where n.expires_at > clock_timestamp()) as alive,
       (select coalesce(array_agg(l.integration_id), '{}') from lane l where l.holder = ${node}) as held`)
   if (row === undefined) throw new Error("PostgreSQL gave no answer to a question that always has one.")
@@ -108,6 +118,28 @@ export async function takeLanes(
 export async function giveUpLanes(db: PostgresDatabase, node: number, lanes: readonly IntegrationId[]): Promise<void> {
   await db.query(sql`
     update lane set holder = null where integration_id = any (${idsOf(lanes)}::bigint[]) and holder = ${node}`)
+}
+
+/**
+ * How many deliveries of these lanes other processes that are alive have under way: what the last holder of a lane had not
+ * ended when it gave the lane up. Index delivery_sending.
+ */
+export async function underWayElsewhere(
+  db: PostgresDatabase,
+  node: number,
+  lanes: readonly IntegrationId[],
+): Promise<ReadonlyMap<IntegrationId, number>> {
+  const rows = await db.query<{ lane: IntegrationId; count: number }>(sql`
+    select d.integration_id as lane, count(*) as count
+    from node n
+      -- One process after the other: as a join it could begin with all deliveries of the lanes.
+      cross join lateral (
+        select d.integration_id from delivery d
+        where d.claim = n.id and d.integration_id = any (${idsOf(lanes)}::bigint[]) offset 0
+      ) d
+    where n.id <> ${node} and n.expires_at > clock_timestamp()
+    group by 1`)
+  return new Map(rows.map(({ lane, count }) => [lane, count]))
 }
 
 /** What of some lanes can be claimed. */

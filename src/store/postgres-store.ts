@@ -11,6 +11,7 @@ import { PostgresLanes, setClock } from "./postgres-lanes.ts"
 import { PostgresLedger } from "./postgres-ledger.ts"
 import { assertMigrated, migratePostgres } from "./postgres-migrate.ts"
 import { makeAhead, PostgresParts } from "./postgres-parts.ts"
+import { PostgresRoom } from "./postgres-room.ts"
 import { withSession } from "./postgres-session.ts"
 import { Tenure } from "./postgres-tenure.ts"
 import { Wakes } from "./postgres-wakes.ts"
@@ -61,6 +62,8 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresSt
     new PostgresDatabase({ url, name: `waybill ${use}`, connections: CONNECTIONS[use] })
   const pools = { ingest: pool("ingest"), engine: pool("engine"), reads: pool("reads"), lanes: pool("lanes") }
   const { engine, reads } = pools
+  const room = new PostgresRoom()
+  for (const each of Object.values(pools)) each.onUnavailable = error => room.met(error)
   const wakes = new Wakes(url, pools.lanes)
   const closeAll = async () => {
     await wakes.close()
@@ -88,6 +91,7 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresSt
       ledger,
       parts,
       ballast: noBallast,
+      probe: () => room.probe(engine, now()),
       ids,
       floor: new Floor(reads),
       seal,

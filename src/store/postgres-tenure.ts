@@ -6,7 +6,7 @@
  */
 import { type Ids, idShareOf } from "../domain/id.ts"
 import type { PostgresDatabase } from "./postgres.ts"
-import { joinNodes, LEASE_MS, leaveNodes, renewNode } from "./postgres-nodes.ts"
+import { announceLeaving, joinNodes, LEASE_MS, leaveNodes, renewNode } from "./postgres-nodes.ts"
 
 /** A process is no longer sure of its lease so long before its end: what it begins until then is on its way by then. */
 export const MARGIN_MS = 1_500
@@ -26,6 +26,7 @@ export class Tenure {
   #number = 0
   #sureUntil = 0
   #ids: Ids | undefined
+  #isLeaving = false
 
   constructor({ db, name, monotonicNow }: TenureOptions) {
     this.#db = db
@@ -52,26 +53,32 @@ export class Tenure {
   async begin(): Promise<void> {
     const before = this.#number
     const sentAt = this.#monotonicNow()
-    const number = await joinNodes(this.#db, this.name)
+    const number = await joinNodes(this.#db, this.name, this.#isLeaving)
     this.#number = number
     this.#sureUntil = sentAt + LEASE_MS - MARGIN_MS
     this.#ids?.takeShare(idShareOf(number))
     // Else what it had claimed would be found lost only when the old lease is over.
-    if (before !== 0) await leaveNodes(this.#db, before)
+    if (before !== 0) await leaveNodes(this.#db, before, this.name)
   }
 
   /** Stays; false where it was too late, and its place is lost. Throws StoreUnavailable. */
   async renew(): Promise<boolean> {
     const number = this.#number
     const sentAt = this.#monotonicNow()
-    if (!(await renewNode(this.#db, number))) return false
+    if (!(await renewNode(this.#db, number, this.name))) return false
     if (number === this.#number) this.#sureUntil = sentAt + LEASE_MS - MARGIN_MS
     return true
+  }
+
+  /** Says that it is about to give the place up. */
+  async announceEnd(): Promise<void> {
+    this.#isLeaving = true
+    await announceLeaving(this.#db, this.#number, this.name)
   }
 
   /** Gives the place up: others may take what it held. */
   async end(): Promise<void> {
     this.#sureUntil = 0
-    await leaveNodes(this.#db, this.#number)
+    await leaveNodes(this.#db, this.#number, this.name)
   }
 }

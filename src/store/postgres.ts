@@ -6,11 +6,14 @@ import pg from "pg"
 import { type Database, type Sql, type SqlValue, StoreUnavailable, sql } from "./database.ts"
 import type { Step } from "./step.ts"
 
-/** How long a connection may take to come, a statement to answer, a lock to be given; and a transaction to stay idle. */
+/**
+ * How long a connection may take to come, a statement to answer, a lock to be given; and a transaction to stay idle: what a
+ * process holds locked that stands still is others' again before its lease is over.
+ */
 const CONNECT_MS = 5_000
 const STATEMENT_MS = 15_000
 const LOCK_MS = 5_000
-const IDLE_IN_TRANSACTION_MS = 10_000
+const IDLE_IN_TRANSACTION_MS = 3_000
 /** The client gives up a little later than the server, which knows why. */
 const QUERY_MS = STATEMENT_MS + 5_000
 
@@ -203,9 +206,13 @@ function hasNul(value: unknown): value is string {
   return typeof value === "string" && value.includes("\0")
 }
 
+type NotNow = readonly [code: string, reason: StoreUnavailable["reason"]]
+
+const OUT_OF_ROOM: NotNow = ["53100", "full"]
+
 /** SQLSTATEs, or their classes, that say "not now" rather than "wrong" (PostgreSQL, appendix A). */
-const NOT_NOW: readonly (readonly [code: string, reason: StoreUnavailable["reason"]])[] = [
-  ["53100", "full"],
+const NOT_NOW: readonly NotNow[] = [
+  OUT_OF_ROOM,
   ["25006", "read_only"],
   ["08", "unavailable"],
   ["53", "unavailable"],
@@ -233,11 +240,16 @@ const BROKEN_OFF =
 export function asUnavailable(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof StoreUnavailable) return error
   const code = codeOf(error)
-  const known = NOT_NOW.find(([prefix]) => code?.startsWith(prefix) === true)
+  const known = isOutOfRoom(error) ? OUT_OF_ROOM : NOT_NOW.find(([prefix]) => code?.startsWith(prefix) === true)
   const said = `${code ?? ""} ${error.message}`
   if (known !== undefined) return new StoreUnavailable(known[1], error, BROKEN_OFF.test(said))
   if (NO_CONNECTION.test(said)) return new StoreUnavailable("unavailable", error, BROKEN_OFF.test(said))
   return error
+}
+
+/** A table cannot grow: the server has a code for a full disk, but none for a quota, or the end of what a file may hold. */
+function isOutOfRoom(error: Error): boolean {
+  return "routine" in error && typeof error.routine === "string" && /^md.*extend/.test(error.routine)
 }
 
 /** The SQLSTATE of an error, or the system's code. */

@@ -3,12 +3,13 @@ import { accessSync, constants, existsSync, mkdirSync } from "node:fs"
 import { backup, type DatabaseSync } from "node:sqlite"
 import { Ids } from "../domain/id.ts"
 import { Ballast } from "./ballast.ts"
-import type { Database, StoreUnavailable } from "./database.ts"
+import { type Database, StoreUnavailable } from "./database.ts"
 import type { Floor } from "./floor.ts"
 import type { Ledger } from "./ledger.ts"
 import { openUntouched } from "./look.ts"
 import { currentVersion, migrate, versionInFile, versionOf } from "./migrate.ts"
 import { type Ownership, takeOwnership } from "./owner.ts"
+import { writeProbe } from "./probe.ts"
 import { type Reader, ReaderThread } from "./reader.ts"
 import type { Seal } from "./seal.ts"
 import { SearchIndex } from "./search.ts"
@@ -38,6 +39,8 @@ export interface Store {
   readonly ledger: Ledger
   /** Whether nothing new is taken in, because the disk is full. */
   readonly ballast: Pick<Ballast, "isSpent" | "restore">
+  /** Writes, to know that events could be stored now; rejects with what keeps them from it. */
+  probe(): Promise<void>
   readonly ids: Ids
   /** Where several processes make ids; null where one makes them all. */
   readonly floor: Floor | null
@@ -116,6 +119,11 @@ function open(options: StoreOptions): EmbeddedStore {
       reads,
       ledger,
       ballast,
+      probe: async () => {
+        // A small row may still fit while events are refused, because the disk is full but for what was kept free.
+        if (ballast.isSpent) throw new StoreUnavailable("full", undefined)
+        await writeProbe(sqlite, now())
+      },
       ids,
       floor: null,
       seal,

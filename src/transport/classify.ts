@@ -12,6 +12,8 @@ export const ownCodes = {
   blocked: "EGRESS_BLOCKED",
   /** The transport was closed before or while this was sent. */
   closed: "TRANSPORT_CLOSED",
+  /** Before it was written, somebody else had taken over what it belongs to. */
+  overtaken: "OVERTAKEN",
 } as const
 
 /** How an exchange came to its end without an answer. */
@@ -52,7 +54,7 @@ export const faultTable: readonly FaultRow[] = [
     situation: "Waybill's own machine has run out of something, or is stopping",
     codes: [
       ...["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM", "UND_ERR_MAX_ORIGINS_REACHED"],
-      ...["UND_ERR_DESTROYED", "UND_ERR_CLOSED", ownCodes.closed],
+      ...["UND_ERR_DESTROYED", "UND_ERR_CLOSED", ownCodes.closed, ownCodes.overtaken],
     ],
     class: "SENDER_FAULT",
     says: "Waybill itself could not send: {detail}.",

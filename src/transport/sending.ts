@@ -23,6 +23,11 @@ export interface SendLimits {
   readonly keepBytes: number
   /** How many idle connections to the origin are kept for later. What goes out at a time is not limited here. */
   readonly connections: number
+  /**
+   * Asked when a connection is there and the request is about to be written, since opening one may have taken long, or this
+   * process have been frozen meanwhile: false where somebody else sends it by now, a promise where that is not known yet.
+   */
+  readonly mayGo?: () => boolean | Promise<boolean>
 }
 
 /** A request and where it goes. */
@@ -40,6 +45,8 @@ const DRAIN_BYTES = 65_536
 /** A kept-alive connection that had been closed shows it at once; later, the request may have been worked on (ND-8). */
 const RESEND_WITHIN_MS = 1_000
 
+const OVERTAKEN = "this process was held up for so long that another one may be sending it"
+
 const NOTHING = new Uint8Array(0)
 
 type State = "carried" | "answering" | "draining" | "over"
@@ -55,6 +62,8 @@ export class Sending implements Dispatcher.DispatchHandler, Passenger {
   #state: State = "carried"
   #connection: Connection | null = null
   #controller: Dispatcher.DispatchController | null = null
+  /** What `mayGo` said, while it stands in the way. */
+  #held: boolean | Promise<boolean> | null = null
   #reused = false
   #resent = false
   /** Bytes of an answer have come, if only of an informational one. */
@@ -84,6 +93,12 @@ export class Sending implements Dispatcher.DispatchHandler, Passenger {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    const mayGo = this.#parcel.limits.mayGo?.() ?? true
+    if (mayGo !== true) {
+      this.#held = mayGo
+      controller.abort(new ConnectFault("send", ownCodes.overtaken, OVERTAKEN))
+      return
+    }
     this.#controller = controller
     if (this.#connection !== null) this.#reused = this.#connection.requests++ > 0
   }
@@ -124,14 +139,26 @@ export class Sending implements Dispatcher.DispatchHandler, Passenger {
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     if (this.#state === "over") return
-    if (this.#mayResend(error)) this.#resend()
+    if (this.#held !== null) void this.#goOn(this.#held, error)
+    else if (this.#mayResend(error)) this.#resend()
     else this.#fail(error)
+  }
+
+  /** Nothing was written: once it is known that it may go it does, else this was its end. */
+  async #goOn(held: boolean | Promise<boolean>, overtaken: Error): Promise<void> {
+    const mayGo = await held
+    if (this.#state === "over") return
+    this.#held = null
+    if (mayGo && this.#connection !== null) this.board(this.#connection)
+    else this.#fail(overtaken)
   }
 
   /** The time is up. */
   expire(): void {
-    if (this.#state !== "over")
-      this.#fail(new ConnectFault(this.#phase(), ownCodes.deadline, "the time limit was reached"))
+    if (this.#state === "over") return
+    // Held back by us, it is late through no fault of the endpoint.
+    if (this.#held !== null) this.#fail(new ConnectFault("send", ownCodes.overtaken, OVERTAKEN))
+    else this.#fail(new ConnectFault(this.#phase(), ownCodes.deadline, "the time limit was reached"))
   }
 
   abandon(): void {

@@ -99,6 +99,29 @@ describe("/livez and /readyz", () => {
   })
 })
 
+test("/readyz says at once that a stop has begun; until balancers had time to notice, requests are taken, and connections closed with their answers", async () => {
+  await using program = await Program.open({ settings: { drainSeconds: "1" } })
+  await using there = await Endpoint.open()
+  await program.integrate(there.url())
+  const before = await program.ask("POST", "/v1/events", { type: "a" })
+  assert.deepEqual([before.status, before.headers.get("connection")], [202, "keep-alive"])
+  const { url } = program
+  let isStopped = false
+  const stopped = program.stop().then(() => {
+    isStopped = true
+  })
+  const ready = await fetch(`${url}/readyz`)
+  const { checks } = (await ready.json()) as { checks: { started: unknown } }
+  assert.equal(ready.status, 503)
+  assert.deepEqual(checks.started, { ok: false, detail: "Waybill is stopping: send new requests to another process." })
+  const meanwhile = await program.ask("POST", "/v1/events", { type: "a" })
+  assert.deepEqual([meanwhile.status, meanwhile.headers.get("connection")], [202, "close"])
+  await there.received(2)
+  assert.equal(isStopped, false)
+  await stopped
+  await assert.rejects(fetch(`${url}/readyz`), "nobody listens any more")
+})
+
 test("what an endpoint that rests holds back is not late, nor stuck", async () => {
   await using program = await Program.open()
   await using down = await Endpoint.open({ status: 503 })

@@ -188,3 +188,29 @@ test("a request that is under way when Waybill stops is told so, and when to com
   assert.match(heard, /connection: close\r\n/)
   assert.match(heard, /application\/problem\+json[\s\S]*Waybill is stopping\. Send the request again/)
 })
+
+test("a connection that a client keeps after its last answer does not hold a stop up", async () => {
+  await using stopping = await Program.open()
+  const socket = await openSocket(Number(new URL(stopping.url).port))
+  let heard = ""
+  socket.setEncoding("utf8").on("data", piece => {
+    heard += piece
+  })
+  const body = JSON.stringify({ type: "a", data: {} })
+  const head = [
+    ...["POST /v1/events HTTP/1.1", "host: x", `authorization: Bearer ${stopping.key}`],
+    ...["content-type: application/json", `content-length: ${body.length}`, "", ""],
+  ]
+  // Its head has been read before the stop begins, so that its answer keeps the connection open.
+  await new Promise(resolve => socket.write(head.join("\r\n"), resolve))
+  await fetch(`${stopping.url}/livez`)
+  const from = performance.now()
+  const stopped = stopping.stop()
+  await new Promise(setImmediate)
+  const ended = once(socket, "close")
+  socket.write(body)
+  await Promise.all([ended, stopped])
+  const tookMs = performance.now() - from
+  assert.match(heard, /^HTTP\/1\.1 202 /)
+  assert.ok(tookMs < 10_000, `the stop took ${Math.round(tookMs)} ms`)
+})

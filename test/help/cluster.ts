@@ -28,7 +28,7 @@ export interface Node {
 /** Starts so many processes at once on an empty database, which one of them makes its own. */
 export async function startCluster(
   t: TestContext,
-  server: PostgresServer,
+  server: Pick<PostgresServer, "database">,
   { nodes: count, env = {} }: { readonly nodes: number; readonly env?: Readonly<Record<string, string>> },
 ): Promise<Cluster> {
   const databaseUrl = await server.database()
@@ -98,7 +98,7 @@ export async function readCluster(url: string): Promise<SystemLedger> {
       ),
       deliveries: await rows<StoredDelivery>("select integration_id, event_id, status, reason, attempts from delivery"),
       attempts: await rows<StoredAttempt>(
-        "select integration_id, event_id, number, started_at, outcome, status::integer as status from attempt order by id",
+        "select integration_id, event_id, number, started_at, outcome, status::integer as status, phase from attempt order by id",
       ),
     }
   })

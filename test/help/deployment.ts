@@ -11,6 +11,7 @@ import type { TestContext } from "node:test"
 import type { Static, TSchema } from "typebox"
 import { parse } from "yaml"
 import { timeLimits } from "../../src/api/server.ts"
+import { settings } from "../../src/config.ts"
 import { type Instruction, readDockerfile, type Stage, variablesOf } from "./dockerfile.ts"
 import { Deployment, DisruptionBudget, faultsOf, Kustomization, Service } from "./kubernetes.ts"
 import { readUnit, readVariables } from "./systemd.ts"
@@ -94,7 +95,14 @@ export function userOfImage(): number {
   return Number.parseInt(textOf(image(), "USER"), 10)
 }
 
-/** How long an orderly stop may take: a slow client's request, then the requests to integrations. */
+/** How long balancers have to notice a stop, where these settings say so. */
+export function drainSecondsOf(variables: Readonly<Record<string, string>>): number {
+  const seconds = variables[settings.drainSeconds.variable]
+  assert.ok(seconds !== undefined, `${settings.drainSeconds.variable} is not set`)
+  return Number(seconds)
+}
+
+/** How long an orderly stop may take after that: a slow client's request, then the requests to integrations. */
 export function longestStopSeconds(): number {
   const [, graceMs = ""] = /\bSTOP_GRACE_MS = ([\d_]+)/.exec(read("src/main.ts")) ?? []
   assert.notEqual(graceMs, "")

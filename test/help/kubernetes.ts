@@ -34,7 +34,6 @@ const Container = exactly({
   startupProbe: Probe,
   readinessProbe: Probe,
   livenessProbe: Probe,
-  lifecycle: exactly({ preStop: exactly({ sleep: exactly({ seconds: Count }) }) }),
   resources: exactly({
     requests: exactly({ cpu: Quantity, memory: Quantity }),
     limits: exactly({ memory: Quantity }),

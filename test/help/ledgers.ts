@@ -254,7 +254,7 @@ function compareDeliveries(
         interrupted++
         maxRetryMs = Math.max(maxRetryMs, retryMs(attempt, requests, kills))
         if (matching.length > 1) faults.unmatched.push(`${key}: attempt ${attempt.number} was received twice`)
-      } else if (matching.length !== (attempt.outcome === "sender_fault" ? 0 : 1)) {
+      } else if (matching.length !== (wasSent(attempt) ? 1 : 0)) {
         faults.unmatched.push(`${key}: attempt ${attempt.number} was received ${matching.length} times`)
       }
     }
@@ -264,6 +264,11 @@ function compareDeliveries(
     if (status === "delivered" && !isProved) faults.lost.push(`${key} is called delivered and no receiver said 2xx`)
   }
   return { ...faults, statuses, duplicates, interrupted, maxRetryMs, maxRecoveryMs: maxRecoveryMs(ledgers) }
+}
+
+/** Whether a request left: not where Waybill itself could not send it, nor before there was a connection. */
+function wasSent({ outcome, phase }: StoredAttempt): boolean {
+  return outcome !== "sender_fault" && phase !== "dns" && phase !== "connect" && phase !== "tls"
 }
 
 function isSuccess(status: number | null): boolean {

@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process"
 import { randomUUID } from "node:crypto"
-import { chownSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs"
+import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { createRequire } from "node:module"
 import { createServer, Socket } from "node:net"
 import { tmpdir } from "node:os"
@@ -22,14 +22,22 @@ export interface PostgresServer {
   database(): Promise<string>
   /** Stops it as `pg_ctl -m immediate` would, and starts it again on the same folder and port. */
   restart(): Promise<void>
+  /** Ends all of its processes with SIGKILL, as if its machine were lost. */
+  kill(): Promise<void>
   stop(): Promise<void>
 }
 
 export interface ServerOptions {
   /** `name=value`, as in postgresql.conf. */
   readonly settings?: readonly string[]
+  /** More words for initdb. */
+  readonly initial?: readonly string[]
   /** False: commits wait for the disk, as they do with an operator's server. */
   readonly quick?: boolean
+  /** Fills the folder that is to be the server's, in place of initdb. */
+  readonly fill?: (data: string) => Promise<void>
+  /** A program that becomes the server: see fillable-server.ts. The server's user is its affair then. */
+  readonly through?: readonly string[]
 }
 
 /** Who runs the server where this process is root, whom it refuses. */
@@ -45,32 +53,16 @@ const quickSettings = [
 ]
 
 /** Starts a server with a folder of its own. */
-export async function startPostgres({ settings = [], quick = true }: ServerOptions = {}): Promise<PostgresServer> {
+export async function startPostgres(options: ServerOptions = {}): Promise<PostgresServer> {
+  const { settings = [], quick = true, initial = [], fill, through = [] } = options
   const isRoot = process.getuid?.() === 0
   const owner = isRoot ? { uid: NOBODY, gid: NOBODY } : {}
   const folder = mkdtempSync(join(tmpdir(), "waybill-postgres-"))
   if (isRoot) chownSync(folder, NOBODY, NOBODY)
   const binaries = binariesFor(folder, owner)
   const data = join(folder, "data")
-  const made = spawnSync(
-    join(binaries, "initdb"),
-    [
-      "-D",
-      data,
-      "-U",
-      "postgres",
-      "-A",
-      "trust",
-      "-E",
-      "UTF8",
-      "--no-locale",
-      "--no-sync",
-      "-c",
-      "logging_collector=off",
-    ],
-    { ...owner, cwd: folder, encoding: "utf8", env: { ...process.env, LC_ALL: "C", TZ: "UTC" } },
-  )
-  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}${made.error ?? ""}`)
+  if (fill === undefined) initialise(binaries, data, initial, { ...owner, cwd: folder })
+  else await fill(data)
   const port = await freePort()
   const given = [`port=${port}`, "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"]
   const all = [...given, ...(quick ? quickSettings : []), ...settings].flatMap(setting => ["-c", setting])
@@ -78,8 +70,9 @@ export async function startPostgres({ settings = [], quick = true }: ServerOptio
   let child = await run()
 
   async function run() {
-    const started = spawn(join(binaries, "postgres"), ["-D", data, ...all], {
-      ...owner,
+    const [program = "", ...args] = [...through, join(binaries, "postgres"), "-D", data, ...all]
+    const started = spawn(program, args, {
+      ...(through.length === 0 ? owner : {}),
       cwd: folder,
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, LC_ALL: "C", TZ: "UTC" },
@@ -123,11 +116,76 @@ export async function startPostgres({ settings = [], quick = true }: ServerOptio
       await end("SIGQUIT")
       child = await run()
     },
+    kill: async () => {
+      const processes = processesOf(child.pid)
+      const ended = end("SIGKILL")
+      signal(processes.slice(1), "SIGKILL")
+      await ended
+    },
     stop: async () => {
       process.off("exit", stopNow)
       await end("SIGQUIT")
       rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
     },
+  }
+}
+
+/** Makes a folder in which there is no database yet but those of every server. */
+function initialise(
+  binaries: string,
+  data: string,
+  more: readonly string[],
+  as: { uid?: number; gid?: number; cwd: string },
+): void {
+  const made = spawnSync(
+    join(binaries, "initdb"),
+    [
+      "-D",
+      data,
+      "-U",
+      "postgres",
+      "-A",
+      "trust",
+      "-E",
+      "UTF8",
+      "--no-locale",
+      "--no-sync",
+      "-c",
+      "logging_collector=off",
+      ...more,
+    ],
+    { ...as, encoding: "utf8", env: { ...process.env, LC_ALL: "C", TZ: "UTC" } },
+  )
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}${made.error ?? ""}`)
+}
+
+/** A server's processes: the one that was started, and those that it started. */
+export function processesOf(server: number | undefined): readonly number[] {
+  if (server === undefined) return []
+  const parentOf = (id: string): number | undefined => {
+    try {
+      const stat = readFileSync(`/proc/${id}/stat`, "utf8")
+      return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1])
+    } catch {
+      return undefined
+    }
+  }
+  return [
+    server,
+    ...readdirSync("/proc")
+      .filter(name => /^\d+$/.test(name) && parentOf(name) === server)
+      .map(Number),
+  ]
+}
+
+/** Sends all of them a signal, as far as they have not ended. */
+export function signal(processes: readonly number[], name: NodeJS.Signals): void {
+  for (const pid of processes) {
+    try {
+      process.kill(pid, name)
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error
+    }
   }
 }
 

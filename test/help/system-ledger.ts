@@ -27,6 +27,8 @@ export interface StoredAttempt {
   readonly outcome: string
   /** Of the answer; null where none came. */
   readonly status: number | null
+  /** How far it came that has no answer; null or left out where there is one, or nobody knows. */
+  readonly phase?: string | null
 }
 
 export interface SystemLedger {
@@ -65,7 +67,7 @@ export function readSystem(dataDir: string): SystemLedger {
     deliveries: queryDatabase(dataDir, "select integration_id, event_id, status, reason, attempts from delivery"),
     attempts: queryDatabase(
       dataDir,
-      "select integration_id, event_id, number, started_at, outcome, status from attempt order by id",
+      "select integration_id, event_id, number, started_at, outcome, status, phase from attempt order by id",
     ),
   }
 }

@@ -1,12 +1,13 @@
 /**
- * Three processes share one PostgreSQL while they are killed, stopped in their tracks and left without their database, at
- * moments drawn from a seed, which is printed; `PROMISES_SEED=<seed>` draws the same again. Producers send to all three of
- * them. In the end all ledgers are held against each other: nothing lost, no order broken, no limit exceeded.
+ * Three processes share one PostgreSQL while they are killed, stopped in their tracks and left without their database, in an
+ * order and at moments drawn from a seed, which is printed; `PROMISES_SEED=<seed>` draws the same again. Producers send to
+ * all three of them. In the end all ledgers are held against each other: nothing lost, no order broken, no limit exceeded.
  */
 import assert from "node:assert/strict"
 import { randomInt } from "node:crypto"
 import test from "node:test"
 import { setTimeout as wait } from "node:timers/promises"
+import { LEASE_MS } from "../../src/store/postgres-nodes.ts"
 import { startCluster } from "../help/cluster.ts"
 import { seeded } from "../help/json-writer.ts"
 import { accountLine, faultsOf, settleAccounts } from "../help/ledgers.ts"
@@ -21,11 +22,16 @@ const INTEGRATIONS = 20
 /** Events a second of each of the three producers. */
 const PER_SECOND = 150
 const KEYS = 40
-/** Requests a second of the limited ones. */
-const RATE = 20
+/** Requests a second of the limited ones: as much as comes in for them, so that what an outage has piled up stays a while. */
+const RATE = 45
 const DRAIN_LIMIT_MS = 180_000
 
-const actions = ["kill", "kill", "pause", "pause", "database"] as const
+/** What happens in each storm, and how often at least: processes fall asleep for less than their lease lasts, or for more. */
+const faults = [
+  ...["kill", "kill", "kill", "kill", "database", "database"],
+  ...["nap", "nap", "long sleep", "long sleep"],
+] as const
+const asleepMs = { nap: [1_000, 5_000], "long sleep": [LEASE_MS + 500, LEASE_MS + 2_000] } as const
 
 test("three processes over one database lose nothing, break no order and exceed no limit, whatever is killed", {
   timeout: 500_000,
@@ -65,6 +71,7 @@ test("three processes over one database lose nothing, break no order and exceed 
       }),
     ),
   )
+  const from = performance.now()
   const acknowledged = async (): Promise<number> =>
     (await Promise.all(producers.map(producer => producer.progress()))).reduce(
       (sum, each) => sum + each.acknowledged,
@@ -73,24 +80,28 @@ test("three processes over one database lose nothing, break no order and exceed 
 
   const crashes: number[] = []
   const done: Record<string, number> = {}
-  while ((await acknowledged()) < EVENTS) {
-    await wait(1_000 + random() * 4_000)
-    const what = actions[Math.floor(random() * actions.length)] ?? "kill"
+  const between = (least: number, most: number) => least + random() * (most - least)
+  const ahead: string[] = faults.toSorted(() => random() - 0.5)
+  while ((await acknowledged()) < EVENTS || ahead.length > 0) {
+    await wait(between(500, 1_500))
+    const what = ahead.shift() ?? faults[Math.floor(random() * faults.length)] ?? "kill"
     const node = cluster.nodes[Math.floor(random() * cluster.nodes.length)]
     assert.ok(node)
     done[what] = (done[what] ?? 0) + 1
     crashes.push(Date.now())
     if (what === "kill") await node.kill()
-    if (what === "pause") {
+    else if (what === "database") await server.restart()
+    else {
       node.waybill.kill("SIGSTOP")
-      // Some longer than the lease, some shorter.
-      await wait(1_000 + random() * 14_000)
+      const [least, most] = asleepMs[what as keyof typeof asleepMs]
+      await wait(between(least, most))
       node.waybill.kill("SIGCONT")
     }
-    if (what === "database") await server.restart()
   }
+  const stormMs = performance.now() - from
   for (const producer of producers) await producer.stop()
   await cluster.drained(DRAIN_LIMIT_MS)
+  const calmMs = performance.now() - from - stormMs
   const ends = await Promise.all(cluster.nodes.map(node => node.stop()))
   assert.deepEqual(
     ends.map(({ code }) => code),
@@ -111,6 +122,7 @@ test("three processes over one database lose nothing, break no order and exceed 
       .map(([what, count]) => `${count} × ${what}`)
       .join(", ")}; ${account.interrupted} attempts interrupted`,
   )
+  t.diagnostic(`a storm of ${Math.round(stormMs / 1_000)} s, all delivered ${Math.round(calmMs / 1_000)} s after it`)
   assert.deepEqual(faultsOf(account), [])
   assert.ok(account.accepted >= 20_000, `${account.accepted} events`)
   assert.equal(account.delivered, account.accepted, "every event arrived everywhere")

@@ -33,6 +33,45 @@ function headersOf(received: Buffer): Header[] {
   return lines.map(line => ({ name: line.slice(0, line.indexOf(":")), value: line.slice(line.indexOf(":") + 2) }))
 }
 
+describe("a request that is held back when its connection is there", () => {
+  test("goes once it is known that it may", async () => {
+    await using there = await receiver(ok())
+    // Over a new connection, and over one that is kept.
+    for (let i = 0; i < 2; i++) {
+      const known = Promise.withResolvers<boolean>()
+      const asked = Promise.withResolvers<void>()
+      let isFirst = true
+      const mayGo = () => {
+        asked.resolve()
+        return isFirst ? known.promise : true
+      }
+      const sent = transport.send(post(there.url), limits({ mayGo }))
+      const before = there.received().length
+      await asked.promise
+      assert.equal(there.received().length, before)
+      isFirst = false
+      known.resolve(true)
+      assert.equal(summary(await sent), "answered 200")
+      assert.ok(there.received().length > before)
+    }
+  })
+
+  test("is not written where another process sends it by now, and that is nobody's fault but ours", async () => {
+    await using there = await receiver(ok())
+    const answers = [true, false, Promise.resolve(false)]
+    const mayGo = () => answers.shift() ?? true
+    assert.equal(summary(await transport.send(post(there.url), limits({ mayGo }))), "answered 200")
+    const before = there.received().length
+    for (let i = 0; i < 2; i++) {
+      const exchange = await transport.send(post(there.url), limits({ mayGo }))
+      assert.equal(summary(exchange), "broken SENDER_FAULT in send")
+      assert.match(exchange.kind === "broken" ? exchange.message : "", /^Waybill itself could not send: .*another one/)
+    }
+    assert.equal(there.received().length, before)
+    assert.equal(summary(await transport.send(post(there.url), limits({ mayGo }))), "answered 200")
+  })
+})
+
 describe("what goes out", () => {
   const requests: [what: string, changes: Partial<OutboundRequest>][] = [
     ["a POST with a body", { body: '{"a":1}' }],

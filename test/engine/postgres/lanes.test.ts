@@ -199,6 +199,81 @@ test("what an endpoint that rests has made wait, waits on when another process t
   assert.equal(there.requests.length, requests, "nothing was sent meanwhile")
 })
 
+test("a process that stops in order gives each lane to another one as soon as nothing is under way in it", async t => {
+  const database = await newDatabase(t)
+  const [one, other] = [await open(t, database), await open(t, database)]
+  const { promise: answers, resolve: answer } = Promise.withResolvers<void>()
+  await using there = await Endpoint.open()
+  await using slow = await Endpoint.open({ after: answers })
+  const kinds = Array.from({ length: 8 }, (_, i) => `kind.${i}`)
+  const ids: string[] = []
+  for (const kind of kinds) {
+    const events = { default: "off", types: { [kind]: {}, slow: {} } }
+    ids.push(await createWebhook(one, { name: kind, url: there.url(), secret: newSecret(), events }))
+  }
+  const before = await held(database, kinds.length, 2)
+  const first = Math.min(...(await numbers(database)))
+  const busy = ids.find(id => before.get(id) === first)
+  assert.ok(busy !== undefined)
+  await call(one, "PATCH", `/v1/integrations/${busy}`, { config: { production: { url: slow.url() } } })
+  await call(one, "POST", "/v1/events", { type: kinds[ids.indexOf(busy)], data: {} })
+  await slow.received(1)
+
+  const stopped = one.stop()
+  const holdersNow = async () => {
+    const holders = await held(database, kinds.length, 2)
+    return ids.filter(id => holders.get(id) === first)
+  }
+  for (const until = performance.now() + 2_500; (await holdersNow()).length > 1; await wait(30)) {
+    assert.ok(performance.now() < until, "its other lanes wait for the one that is busy")
+  }
+  assert.deepEqual(await holdersNow(), [busy])
+  for (const kind of kinds.filter((_, i) => ids[i] !== busy)) {
+    const sent = there.requests.length
+    await call(other, "POST", "/v1/events", { type: kind, data: {} })
+    await there.received(sent + 1)
+  }
+  answer()
+  await stopped
+  await call(other, "POST", "/v1/events", { type: kinds[ids.indexOf(busy)], data: {} })
+  await slow.received(2)
+  await other.stop()
+})
+
+test("what the last holder of a lane still has under way takes places at the next one: both together keep to max_concurrent", async t => {
+  const database = await newDatabase(t)
+  const [one, other] = [await open(t, database), await open(t, database)]
+  const answers = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const
+  await using slow = await Endpoint.open()
+  slow.answer(() => {
+    const place = answers[slow.requests.length - 1]
+    return place === undefined ? { delayMs: 20 } : { after: place.promise }
+  })
+  const policy = { max_concurrent: 3, timeout_ms: 60_000 }
+  const id = await createWebhook(one, { name: "slow", url: slow.url(), secret: newSecret(), policy })
+  const before = await held(database, 1, 1)
+  for (let i = 0; i < 9; i++) await call(one, "POST", "/v1/events", { type: "a", data: {} })
+  await slow.received(3)
+
+  const isFirsts = before.get(id) === Math.min(...(await numbers(database)))
+  const stopped = (isFirsts ? one : other).stop()
+  for (const until = performance.now() + 8_000; ; await wait(30)) {
+    if ((await held(database, 1, 1)).get(id) !== before.get(id)) break
+    assert.ok(performance.now() < until, "the lane waits for requests that may take long")
+  }
+  // It has looked several times by now.
+  await wait(1_500)
+  assert.equal(slow.requests.length, 3, "all places are taken")
+  answers[0].resolve()
+  await slow.received(4)
+  answers[1].resolve()
+  answers[2].resolve()
+  await slow.received(9)
+  await stopped
+  await (isFirsts ? other : one).stop()
+  assert.equal(slow.mostAtOnce, 3)
+})
+
 async function numbers(database: string): Promise<number[]> {
   return withClient(database, async client => {
     const { rows } = await client.query<{ id: string }>("select id from node")

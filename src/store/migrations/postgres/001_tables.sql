@@ -159,7 +159,9 @@ create table node (
   id bigint not null primary key,
   name text not null,
   started_at timestamptz not null default now(),
-  expires_at timestamptz not null
+  expires_at timestamptz not null,
+  -- It is stopping in order: its lanes are the others' from now on.
+  is_leaving boolean not null default false
 );
 create sequence node_id;
 

@@ -1,0 +1,68 @@
+/** A transaction that somebody forgot is told to the operator before it is felt (F-20). */
+import assert from "node:assert/strict"
+import test, { type TestContext } from "node:test"
+import pg from "pg"
+import { Keeper } from "../../../src/engine/keeper.ts"
+import { Metrics } from "../../../src/engine/metrics.ts"
+import { openLog } from "../../../src/log.ts"
+import { openPostgres } from "../../../src/store/postgres-store.ts"
+import { startPostgres } from "../../help/postgres.ts"
+import { temporaryFolder } from "../../help/waybill.ts"
+
+test("a transaction that is open for too long is named, with what ends it, until it is over", async t => {
+  const { keeperWith, connect, age } = await open(t)
+  const [patient, strict] = [keeperWith(60_000), keeperWith(1)]
+  await strict.runOnce()
+  assert.deepEqual([strict.transactionFault(), await age()], [null, 0])
+  const report = await connect("report")
+  await report.query("begin isolation level repeatable read")
+  const { rows } = await report.query<{ pid: number }>("select pg_backend_pid() as pid, pg_sleep(0.01)")
+  await strict.runOnce()
+  await patient.runOnce()
+  const [first] = rows
+  const said =
+    /^A transaction of report \(process (\d+)\) has been open on PostgreSQL for \d+ ms: .* select pg_terminate_backend\((\d+)\)\.$/.exec(
+      strict.transactionFault() ?? "",
+    )
+  assert.deepEqual(said?.slice(1).map(Number), [first?.pid, first?.pid], strict.transactionFault() ?? "nothing")
+  assert.equal(patient.transactionFault(), null)
+  assert.ok(((await age()) ?? 0) >= 0.01)
+  await report.query("commit")
+  await strict.runOnce()
+  assert.deepEqual([strict.transactionFault(), await age()], [null, 0])
+
+  await report.query("begin; create table notes (); prepare transaction 'the year''s end'; select pg_sleep(0.01)")
+  await strict.runOnce()
+  assert.match(
+    strict.transactionFault() ?? "",
+    /^The transaction the year's end, which was prepared, waits .* rollback prepared 'the year''s end'\.$/,
+  )
+  await report.query("rollback prepared 'the year''s end'")
+  await strict.runOnce()
+  assert.equal(strict.transactionFault(), null)
+})
+
+async function open(t: TestContext) {
+  const server = await startPostgres({ settings: ["max_prepared_transactions=1"] })
+  const url = await server.database()
+  const dataDir = temporaryFolder(t)
+  const store = await openPostgres({ url, name: "test", dataDir, sealingKey: undefined, allowUnsafe: true })
+  const clients: pg.Client[] = []
+  t.after(async () => {
+    for (const client of clients) await client.end()
+    await store.close()
+    await server.stop()
+  })
+  const metrics = new Metrics("0", "0")
+  return {
+    keeperWith: (longTransactionMs: number) =>
+      new Keeper({ store, metrics, now: store.now, log: openLog("silent"), longTransactionMs }),
+    connect: async (name: string) => {
+      const client = new pg.Client({ connectionString: url, application_name: name })
+      await client.connect()
+      clients.push(client)
+      return client
+    },
+    age: async () => (await metrics.oldestTransaction.get()).values[0]?.value,
+  }
+}
