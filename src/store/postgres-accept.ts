@@ -5,21 +5,53 @@ import type { EventId, Ids, IntegrationId } from "../domain/id.ts"
 import { asEvent } from "./accept.ts"
 import type { Sql } from "./database.ts"
 import type { Accepted, Arrival } from "./ledger.ts"
+import { arrayOf } from "./postgres-arrays.ts"
 import { Columns, tallyColumns, verb } from "./postgres-columns.ts"
 import type { PostgresParts } from "./postgres-parts.ts"
 import { hourOf } from "./tallies.ts"
 
 const DAY_MS = 86_400_000
 
-const arrivalColumns = [
-  ...["id", "project", "type", "source", "external", "environment", "app", "profile", "device", "record", "key"],
-  ...["occurred", "received", "historical", "test", "apiKey", "cloud", "part", "bytes", "expires", "targets"],
-  ...["withheld", "red", "open", "fingerprint", "idempotency", "kind", "data", "media"],
-] as const
-const deliveryColumns = ["i", "integration", "claim", "key"] as const
+const arrivalColumns = {
+  id: "bigint",
+  project: "bigint",
+  type: "text",
+  source: "text",
+  external: "text",
+  environment: "text",
+  app: "bigint",
+  profile: "text",
+  device: "text",
+  record: "text",
+  key: "text",
+  occurred: "bigint",
+  received: "bigint",
+  historical: "bigint",
+  test: "bigint",
+  apiKey: "bigint",
+  cloud: "text",
+  part: "bigint",
+  bytes: "bigint",
+  expires: "bigint",
+  targets: "text",
+  withheld: "text",
+  red: "bigint",
+  open: "bigint",
+  fingerprint: "text",
+  idempotency: "text",
+  kind: "text",
+  data: "bytea",
+  media: "text",
+} as const
+const deliveryColumns = {
+  i: "bigint",
+  integration: "bigint",
+  claim: "bigint",
+  key: "text",
+} as const
 
 /** first, at, routed, locks, then the columns, then whether any event has an id of its own. */
-const accept = verb("accept_1", 4 + arrivalColumns.length + deliveryColumns.length + tallyColumns.length + 1)
+const accept = verb("accept_1", 5, arrivalColumns, deliveryColumns, tallyColumns)
 
 /** What a batch is accepted with, and what its events will be called. */
 export interface AcceptCall {
@@ -29,9 +61,9 @@ export interface AcceptCall {
 
 /** Forms the call for a batch; the parts of its payloads have been made. Ids are drawn now. */
 export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: PostgresParts, now: number): AcceptCall {
-  const rows = new Columns<(typeof arrivalColumns)[number]>(arrivalColumns)
-  const deliveries = new Columns<(typeof deliveryColumns)[number]>(deliveryColumns)
-  const tallies = new Columns<(typeof tallyColumns)[number]>(tallyColumns)
+  const rows = new Columns(arrivalColumns)
+  const deliveries = new Columns(deliveryColumns)
+  const tallies = new Columns(tallyColumns)
   const locks = new Set<bigint>()
   const drawn: EventId[] = []
   let hasIds = false
@@ -61,7 +93,7 @@ export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: Postgr
       apiKey: arrival.key,
       cloud: draft.cloud === null ? null : JSON.stringify(draft.cloud),
       part: payload === undefined ? 0 : parts.numberOf(arrival.payloadDays, now),
-      bytes: payload?.data.length ?? 0,
+      bytes: payload?.length ?? 0,
       expires: receivedAt + arrival.payloadDays * DAY_MS,
       targets: `[${targets.map(target => target.integration).join(",")}]`,
       withheld: JSON.stringify(arrival.withheld),
@@ -90,11 +122,11 @@ export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: Postgr
     drawn[0] ?? 0,
     now,
     routedBy(arrivals),
-    locksOf([...locks]),
+    locksOf(locks),
     ...rows.arrays,
     ...deliveries.arrays,
     ...tallies.arrays,
-    hasIds,
+    String(hasIds),
   ]
   return { statement: accept(values), ids: drawn }
 }
@@ -130,12 +162,15 @@ export function acceptedOf(
 
 /** The lock of the line of an ordering key: 64 bits of its hash. */
 export function lineLock(integration: IntegrationId, key: string): bigint {
-  return BigInt.asIntN(64, BigInt(`0x${hash("sha256", `${integration}/${key}`, "hex").slice(0, 16)}`))
+  return hash("sha256", `${integration}/${key}`, "buffer").readBigInt64BE()
 }
 
 /** Locks as a verb takes them: in one order everywhere, so that two batches never wait for each other. */
-export function locksOf(locks: readonly bigint[]): readonly string[] {
-  return [...new Set(locks)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)).map(String)
+export function locksOf(locks: Iterable<bigint>): Buffer {
+  return arrayOf(
+    "bigint",
+    [...new Set(locks)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)),
+  )
 }
 
 /** What makes two arrivals of one batch the same: they are accepted one after the other. */
@@ -146,14 +181,17 @@ export function identitiesOf({ project, draft, idempotencyKey }: Arrival): reado
   return identities
 }
 
-function payloadColumns(payload: Payload): { data: Buffer; mediaType: string | null } | undefined {
+/** `length` is in bytes, as it is stored. */
+function payloadColumns(
+  payload: Payload,
+): { data: string | Uint8Array; length: number; mediaType: string | null } | undefined {
   switch (payload.kind) {
     case "json":
-      return { data: Buffer.from(payload.text), mediaType: null }
+      return { data: payload.text, length: Buffer.byteLength(payload.text), mediaType: null }
     case "text":
-      return { data: Buffer.from(payload.text), mediaType: payload.mediaType }
+      return { data: payload.text, length: Buffer.byteLength(payload.text), mediaType: payload.mediaType }
     case "bytes":
-      return { data: Buffer.from(payload.bytes), mediaType: payload.mediaType }
+      return { data: payload.bytes, length: payload.bytes.length, mediaType: payload.mediaType }
     case "none":
       return undefined
   }

@@ -17,15 +17,14 @@ export interface Wanted {
   readonly queue: Queue
 }
 
-const laneColumns = ["lane", "queue", "upTo", "room"] as const
-const claim = verb("claim_1", 2 + laneColumns.length)
+const laneColumns = { lane: "bigint", queue: "bigint", upTo: "bigint", room: "bigint" } as const
+/** fence, at, then the columns. */
+const claim = verb("claim_1", 2, laneColumns)
 
 /** Forms the call for the lanes of one process. A lane and queue stand in it once. */
 export function claimCall(wanted: readonly Wanted[], fence: number, at: number): Sql {
-  const lanes = new Columns<(typeof laneColumns)[number]>(laneColumns)
-  for (const { lane, room, now, queue } of wanted) {
-    lanes.add({ lane, queue, upTo: Math.min(now, Number.MAX_SAFE_INTEGER), room })
-  }
+  const lanes = new Columns(laneColumns)
+  for (const { lane, room, now, queue } of wanted) lanes.add({ lane, queue, upTo: now, room })
   return claim([fence, at, ...lanes.arrays])
 }
 

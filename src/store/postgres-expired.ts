@@ -6,6 +6,7 @@ import type { EventId, IntegrationId } from "../domain/id.ts"
 import type { Commit } from "./commit.ts"
 import { release } from "./line.ts"
 import type { Holder } from "./move.ts"
+import { arrayOf } from "./postgres-arrays.ts"
 import { verb } from "./postgres-columns.ts"
 import { rows, type Step } from "./step.ts"
 
@@ -32,7 +33,9 @@ export interface Ended {
 /** Fails those that still wait, and counts them; what stands behind them in the lines of their keys takes its turn. */
 export function* endTogether(commit: Commit, { lanes, events, at, held }: Waiting): Step<Ended> {
   const { tallies, now } = commit
-  const ended = yield* rows<EndedRow>(failWaiting([now, lanes, events, at, held ?? ""]))
+  const ended = yield* rows<EndedRow>(
+    failWaiting([now, arrayOf("bigint", lanes), arrayOf("bigint", events), at, held ?? ""]),
+  )
   const lines = new Map<string, { lane: IntegrationId; key: string }>()
   for (const one of ended) {
     const { lane, project, recovery, ordering_key: key } = one

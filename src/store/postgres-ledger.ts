@@ -26,7 +26,7 @@ import {
 import { codeOf, isWorthRepeating, type PostgresDatabase, PostgresTransaction } from "./postgres.ts"
 import { acceptCall, acceptedOf, type EarlierRow, identitiesOf, lineLock, locksOf } from "./postgres-accept.ts"
 import { type ClaimRow, claimCall, claimedOf, claimOne, lostClaims, type Wanted } from "./postgres-claim.ts"
-import { verb } from "./postgres-columns.ts"
+import { Columns, verb } from "./postgres-columns.ts"
 import type { PostgresParts } from "./postgres-parts.ts"
 import { settleCall } from "./postgres-settle.ts"
 import { endedKey, switchOffOf } from "./settle.ts"
@@ -58,7 +58,9 @@ type Answered = readonly Accepted[] | "configuration_changed"
 /** A piece of work with its answer. */
 type Work = (commit: Commit) => Step<unknown>
 
-const release = verb("release_1", 4)
+const endedColumns = { lane: "bigint", key: "text" } as const
+/** at, the columns, then locks. */
+const release = verb("release_1", 2, endedColumns)
 
 export class PostgresLedger extends Ledger {
   readonly #ids: Ids
@@ -356,8 +358,9 @@ function* releaseAll(
   })
   if (ended.length === 0) return new Map()
   const locks = locksOf(ended.map(({ lane, key }) => lineLock(lane, key)))
-  const lanes = ended.map(({ lane }) => lane)
-  const found = yield* rows<{ i: number; event_id: EventId }>(release([now, lanes, ended.map(({ key }) => key), locks]))
+  const columns = new Columns(endedColumns)
+  for (const one of ended) columns.add(one)
+  const found = yield* rows<{ i: number; event_id: EventId }>(release([now, ...columns.arrays, locks]))
   return new Map(found.map(({ i, event_id }) => [ended[i - 1]?.place ?? -1, event_id]))
 }
 

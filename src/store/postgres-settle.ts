@@ -10,27 +10,77 @@ import type { PostgresParts } from "./postgres-parts.ts"
 import { attemptFlags, blocks, chargeOf, talliesOf } from "./settle.ts"
 import { hourOf } from "./tallies.ts"
 
-const settlementColumns = [
-  ...["integration", "event", "project", "claim", "status", "reason", "facts", "nextAt", "queue", "revision"],
-  ...["attempts", "schedule", "charged", "last", "record", "keeps", "count"],
-] as const
-const attemptColumns = [
-  ...["id", "i", "number", "previous", "started", "outcome", "reason", "status", "class", "phase", "code", "message"],
-  ...["flags", "revision", "process", "url", "dns", "connect", "tls", "wait", "body", "total", "part", "recovery"],
-  ...["request", "requestBody", "response", "responseBody"],
-] as const
-const recoveryColumns = ["i", "recovery", "integration", "outcome", "reason"] as const
-const failureColumns = [
-  ...["i", "id", "project", "integration", "reason", "status", "message", "at", "event", "attempt"],
-] as const
+const settlementColumns = {
+  integration: "bigint",
+  event: "bigint",
+  project: "bigint",
+  claim: "bigint",
+  status: "text",
+  reason: "text",
+  facts: "text",
+  nextAt: "bigint",
+  queue: "bigint",
+  revision: "bigint",
+  attempts: "bigint",
+  schedule: "bigint",
+  charged: "bigint",
+  last: "bigint",
+  record: "text",
+  keeps: "bigint",
+  count: "text",
+} as const
+const attemptColumns = {
+  id: "bigint",
+  i: "bigint",
+  number: "bigint",
+  previous: "bigint",
+  started: "bigint",
+  outcome: "text",
+  reason: "text",
+  status: "bigint",
+  class: "text",
+  phase: "text",
+  code: "text",
+  message: "text",
+  flags: "bigint",
+  revision: "bigint",
+  process: "text",
+  url: "text",
+  dns: "double precision",
+  connect: "double precision",
+  tls: "double precision",
+  wait: "double precision",
+  body: "double precision",
+  total: "double precision",
+  part: "bigint",
+  recovery: "bigint",
+  request: "text",
+  requestBody: "bytea",
+  response: "text",
+  responseBody: "bytea",
+} as const
+const recoveryColumns = {
+  i: "bigint",
+  recovery: "bigint",
+  integration: "bigint",
+  outcome: "text",
+  reason: "text",
+} as const
+const failureColumns = {
+  i: "bigint",
+  id: "bigint",
+  project: "bigint",
+  integration: "bigint",
+  reason: "text",
+  status: "bigint",
+  message: "text",
+  at: "bigint",
+  event: "bigint",
+  attempt: "bigint",
+} as const
 
-const PLACES =
-  settlementColumns.length +
-  attemptColumns.length +
-  tallyColumns.length +
-  recoveryColumns.length +
-  failureColumns.length
-const settle = verb("settle_1", 2 + PLACES)
+/** first, at, then the columns. */
+const settle = verb("settle_1", 2, settlementColumns, attemptColumns, tallyColumns, recoveryColumns, failureColumns)
 
 /** What a batch is settled with, and the ids of its attempts, null where none was made. */
 export interface SettleCall {
@@ -45,11 +95,11 @@ export function settleCall(
   parts: PostgresParts,
   now: number,
 ): SettleCall {
-  const rows = new Columns<(typeof settlementColumns)[number]>(settlementColumns)
-  const made = new Columns<(typeof attemptColumns)[number]>(attemptColumns)
-  const tallies = new Columns<(typeof tallyColumns)[number]>(tallyColumns)
-  const recoveries = new Columns<(typeof recoveryColumns)[number]>(recoveryColumns)
-  const failures = new Columns<(typeof failureColumns)[number]>(failureColumns)
+  const rows = new Columns(settlementColumns)
+  const made = new Columns(attemptColumns)
+  const tallies = new Columns(tallyColumns)
+  const recoveries = new Columns(recoveryColumns)
+  const failures = new Columns(failureColumns)
   const attempts: (AttemptId | null)[] = []
   const first = ids.next()
   for (const [index, settlement] of settlements.entries()) {
@@ -104,7 +154,7 @@ export function settleCall(
 }
 
 function addAttempt(
-  made: Columns<(typeof attemptColumns)[number]>,
+  made: Columns<typeof attemptColumns>,
   i: number,
   { claim, attempt, attemptReason, payloadDays }: Settlement,
   id: AttemptId,
@@ -143,9 +193,9 @@ function addAttempt(
     part: exchange === null ? null : parts.numberOf(payloadDays, now),
     recovery: claim.recovery,
     request: exchange === null ? null : JSON.stringify(requestHeaders),
-    requestBody: requestBody === null ? null : Buffer.from(requestBody),
+    requestBody,
     response: answer === null ? null : JSON.stringify(answer.headers),
-    responseBody: answer === null ? null : Buffer.from(answer.body),
+    responseBody: answer?.body ?? null,
   })
   return id
 }

@@ -186,9 +186,8 @@ async function run<Row extends object>(
 }
 
 /** A value as the server takes it: numbers beyond all others as the greatest there are, text without the one character it lacks. */
-function parameterOf(value: SqlValue | readonly unknown[]): unknown {
+function parameterOf(value: SqlValue): unknown {
   if (typeof value === "string") return withoutNul(value)
-  if (Array.isArray(value)) return value.some(hasNul) ? value.map(one => (hasNul(one) ? withoutNul(one) : one)) : value
   if (typeof value === "number" && !Number.isFinite(value)) {
     return value > 0 ? Number.MAX_SAFE_INTEGER : Number.MIN_SAFE_INTEGER
   }
@@ -198,12 +197,8 @@ function parameterOf(value: SqlValue | readonly unknown[]): unknown {
 }
 
 /** What a sender or a receiver says may have any character in it, and none of them may hold a commit up. */
-function withoutNul(text: string): string {
-  return hasNul(text) ? text.replaceAll("\0", "\u{FFFD}") : text
-}
-
-function hasNul(value: unknown): value is string {
-  return typeof value === "string" && value.includes("\0")
+export function withoutNul(text: string): string {
+  return text.includes("\0") ? text.replaceAll("\0", "\u{FFFD}") : text
 }
 
 type NotNow = readonly [code: string, reason: StoreUnavailable["reason"]]
