@@ -1,13 +1,12 @@
-/** Accept on PostgreSQL: a batch of events with their payloads, ids, deliveries and counts, in one round trip. */
+/** Accept on PostgreSQL: a batch of events with their payloads, ids and deliveries, in one round trip. */
 import { hash } from "node:crypto"
 import type { Payload } from "../domain/event.ts"
 import type { EventId, Ids, IntegrationId } from "../domain/id.ts"
 import { asEvent } from "./accept.ts"
 import type { Sql } from "./database.ts"
 import type { Accepted, Arrival } from "./ledger.ts"
-import { Columns, tallyColumns, verb } from "./postgres-columns.ts"
+import { Columns, verb } from "./postgres-columns.ts"
 import type { PostgresParts } from "./postgres-parts.ts"
-import { hourOf } from "./tallies.ts"
 
 const DAY_MS = 86_400_000
 
@@ -19,7 +18,7 @@ const arrivalColumns = [
 const deliveryColumns = ["i", "integration", "claim", "key"] as const
 
 /** first, at, routed, locks, then the columns, then whether any event has an id of its own. */
-const accept = verb("accept_1", 4 + arrivalColumns.length + deliveryColumns.length + tallyColumns.length + 1)
+const accept = verb("accept_1", 4 + arrivalColumns.length + deliveryColumns.length + 1)
 
 /** What a batch is accepted with, and what its events will be called. */
 export interface AcceptCall {
@@ -31,7 +30,6 @@ export interface AcceptCall {
 export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: PostgresParts, now: number): AcceptCall {
   const rows = new Columns<(typeof arrivalColumns)[number]>(arrivalColumns)
   const deliveries = new Columns<(typeof deliveryColumns)[number]>(deliveryColumns)
-  const tallies = new Columns<(typeof tallyColumns)[number]>(tallyColumns)
   const locks = new Set<bigint>()
   const drawn: EventId[] = []
   let hasIds = false
@@ -73,17 +71,10 @@ export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: Postgr
       data: payload?.data ?? null,
       media: payload?.mediaType ?? null,
     })
-    const { type, environment } = draft
-    const tally = { i, project, hour: hourOf(receivedAt), app: arrival.appId ?? 0, environment, type }
     for (const { integration, claim, ordered } of targets) {
       const key = ordered ? draft.orderingKey : null
       if (key !== null) locks.add(lineLock(integration, key))
       deliveries.add({ i, integration, claim, key })
-      if (!arrival.test) tallies.add({ ...tally, integration, outcome: "routed", reason: "" })
-    }
-    if (arrival.test) continue
-    for (const [reason, integrations] of Object.entries(arrival.withheld)) {
-      for (const integration of integrations) tallies.add({ ...tally, integration, outcome: "withheld", reason })
     }
   }
   const values = [
@@ -93,7 +84,6 @@ export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: Postgr
     locksOf([...locks]),
     ...rows.arrays,
     ...deliveries.arrays,
-    ...tallies.arrays,
     hasIds,
   ]
   return { statement: accept(values), ids: drawn }

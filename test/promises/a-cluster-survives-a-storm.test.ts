@@ -14,6 +14,8 @@ import { disorderAcross } from "../help/order-across.ts"
 import { startPostgres } from "../help/postgres.ts"
 import { startProducer } from "../help/producer.ts"
 import { type Receipt, startReceiver } from "../help/receiver.ts"
+import { until } from "../help/system-ledger.ts"
+import { isTalliedText, wrongArrivals } from "../help/tallies.ts"
 import { createWebhook, newSecret, temporaryFolder, testKey } from "../help/waybill.ts"
 
 const EVENTS = 20_400
@@ -24,6 +26,7 @@ const KEYS = 40
 /** Requests a second of the limited ones. */
 const RATE = 20
 const DRAIN_LIMIT_MS = 180_000
+const TALLY_LIMIT_MS = 30_000
 
 const actions = ["kill", "kill", "pause", "pause", "database"] as const
 
@@ -91,6 +94,10 @@ test("three processes over one database lose nothing, break no order and exceed 
   }
   for (const producer of producers) await producer.stop()
   await cluster.drained(DRAIN_LIMIT_MS)
+  await until("all is tallied", TALLY_LIMIT_MS, async () => {
+    const [found] = await cluster.query<{ tallied: boolean }>(isTalliedText)
+    return found?.tallied === true
+  })
   const ends = await Promise.all(cluster.nodes.map(node => node.stop()))
   assert.deepEqual(
     ends.map(({ code }) => code),
@@ -114,6 +121,7 @@ test("three processes over one database lose nothing, break no order and exceed 
   assert.deepEqual(faultsOf(account), [])
   assert.ok(account.accepted >= 20_000, `${account.accepted} events`)
   assert.equal(account.delivered, account.accepted, "every event arrived everywhere")
+  assert.deepEqual(await wrongArrivals(text => cluster.query(text)), {}, "the tallies are the sums of the rows")
   for (const { name, path } of destinations) {
     const own = receipts.get(path) ?? []
     if (isOrdered(name)) assert.deepEqual(disorderAcross(own, entries), [], name)
