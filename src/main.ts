@@ -26,6 +26,7 @@ import { Notifier } from "./engine/notifier.ts"
 import { Operational } from "./engine/operational.ts"
 import { Recoverer } from "./engine/recover.ts"
 import { Rejections } from "./engine/rejections.ts"
+import { Tallier } from "./engine/tallier.ts"
 import { Verifier } from "./engine/verifier.ts"
 import { type Log, openLog } from "./log.ts"
 import { StoreUnavailable } from "./store/database.ts"
@@ -214,6 +215,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     log,
   })
   const keeper = new Keeper({ store, metrics, now, log, released: id => engine.expect(id, now()) })
+  const tallier = new Tallier({ store, log })
   const recoverer = new Recoverer({ store, directory, engine, changes, feed, now, log })
   const loopDelay = monitorEventLoopDelay({ resolution: 20 })
   loopDelay.enable()
@@ -262,6 +264,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
   directory.start(log)
   keyring.start()
   keeper.start()
+  tallier.start()
   await notifier.start()
   recoverer.start()
   phase = "running"
@@ -286,6 +289,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     await engine.stop(STOP_GRACE_MS)
     await notifier.stop()
     await keeper.stop()
+    await tallier.stop()
     await transport.close(0)
     await rejections.flush()
     await keyring.stop()

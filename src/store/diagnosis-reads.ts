@@ -13,6 +13,7 @@ import {
 } from "../domain/picture.ts"
 import { DUE } from "../domain/queue.ts"
 import type { ReasonCode } from "../domain/reason.ts"
+import { isUntallied, waysOf } from "./arrival-tallies.ts"
 import { list, sql } from "./database.ts"
 import { METADATA_MS } from "./kept.ts"
 import type { Reader } from "./reader.ts"
@@ -30,24 +31,40 @@ export interface Asked {
   readonly now: number
 }
 
-/** What was counted of an integration in each of the last hours, the oldest first, the running one last. Primary key. */
+/**
+ * What was counted of an integration in each of the last hours, the oldest first, the running one last; and of what has not
+ * been tallied yet, in the same moment. Primary keys.
+ */
 export async function hoursOf(db: Reader, { project, integration, now }: Asked): Promise<Hour[]> {
   const newest = hourOf(now)
   const oldest = newest - (HOURS_SHOWN - 1) * HOUR_MS
-  const rows = await db.query<{ hour: number; outcome: string; reason: string; count: number }>(sql`
-    select hour, outcome, reason, sum(count) as count from delivery_tally
+  const rows = await db.query<HourRow>(sql`
+    select hour, outcome, reason, sum(count) as count, null as targets, null as withheld from delivery_tally
     where project_id = ${project} and integration_id = ${integration} and hour between ${oldest} and ${newest}
-    group by 1, 2, 3`)
-  const byHour = Map.groupBy(rows, row => row.hour)
+    group by 1, 2, 3
+    union all
+    select e.received_at - e.received_at % ${HOUR_MS} as hour, '', '', count(*), e.targets, e.withheld from event e
+    where e.project_id = ${project} and ${isUntallied} and e.received_at between ${oldest} and ${newest + HOUR_MS - 1}
+    group by 1, 5, 6`)
+  const counts = rows.flatMap(({ targets, withheld, ...row }) =>
+    targets === null || withheld === null
+      ? [row]
+      : waysOf({ targets, withheld }).flatMap(way => (way.integration === integration ? [{ ...row, ...way }] : [])),
+  )
+  const byHour = Map.groupBy(counts, row => row.hour)
   return Array.from({ length: HOURS_SHOWN }, (_, i) => {
     const at = oldest + i * HOUR_MS
     const counted = byHour.get(at) ?? []
     const total = (outcome: string) =>
       counted.reduce((sum, row) => (row.outcome === outcome ? sum + row.count : sum), 0)
-    const byReason = (outcome: string) =>
-      Object.fromEntries(
-        counted.flatMap(row => (row.outcome === outcome ? [[row.reason as ReasonCode, row.count]] : [])),
-      )
+    const byReason = (outcome: string) => {
+      const sums: Partial<Record<ReasonCode, number>> = {}
+      for (const row of counted.filter(one => one.outcome === outcome)) {
+        const reason = row.reason as ReasonCode
+        sums[reason] = (sums[reason] ?? 0) + row.count
+      }
+      return sums
+    }
     return {
       at,
       routed: total("routed"),
@@ -59,6 +76,16 @@ export async function hoursOf(db: Reader, { project, integration, now }: Asked):
       skipped: total("skipped"),
     }
   })
+}
+
+/** A sum of the tally; or events that have not been tallied, by where they went and did not go. */
+interface HourRow {
+  readonly hour: number
+  readonly outcome: string
+  readonly reason: string
+  readonly count: number
+  readonly targets: string | null
+  readonly withheld: string | null
 }
 
 interface TriedRow {
@@ -148,15 +175,23 @@ export async function waitingOf(
   return { total: waiting?.total ?? 0, oldestDueAt: waiting?.due_at ?? null, oldestSendingAt: sending?.at ?? null }
 }
 
-/** Types of events that came into a project since an hour, with their apps (0: none). Primary key of `ingest_tally`. */
+/**
+ * Types of events that came into a project since an hour, with their apps (0: none), those that have not been tallied yet
+ * too. Primary keys.
+ */
 export async function typesArrived(
   db: Reader,
   project: ProjectId,
   since: number,
 ): Promise<{ readonly type: string; readonly app: number; readonly count: number }[]> {
   return db.query(sql`
-    select type, app_id as app, sum(events) as count from ingest_tally
-    where project_id = ${project} and hour >= ${hourOf(since)} and events > 0
+    select type, app, sum(events) as count from (
+      select type, app_id as app, events from ingest_tally
+      where project_id = ${project} and hour >= ${hourOf(since)} and events > 0
+      union all
+      select e.type, coalesce(e.app_id, 0) as app, 1 as events from event e
+      where e.project_id = ${project} and ${isUntallied} and e.received_at >= ${hourOf(since)}
+    ) came
     group by 1, 2 order by count desc limit 500`)
 }
 

@@ -1,4 +1,4 @@
-/** Accept on PostgreSQL: a batch of events with their payloads, ids, deliveries and counts, in one round trip. */
+/** Accept on PostgreSQL: a batch of events with their payloads, ids and deliveries, in one round trip. */
 import { hash } from "node:crypto"
 import type { Payload } from "../domain/event.ts"
 import type { EventId, Ids, IntegrationId } from "../domain/id.ts"
@@ -6,9 +6,8 @@ import { asEvent } from "./accept.ts"
 import type { Sql } from "./database.ts"
 import type { Accepted, Arrival } from "./ledger.ts"
 import { arrayOf } from "./postgres-arrays.ts"
-import { Columns, tallyColumns, verb } from "./postgres-columns.ts"
+import { Columns, verb } from "./postgres-columns.ts"
 import type { PostgresParts } from "./postgres-parts.ts"
-import { hourOf } from "./tallies.ts"
 
 const DAY_MS = 86_400_000
 
@@ -51,7 +50,7 @@ const deliveryColumns = {
 } as const
 
 /** first, at, routed, locks, then the columns, then whether any event has an id of its own. */
-const accept = verb("accept_1", 5, arrivalColumns, deliveryColumns, tallyColumns)
+const accept = verb("accept_1", 5, arrivalColumns, deliveryColumns)
 
 /** What a batch is accepted with, and what its events will be called. */
 export interface AcceptCall {
@@ -63,7 +62,6 @@ export interface AcceptCall {
 export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: PostgresParts, now: number): AcceptCall {
   const rows = new Columns(arrivalColumns)
   const deliveries = new Columns(deliveryColumns)
-  const tallies = new Columns(tallyColumns)
   const locks = new Set<bigint>()
   const drawn: EventId[] = []
   let hasIds = false
@@ -105,17 +103,10 @@ export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: Postgr
       data: payload?.data ?? null,
       media: payload?.mediaType ?? null,
     })
-    const { type, environment } = draft
-    const tally = { i, project, hour: hourOf(receivedAt), app: arrival.appId ?? 0, environment, type }
     for (const { integration, claim, ordered } of targets) {
       const key = ordered ? draft.orderingKey : null
       if (key !== null) locks.add(lineLock(integration, key))
       deliveries.add({ i, integration, claim, key })
-      if (!arrival.test) tallies.add({ ...tally, integration, outcome: "routed", reason: "" })
-    }
-    if (arrival.test) continue
-    for (const [reason, integrations] of Object.entries(arrival.withheld)) {
-      for (const integration of integrations) tallies.add({ ...tally, integration, outcome: "withheld", reason })
     }
   }
   const values = [
@@ -125,7 +116,6 @@ export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: Postgr
     locksOf(locks),
     ...rows.arrays,
     ...deliveries.arrays,
-    ...tallies.arrays,
     String(hasIds),
   ]
   return { statement: accept(values), ids: drawn }

@@ -8,6 +8,7 @@ import type { EventId, IntegrationId, ProjectId, RecoveryId } from "../domain/id
 import { DUE, IN_LINE, RECOVERED } from "../domain/queue.ts"
 import { isRed, type ReasonCode } from "../domain/reason.ts"
 import type { Standing } from "../domain/recovery.ts"
+import { makeUpFor, type Retargeted } from "./arrival-tallies.ts"
 import type { Commit } from "./commit.ts"
 import { raw, sql } from "./database.ts"
 import { queueInLine, release } from "./line.ts"
@@ -155,6 +156,7 @@ function* insert(commit: Commit, { recovery, project, integration }: RecoveryPie
       targets = ${targets}, withheld = ${without(stored.withheld, integration)}, n_red = n_red - ${red},
       n_open = n_open + 1
     where project_id = ${project} and id = ${event}`)
+  yield* makeUpFor(tallies, stored, { integration, reason, by: 1 })
   const { app_id: app, environment, type } = stored
   tallies.delivery({ project, integration, at: now, app, environment, type, outcome: "routed", reason: "" })
   return true
@@ -162,7 +164,9 @@ function* insert(commit: Commit, { recovery, project, integration }: RecoveryPie
 
 function readEvent(project: ProjectId, event: EventId): Step<EventRow | undefined> {
   return row<EventRow>(sql`
-    select type, environment, app_id, targets, withheld, payload_expires_at from event
+    select project_id, id, type, environment, app_id, received_at, test, targets, withheld, payload_expires_at,
+      (select event_id from tally_marker) as tallied
+    from event
     where project_id = ${project} and id = ${event} for update`)
 }
 
@@ -240,6 +244,7 @@ function* putBack(commit: Commit, integration: IntegrationId, waiting: WaitingRo
   yield* change(sql`
     update event set targets = ${targets}, withheld = ${withheld}, n_red = n_red + ${red}, ${less}
     where project_id = ${project} and id = ${event}`)
+  yield* makeUpFor(commit.tallies, stored, { integration, reason, by: -1 })
   if (key !== null) yield* release(commit, integration, key)
 }
 
@@ -282,10 +287,7 @@ interface StoredRow {
   readonly payload_expires_at: number
 }
 
-interface EventRow {
-  readonly type: string
-  readonly environment: string
-  readonly app_id: number | null
+interface EventRow extends Retargeted {
   readonly targets: string
   readonly withheld: string
   readonly payload_expires_at: number

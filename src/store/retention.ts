@@ -4,6 +4,7 @@
  * nothing, and each piece joins the next commit, so that nobody waits longer for it than for a large batch.
  */
 import { firstIdAt, type IntegrationId } from "../domain/id.ts"
+import { nextUntallied, tallyArrivals } from "./arrival-tallies.ts"
 import { blockedLines, expiredBehind } from "./blocked-lines.ts"
 import type { Commit } from "./commit.ts"
 import { type Database, raw, type Sql, sql } from "./database.ts"
@@ -140,6 +141,8 @@ export class Retention {
   /** Everything that is due at `at`, in the order in which it goes. `keepFree`: free pages are kept, not given back. */
   steps(at: number, keepFree: boolean): readonly Step[] {
     return [
+      // Before any event goes.
+      { name: "what came in", pieces: () => this.#untallied(at - METADATA_MS) },
       { name: "idempotency", pieces: () => this.#sweep("idempotency", deleteIdempotency(at - IDEMPOTENCY_MS)) },
       { name: "rejections", pieces: () => this.#sweepById("rejection", deleteRejections, at - REJECTIONS_MS) },
       { name: "inboxes", pieces: () => this.#inboxRequests(at - INBOX_REQUESTS_MS) },
@@ -168,6 +171,22 @@ export class Retention {
 
   #postgresSteps(at: number): readonly Step[] {
     return postgresSteps({ db: this.#db, reads: this.#reads, piece: work => this.#piece(work) }, at)
+  }
+
+  /**
+   * Events are tallied within seconds: none is left, unless a transaction has been open on the server for all that time. What
+   * it may bring yet goes with the others.
+   */
+  async *#untallied(upTo: number): AsyncGenerator<Piece> {
+    const last = this.#engine === "sqlite" ? Number.MAX_SAFE_INTEGER : firstIdAt(upTo + 1)
+    for (let some = await nextUntallied(this.#reads, last); some !== null; ) {
+      const now = some
+      yield await this.#piece(function* () {
+        yield* tallyArrivals(now)
+        return {}
+      })
+      some = await nextUntallied(this.#reads, last)
+    }
   }
 
   /** Those of removed inboxes as well: they go with the inbox, unless the process ended before they were gone. */

@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000
 export function acceptOne(commit: SqliteCommit, arrival: Arrival): Accepted {
   const earlier = findEarlier(commit, arrival)
   if (earlier !== undefined) return earlier
-  const { db, ids, parts, search, tallies } = commit
+  const { db, ids, parts, search } = commit
   const { draft, project, receivedAt } = arrival
   const id: EventId = ids.next()
   const data = payloadColumns(draft.payload)
@@ -76,21 +76,7 @@ export function acceptOne(commit: SqliteCommit, arrival: Arrival): Accepted {
       receivedAt,
     )
   }
-  if (!arrival.test) countArrival(commit, arrival, bytes)
   return { kind: "new", id, event: asEvent(arrival, id) }
-
-  function countArrival({ tallies: sheet }: SqliteCommit, { appId: app, key, withheld }: Arrival, size: number): void {
-    const { type, environment, source } = draft
-    sheet.ingest({ project, at: receivedAt, source, key, app, type, bytes: size, refused: false })
-    const delivery = { project, at: receivedAt, app, environment, type }
-    for (const target of targets) {
-      tallies.delivery({ ...delivery, integration: target.integration, outcome: "routed", reason: "" })
-    }
-    for (const [reason, integrations] of Object.entries(withheld)) {
-      for (const integration of integrations)
-        tallies.delivery({ ...delivery, integration, outcome: "withheld", reason })
-    }
-  }
 }
 
 /** Whether someone stands in the line of a key already, on its way or blocking it. Index delivery_in_line. */

@@ -1,10 +1,10 @@
-/** Counts by hour: gathered while a commit is made, written with it. */
+/** Counts by hour: gathered while a commit is made, written with it. What accepting comes to is none of them: see arrival-tallies.ts. */
 import type { Commit } from "./commit.ts"
 import { sql } from "./database.ts"
 import { FailureSheet } from "./failures.ts"
 import { change, type Step } from "./step.ts"
 
-const HOUR_MS = 3_600_000
+export const HOUR_MS = 3_600_000
 
 /** The start of the UTC hour of a time, in ms: the bucket that a count belongs to. */
 export function hourOf(timeMs: number): number {
@@ -32,17 +32,6 @@ export interface DeliveryTally {
   readonly type: string
   readonly outcome: TallyOutcome
   readonly reason: string
-}
-
-export interface IngestTally {
-  readonly project: number
-  readonly at: number
-  readonly source: string
-  readonly key: number | null
-  readonly app: number | null
-  readonly type: string
-  readonly bytes: number
-  readonly refused: boolean
 }
 
 /** What a recovery counts at each integration. */
@@ -77,26 +66,13 @@ export class TallySheet {
   readonly failures = new FailureSheet()
   readonly #deliveries = new Map<string, { tally: DeliveryTally; count: number }>()
   readonly #recoveries = new Map<string, { tally: RecoveryTally; count: number }>()
-  readonly #ingest = new Map<string, { tally: IngestTally; events: number; bytes: number; refused: number }>()
 
-  delivery(tally: DeliveryTally): void {
+  delivery(tally: DeliveryTally, count = 1): void {
     const { integration, at, app, environment, type, outcome, reason } = tally
     const key = `${integration}|${hourOf(at)}|${app}|${environment}|${outcome}|${reason}|${type}`
     const entry = this.#deliveries.get(key)
-    if (entry === undefined) this.#deliveries.set(key, { tally, count: 1 })
-    else entry.count++
-  }
-
-  ingest(tally: IngestTally): void {
-    const key = `${tally.project}|${hourOf(tally.at)}|${tally.key}|${tally.app}|${tally.type}|${tally.source}`
-    let entry = this.#ingest.get(key)
-    if (entry === undefined) {
-      entry = { tally, events: 0, bytes: 0, refused: 0 }
-      this.#ingest.set(key, entry)
-    }
-    if (tally.refused) entry.refused++
-    else entry.events++
-    entry.bytes += tally.bytes
+    if (entry === undefined) this.#deliveries.set(key, { tally, count })
+    else entry.count += count
   }
 
   recovery(tally: RecoveryTally, count = 1): void {
@@ -125,17 +101,6 @@ export class TallySheet {
         values (${tally.recovery}, ${tally.integration}, ${tally.outcome}, ${tally.reason}, ${count})
         on conflict (recovery_id, integration_id, outcome, reason)
         do update set count = recovery_tally.count + excluded.count`)
-    }
-    for (const { tally, events, bytes, refused } of this.#ingest.values()) {
-      const { project, at, source, key, app, type } = tally
-      yield* change(sql`
-        insert into ingest_tally (project_id, hour, source, key_id, app_id, type, events, bytes, refused)
-        values (
-          ${project}, ${hourOf(at)}, ${source}, ${key ?? 0}, ${app ?? 0}, ${type}, ${events}, ${bytes}, ${refused}
-        )
-        on conflict (project_id, hour, source, key_id, app_id, type) do update set
-          events = ingest_tally.events + excluded.events, bytes = ingest_tally.bytes + excluded.bytes,
-          refused = ingest_tally.refused + excluded.refused`)
     }
   }
 }

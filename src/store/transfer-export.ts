@@ -60,6 +60,7 @@ export const plainTables = [
 /** Tables that belong to the engine, and what is made of them on the other. A test holds the schema against both lists. */
 export const ownTables: Readonly<Record<string, string>> = {
   meta: "the seal's fingerprint and the greatest fencing number stand in the head",
+  tally_marker: "stands in the head",
   part: "stands in the head, as PostgreSQL has its parts",
   lane: "without its holder, who will be another",
   search_segment: "made anew, one a day",
@@ -130,6 +131,7 @@ class Exporter {
       isTrial: this.#options.isTrial,
       seal: seal === null ? null : String(seal),
       fence: Math.max(fence, claim),
+      talliedUpTo: Number(this.#one("select event_id from tally_marker")),
       days: this.#days(),
       parts: [...new Map(parts.map(part => [partNumber(part.day, part.retentionDays), part])).values()],
     })

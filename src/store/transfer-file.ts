@@ -18,6 +18,8 @@ export interface ExportHead {
   readonly seal: string | null
   /** The greatest fencing number of a claim. */
   readonly fence: number
+  /** The event up to which all stand in the tallies: those after it are tallied where it is imported. */
+  readonly talliedUpTo: number
   /** Days since 1970 to which ids of events, deliveries and attempts belong. */
   readonly days: readonly number[]
   readonly parts: readonly ExportPart[]

@@ -143,7 +143,7 @@ function assertWhole(end: ExportEnd, counts: Readonly<Record<string, number>>): 
 }
 
 /** Whatever is made from now on is above all that was imported: ids, and the numbers of processes, which are those of claims. */
-async function beginAbove(tx: Database, { fence, seal }: ExportHead, greatestId: number): Promise<void> {
+async function beginAbove(tx: Database, { fence, seal, talliedUpTo }: ExportHead, greatestId: number): Promise<void> {
   const [clock] = await tx.query<{ now: number }>(
     sql`select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now`,
   )
@@ -156,6 +156,7 @@ async function beginAbove(tx: Database, { fence, seal }: ExportHead, greatestId:
   await tx.query(sql`select setval('stream_floor', greatest(${greatestId}, (select last_value from stream_floor)))`)
   // A claim is lost when no process of its number is alive: those of the export are.
   await tx.query(sql`select setval('node_id', greatest(${fence + 1}, (select last_value from node_id)))`)
+  await tx.query(sql`update tally_marker set event_id = ${talliedUpTo}`)
   if (seal !== null) await tx.query(sql`insert into meta (key, value) values ('seal', ${seal})`)
 }
 

@@ -141,6 +141,7 @@ describe("an integration that is removed", () => {
     assert.deepEqual(new Set(ended.map(summary)), new Set(["failed: integration_removed"]))
     assert.equal(there.requests.length, 0)
     assert.equal((await program.ask("GET", `/v1/integrations/${integration}`)).status, 404)
+    await program.tallied()
     assert.deepEqual(
       (
         await program.rows<{ outcome: string; n: number }>(

@@ -61,6 +61,7 @@ describe("an event that comes in", () => {
       integration_disabled: numbers(byWaybill),
     })
     assert.equal(stored.n_red, 2)
+    await program.tallied()
     const tallies = await program.rows<{ integration_id: number; outcome: string; reason: string }>(
       "select integration_id, outcome, reason from delivery_tally where type = 'renewed' and outcome in ('routed', 'withheld')",
     )

@@ -37,6 +37,7 @@ describe("a test call", () => {
     program.turn(DAY)
     assert.equal(there.requests.length, 2)
     assert.equal((await program.call("GET", `/v1/integrations/${integration}`)).enabled, true)
+    await program.tallied()
     assert.deepEqual(await program.rows("select * from delivery_tally"), [])
     assert.deepEqual(await program.rows("select * from ingest_tally"), [])
   })

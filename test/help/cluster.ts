@@ -10,6 +10,8 @@ export interface Cluster {
   readonly nodes: readonly Node[]
   /** Everything that the oracle holds against the other ledgers. */
   read(): Promise<SystemLedger>
+  /** Rows of a query, bigints as text. The caller names the type that it gives. */
+  query<Row extends object>(text: string): Promise<readonly Row[]>
   /** Resolves when nothing waits and nothing is under way any more; throws where that takes longer than `limitMs`. */
   drained(limitMs: number): Promise<void>
 }
@@ -75,6 +77,8 @@ export async function startCluster(
     databaseUrl,
     nodes,
     read: () => readCluster(databaseUrl),
+    query: <Row extends object>(text: string) =>
+      withClient(databaseUrl, async client => (await client.query(text)).rows as Row[]),
     drained: limitMs => drained(databaseUrl, limitMs),
   }
 }

@@ -12,6 +12,7 @@ import type { Resolver } from "../../src/transport/resolve.ts"
 import { watchContract } from "./document.ts"
 import { clearPlace, engine, newPlace, type Place, queryPlace, settingsOf } from "./engines.ts"
 import { until } from "./system-ledger.ts"
+import { isTalliedText } from "./tallies.ts"
 import { testKey } from "./waybill.ts"
 
 /** JSON that a test looks into: `answer.body.results?.[0]?.id`. */
@@ -207,6 +208,14 @@ export class Program implements AsyncDisposable {
   /** Rows of a query on the database, past the program, whether it runs or not. The caller names the type that it gives. */
   rows<Row extends object>(text: string, ...values: readonly SqlValue[]): Promise<Row[]> {
     return queryPlace<Row>(this.place, text, ...values)
+  }
+
+  /** Resolves when all that came in has been tallied. */
+  tallied(): Promise<void> {
+    return this.until("all is tallied", async () => {
+      const [found] = await this.rows<{ tallied: number }>(isTalliedText)
+      return Boolean(found?.tallied)
+    })
   }
 
   /** Changes the database behind the program's back: what a process that was killed may have left. */

@@ -1,5 +1,6 @@
 /** What Waybill itself says of its events, deliveries and attempts: read from the database's file, past the program. */
 import { DatabaseSync } from "node:sqlite"
+import { isTalliedText } from "./tallies.ts"
 
 /** An event as it is stored. */
 export interface StoredEvent {
@@ -143,14 +144,24 @@ export function wrongStatuses(dataDir: string, redReasons: readonly string[]): {
   )
 }
 
-/** Tallies that are not what the rows come to: each line is a key with the count kept and the count found. */
+/** Resolves when all that came in has been tallied. */
+export async function tallied(dataDir: string): Promise<void> {
+  const isTallied = () => queryDatabase<{ tallied: number }>(dataDir, isTalliedText)[0]?.tallied === 1
+  await until("all is tallied within 10 s", 10_000, isTallied)
+}
+
+/**
+ * Tallies that are not what the rows come to: each line is a key with the count kept and the count found. Of events that have
+ * not been tallied yet nothing is kept but what became of their deliveries.
+ */
 export function wrongTallies(dataDir: string): { key: string; kept: number; found: number }[] {
   return queryDatabase(
     dataDir,
     `with dimensions as (select id, coalesce(app_id, 0) as app, environment, type, received_at, withheld from event where test = 0),
+     tallied as (select * from dimensions where id <= (select event_id from tally_marker)),
      rows as (
        select d.integration_id as integration, d.created_at as at, e.app, e.environment, e.type, 'routed' as outcome, '' as reason
-       from delivery d join dimensions e on e.id = d.event_id
+       from delivery d join tallied e on e.id = d.event_id
        union all
        select d.integration_id, d.updated_at, e.app, e.environment, e.type, d.status,
          case d.status when 'delivered' then '' else d.reason end
@@ -160,7 +171,7 @@ export function wrongTallies(dataDir: string): { key: string; kept: number; foun
        from attempt a join dimensions e on e.id = a.event_id
        union all
        select i.value, e.received_at, e.app, e.environment, e.type, 'withheld', w.key
-       from dimensions e, json_each(e.withheld) w, json_each(w.value) i
+       from tallied e, json_each(e.withheld) w, json_each(w.value) i
      ), found as (
        select integration || ' ' || (at - at % 3600000) || ' ' || app || ' ' || environment || ' ' || type || ' ' || outcome
          || ' ' || reason as key, count(*) as n
@@ -172,7 +183,7 @@ export function wrongTallies(dataDir: string): { key: string; kept: number; foun
      ), ingest as (
        select (received_at - received_at % 3600000) || ' ' || coalesce(key_id, 0) || ' ' || coalesce(app_id, 0) || ' ' || type as key,
          count(*) as events, sum(payload_bytes) as bytes
-       from event where test = 0 group by 1
+       from event where test = 0 and id <= (select event_id from tally_marker) group by 1
      ), kept_ingest as (
        select hour || ' ' || key_id || ' ' || app_id || ' ' || type as key, sum(events) as events, sum(bytes) as bytes
        from ingest_tally group by 1

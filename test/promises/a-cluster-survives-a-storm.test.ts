@@ -15,6 +15,8 @@ import { disorderAcross } from "../help/order-across.ts"
 import { startPostgres } from "../help/postgres.ts"
 import { startProducer } from "../help/producer.ts"
 import { type Receipt, startReceiver } from "../help/receiver.ts"
+import { until } from "../help/system-ledger.ts"
+import { isTalliedText, wrongArrivals } from "../help/tallies.ts"
 import { createWebhook, newSecret, temporaryFolder, testKey } from "../help/waybill.ts"
 
 const EVENTS = 20_400
@@ -25,6 +27,7 @@ const KEYS = 40
 /** Requests a second of the limited ones: as much as comes in for them, so that what an outage has piled up stays a while. */
 const RATE = 45
 const DRAIN_LIMIT_MS = 180_000
+const TALLY_LIMIT_MS = 30_000
 
 /** What happens in each storm, and how often at least: processes fall asleep for less than their lease lasts, or for more. */
 const faults = [
@@ -101,6 +104,10 @@ test("three processes over one database lose nothing, break no order and exceed 
   const stormMs = performance.now() - from
   for (const producer of producers) await producer.stop()
   await cluster.drained(DRAIN_LIMIT_MS)
+  await until("all is tallied", TALLY_LIMIT_MS, async () => {
+    const [found] = await cluster.query<{ tallied: boolean }>(isTalliedText)
+    return found?.tallied === true
+  })
   const calmMs = performance.now() - from - stormMs
   const ends = await Promise.all(cluster.nodes.map(node => node.stop()))
   assert.deepEqual(
@@ -126,6 +133,7 @@ test("three processes over one database lose nothing, break no order and exceed 
   assert.deepEqual(faultsOf(account), [])
   assert.ok(account.accepted >= 20_000, `${account.accepted} events`)
   assert.equal(account.delivered, account.accepted, "every event arrived everywhere")
+  assert.deepEqual(await wrongArrivals(text => cluster.query(text)), {}, "the tallies are the sums of the rows")
   for (const { name, path } of destinations) {
     const own = receipts.get(path) ?? []
     if (isOrdered(name)) assert.deepEqual(disorderAcross(own, entries), [], name)

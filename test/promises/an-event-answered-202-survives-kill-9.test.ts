@@ -14,7 +14,7 @@ import { isRed, reasonCodes } from "../../src/domain/reason.ts"
 import { seeded } from "../help/json-writer.ts"
 import { accountLine, faultsOf } from "../help/ledgers.ts"
 import { type Place, Scene } from "../help/scene.ts"
-import { countClaims, drained, wrongStatuses, wrongTallies } from "../help/system-ledger.ts"
+import { countClaims, drained, tallied, wrongStatuses, wrongTallies } from "../help/system-ledger.ts"
 
 const EVENTS = 21_000
 /** So many fall while the producer sends, one more while what is left goes out. */
@@ -91,6 +91,7 @@ test("an event answered with 202 survives kill -9 under load and reaches everyon
   await scene.taken.find(({ name }) => name === "down")?.receiver.behave("/down", {})
   await killAndRestart(0)
   await drained(dataDir, DRAIN_LIMIT_MS)
+  await tallied(dataDir)
 
   const account = await scene.settle(
     producer,

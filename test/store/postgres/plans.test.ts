@@ -9,6 +9,7 @@ import { join } from "node:path"
 import test, { after, before } from "node:test"
 import { firstIdAt } from "../../../src/domain/id.ts"
 import type { RecoveryAsk } from "../../../src/domain/recovery.ts"
+import { nextUntallied, tallyArrivals, untallied } from "../../../src/store/arrival-tallies.ts"
 import { lastAttempts, readAttempts } from "../../../src/store/attempt-reads.ts"
 import { blockedLines, expiredBehind } from "../../../src/store/blocked-lines.ts"
 import { sql } from "../../../src/store/database.ts"
@@ -18,10 +19,12 @@ import {
   errorsBetween,
   failedBetween,
   failingRun,
+  hoursOf,
   lastReached,
   lastSuccessAt,
   lastTried,
   triedLately,
+  typesArrived,
   waitingOf,
 } from "../../../src/store/diagnosis-reads.ts"
 import type { EventFilter } from "../../../src/store/event-filter.ts"
@@ -186,6 +189,23 @@ test("a diagnosis reads the ends of its indexes", async () => {
   for (const outcome of ["success", "error"] as const) {
     await asked(reads => lastAttempts(reads, { ...one, outcome, limit: 20 }))
   }
+})
+
+test("what has not been tallied yet is found by its ids", async () => {
+  const { now } = filled
+  const [tallied, last] = [eventAt(days - 1, perDay - 1_500), eventAt(days - 1, perDay)]
+  await filled.query(sql`update tally_marker set event_id = ${tallied}`)
+  await asked(reads => hoursOf(reads, { project, integration: lane, now }))
+  await asked(reads => typesArrived(reads, project, now - DAY_MS))
+  await asked(reads => untallied(reads))
+  await asked(async reads => {
+    const some = await nextUntallied(reads, last)
+    assert.ok(some)
+    const step = tallyArrivals(some)
+    step.next()
+    const select = step.next([{ event_id: tallied }])
+    if (select.done !== true) await reads.query(select.value.statement)
+  })
 })
 
 test("what waits is found by its index in each day, and nothing else of those days is read", async () => {

@@ -126,6 +126,16 @@ test("what was being sent is a lost claim, and whatever is made later has a grea
   }
 })
 
+test("what had not been tallied yet is not tallied in the import either, and is left to whoever starts on it", async t => {
+  const place = await filled(t)
+  const connection = new DatabaseSync(place.path)
+  connection.exec(`update tally_marker set event_id = ${ID - 1}`)
+  connection.close()
+  const url = await testDatabase()
+  await importText(url, await exportText(place.path))
+  assert.deepEqual(await rowsOf(url, "select event_id from tally_marker"), [{ event_id: String(ID - 1) }])
+})
+
 test("an export that was cut off or changed leaves the database empty, and the whole one goes in afterwards", async t => {
   const place = await filled(t)
   const text = await exportText(place.path)

@@ -369,6 +369,13 @@ create table delivery_tally (
   primary key (project_id, integration_id, hour, app_id, environment, type, outcome, reason)
 );
 
+-- All events up to this one stand in the tallies: see arrival-tallies.ts.
+create table tally_marker (
+  id bigint not null primary key check (id = 1),
+  event_id bigint not null
+);
+insert into tally_marker (id, event_id) values (1, 0);
+
 create table ingest_tally (
   project_id bigint not null,
   hour bigint not null,

@@ -72,11 +72,12 @@ end
 $$;
 
 -- Rows that are written again and again, in place: they need room on their page, or each write is a new row in every index.
--- Counts by the hour get one for each commit; as a rule nothing is vacuumed before a fifth of a table has changed, by which
+-- Counts by the hour get one for each commit that settles; as a rule nothing is vacuumed before a fifth of a table has changed, by which
 -- time the few rows of this hour have thousands of dead versions behind them.
 alter table delivery_tally set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 alter table ingest_tally set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 alter table recovery_tally set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+alter table tally_marker set (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 -- A few rows, each written every few seconds by each process.
 alter table node set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 alter table lane set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);

@@ -51,8 +51,6 @@ create function accept_1(
   a_bytes bigint[], a_expires bigint[], a_targets text[], a_withheld text[], a_red bigint[], a_open bigint[],
   a_fingerprint text[], a_idempotency text[], a_kind text[], a_data bytea[], a_media text[],
   d_i bigint[], d_integration bigint[], d_claim bigint[], d_key text[],
-  t_i bigint[], t_project bigint[], t_integration bigint[], t_hour bigint[], t_app bigint[], t_environment text[],
-  t_type text[], t_outcome text[], t_reason text[],
   has_ids boolean
 ) returns table (i bigint, id bigint, same boolean, by_key boolean) language plpgsql volatile
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
@@ -169,23 +167,6 @@ begin
     cross join lateral (values (1, a.profile), (2, a.device), (3, a.record)) f (field, value)
   where f.value is not null and a.i <> all (earlier)
   on conflict do nothing;
-  insert into delivery_tally (project_id, integration_id, hour, app_id, environment, type, outcome, reason, count)
-  select t.project, t.integration, t.hour, t.app, t.environment, t.type, t.outcome, t.reason, count(*)
-  from unnest(t_i, t_project, t_integration, t_hour, t_app, t_environment, t_type, t_outcome, t_reason)
-    t (i, project, integration, hour, app, environment, type, outcome, reason)
-  where t.i <> all (earlier)
-  group by 1, 2, 3, 4, 5, 6, 7, 8 order by 1, 2, 3, 4, 5, 6, 7, 8
-  on conflict (project_id, integration_id, hour, app_id, environment, type, outcome, reason)
-  do update set count = delivery_tally.count + excluded.count;
-  insert into ingest_tally (project_id, hour, source, key_id, app_id, type, events, bytes, refused)
-  select a.project, a.received - a.received % 3600000, a.source, coalesce(a.api_key, 0), coalesce(a.app, 0), a.type,
-    count(*), sum(a.bytes), 0
-  from unnest(a_project, a_received, a_source, a_api_key, a_app, a_type, a_bytes, a_test) with ordinality
-    a (project, received, source, api_key, app, type, bytes, test, i)
-  where a.test = 0 and a.i <> all (earlier)
-  group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
-  on conflict (project_id, hour, source, key_id, app_id, type)
-  do update set events = ingest_tally.events + excluded.events, bytes = ingest_tally.bytes + excluded.bytes;
 end
 $$;
 
