@@ -1,6 +1,6 @@
 /**
  * Makes dist/: what would be published. JavaScript and types from src/, the files that lie beside them (migrations), the
- * command that finds its own Node, and a package.json without what only developing needs.
+ * command that finds its own Node, a package.json without what only developing needs, and a list of what it brings along.
  */
 import { spawnSync } from "node:child_process"
 import { chmodSync, copyFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -8,6 +8,8 @@ import { join } from "node:path"
 
 const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
+/** How npm marks what only developing needs. */
+const DEVELOPMENT = "cdx:npm:package:development"
 
 rmSync(dist, { recursive: true, force: true })
 compile()
@@ -18,6 +20,7 @@ for (const name of readdirSync(root)) {
   if (/^(README|LICENSE|CHANGELOG)/.test(name)) copyFileSync(join(root, name), join(dist, name))
 }
 writeFileSync(join(dist, "package.json"), `${JSON.stringify(publishedPackage(), null, 2)}\n`)
+writeFileSync(join(dist, "sbom.cdx.json"), `${JSON.stringify(billOfMaterials(), null, 2)}\n`)
 console.log(`Built ${dist}`)
 
 function compile(): void {
@@ -33,4 +36,43 @@ function publishedPackage(): object {
   const sources = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, unknown>
   const { private: _private, scripts: _scripts, devDependencies: _devDependencies, ...kept } = sources
   return { ...kept, bin: { waybill: "bin.mjs" } }
+}
+
+/** Every package that what is published brings with it, in CycloneDX's form, as npm makes it of the lock file. */
+function billOfMaterials(): object {
+  const args = ["sbom", "--sbom-format=cyclonedx", "--package-lock-only", "--loglevel=error"]
+  const isWindows = process.platform === "win32"
+  const options = { cwd: root, encoding: "utf8", shell: isWindows, maxBuffer: 50_000_000 } as const
+  const { status, stdout, stderr } = spawnSync("npm", args, options)
+  if (status !== 0) {
+    console.error(`Nothing was built: npm could not list what is in it.\n${stderr}`)
+    process.exit(1)
+  }
+  const { serialNumber: _number, metadata, components, dependencies, ...bill } = JSON.parse(stdout) as Bill
+  const { timestamp: _time, component, ...kept } = metadata
+  // With `--omit=dev` npm (11.19) leaves out as well what developing and the program share, such as pg.
+  const ours = components.filter(({ properties = [] }) => !properties.some(({ name }) => name === DEVELOPMENT))
+  const refs = new Set([component["bom-ref"], ...ours.map(each => each["bom-ref"])])
+  return {
+    ...bill,
+    // The same sources give the same text, whenever and in whatever folder they are built.
+    metadata: { ...kept, component: { ...component, name: "waybill" } },
+    components: ours,
+    dependencies: dependencies
+      .filter(({ ref }) => refs.has(ref))
+      .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter(on => refs.has(on)) })),
+  }
+}
+
+/** What npm writes, as far as it is changed. */
+interface Bill {
+  readonly serialNumber?: string
+  readonly metadata: { readonly timestamp?: string; readonly component: Component }
+  readonly components: readonly Component[]
+  readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[]
+}
+
+interface Component {
+  readonly "bom-ref": string
+  readonly properties?: readonly { readonly name: string }[]
 }

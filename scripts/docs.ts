@@ -1,11 +1,12 @@
 /**
- * Writes docs/reference/ from the tables in the sources: settings, reasons, verdicts, policies, problems, connectors, the API and
+ * Writes docs/reference/ from the tables in the sources: settings, reasons, verdicts, policies, problems, connectors, who may do what, the API and
  * the command line. `npm run docs`; test/reference.test.ts fails where what is committed differs from what this gives.
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { makeProgram } from "../src/commands/program.ts"
 import { Terminal } from "../src/commands/terminal.ts"
+import { accessPage } from "./reference/access.ts"
 import { apiPage, openapiDocument, openapiText } from "./reference/api.ts"
 import { cliPage } from "./reference/cli.ts"
 import { connectorsPage } from "./reference/connectors.ts"
@@ -27,6 +28,7 @@ export async function referenceFiles(): Promise<ReadonlyMap<string, string>> {
     ["docs/reference/operational-events.md", operationalPage()],
     ["docs/reference/connectors.md", connectorsPage()],
     ["docs/reference/problems.md", problemsPage()],
+    ["docs/reference/access.md", accessPage(document)],
     ["docs/reference/api.md", apiPage(document)],
     ["docs/reference/openapi.json", openapiText(document)],
     ["docs/reference/cli.md", cliPage(makeProgram(new Terminal(() => 0)))],

@@ -43,7 +43,7 @@ const { values, positionals } = parseArgs({
 })
 
 /** Files at a time: most wait more than they compute. The whole run has longer tests with times of their own. */
-const busy = { concurrency: values.fast ? 3 : 2, timeout: 120_000 }
+const busy = { concurrency: 3, timeout: 120_000 }
 
 process.chdir(root)
 if (positionals.length === 0 && !values.matrix) {

@@ -1,8 +1,9 @@
 /** Every setting, once: its variable, its flag, its type, its default and one sentence. `--help` and the docs page come from here. */
 import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
-import { parseSender, parseSmtpUrl, type Sender, type SmtpServer } from "./domain/mail-address.ts"
+import { isMailAddress, parseSender, parseSmtpUrl, type Sender, type SmtpServer } from "./domain/mail-address.ts"
 import { nearest } from "./domain/nearest.ts"
+import { readSealingKeys } from "./domain/sealing-key.ts"
 
 /** What Waybill runs with. */
 export interface Config {
@@ -27,7 +28,18 @@ export interface Config {
   readonly smtp: SmtpServer | null
   /** Who mail is from; null: `waybill@` and the host of the public URL. */
   readonly mailFrom: Sender | null
+  /** Where people sign in with OpenID Connect; null: by password only. */
+  readonly oidc: OidcProvider | null
   readonly logLevel: LogLevel
+}
+
+/** An identity provider, as the operator names it. */
+export interface OidcProvider {
+  readonly issuer: string
+  readonly clientId: string
+  readonly clientSecret: string | null
+  /** In lower case. Empty: addresses of any domain. */
+  readonly domains: readonly string[]
 }
 
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const
@@ -152,12 +164,15 @@ export const settings = {
   secretKey: {
     variable: "WAYBILL_SECRET_KEY",
     flag: "--secret-key",
-    value: "<key>",
+    value: "<keys>",
     fallback: "",
-    sentence: "Encrypts stored secrets: 32 bytes as base64 or hex; else a key file in the data folder, mode 0600.",
+    sentence:
+      "Encrypts stored secrets: 32 bytes as base64 or hex; else a key file in the data folder, mode 0600. Several, separated by commas: the first seals, all open.",
     secret: true,
     check: value =>
-      decodeKey(value) === undefined ? "must be 32 bytes as base64 (44 characters) or hex (64)" : undefined,
+      readSealingKeys(value) === undefined
+        ? "must be 32 bytes as base64 (44 characters) or hex (64), or several such keys, separated by commas"
+        : undefined,
   },
   egressAllow: {
     variable: "WAYBILL_EGRESS_ALLOW",
@@ -188,6 +203,46 @@ export const settings = {
     sentence: "Who mail is from, as name@host or Name <name@host>; else waybill@ and the host of the public URL.",
     check: value =>
       parseSender(value) === undefined ? "must be a mail address, such as Waybill <waybill@hub.example>" : undefined,
+  },
+  oidcIssuer: {
+    variable: "WAYBILL_OIDC_ISSUER",
+    flag: "--oidc-issuer",
+    value: "<url>",
+    fallback: "",
+    sentence:
+      "Where people sign in with OpenID Connect: the issuer's URL. Its host may be private. It takes people back to <public url>/v1/session/oidc/callback.",
+    check: value =>
+      isIssuer(value) ? undefined : "must be an https URL such as https://login.example, or http on this machine",
+  },
+  oidcClientId: {
+    variable: "WAYBILL_OIDC_CLIENT_ID",
+    flag: "--oidc-client-id",
+    value: "<id>",
+    fallback: "",
+    sentence: "What the identity provider calls this Waybill.",
+    check: () => undefined,
+  },
+  oidcClientSecret: {
+    variable: "WAYBILL_OIDC_CLIENT_SECRET",
+    flag: "--oidc-client-secret",
+    value: "<secret>",
+    fallback: "",
+    sentence:
+      "The secret that the identity provider gave for it; without one it is a public client, which PKCE protects.",
+    secret: true,
+    check: () => undefined,
+  },
+  oidcDomains: {
+    variable: "WAYBILL_OIDC_DOMAINS",
+    flag: "--oidc-domains",
+    value: "<domains>",
+    fallback: "",
+    sentence:
+      "Domains of mail addresses, separated by commas, that may sign in with OpenID Connect; else any that is invited or known.",
+    check: value =>
+      value.split(",").every(domain => isMailAddress(`a@${domain.trim()}`))
+        ? undefined
+        : "must be domains such as shop.example, separated by commas",
   },
   logLevel: {
     variable: "WAYBILL_LOG_LEVEL",
@@ -226,6 +281,13 @@ export function readConfig(
     }
   }
   faults.push(...unknownVariables(environment))
+  if ((values.oidcIssuer === "") !== (values.oidcClientId === "")) {
+    const [set, missing] =
+      values.oidcIssuer === ""
+        ? [settings.oidcClientId, settings.oidcIssuer]
+        : [settings.oidcIssuer, settings.oidcClientId]
+    faults.push(`${set.variable} is set, and ${missing.variable} is not: sign-in with OpenID Connect needs both.`)
+  }
   if (faults.length > 0) return { faults }
   const smtp = parseSmtpUrl(values.smtpUrl)
   return {
@@ -244,6 +306,7 @@ export function readConfig(
       egressAllow: values.egressAllow,
       smtp: smtp.kind === "server" ? smtp.server : null,
       mailFrom: parseSender(values.mailFrom) ?? null,
+      oidc: oidcOf(values),
       logLevel: isLogLevel(values.logLevel) ? values.logLevel : "info",
     },
   }
@@ -296,12 +359,6 @@ export function isLoopbackHost(host: string): boolean {
 /** Waybill's version, from package.json. */
 export const version: string = readVersion()
 
-/** A key of 32 bytes from its base64 or hex text, or undefined. */
-export function decodeKey(text: string): Buffer | undefined {
-  const bytes = /^[0-9a-fA-F]{64}$/.test(text) ? Buffer.from(text, "hex") : Buffer.from(text, "base64")
-  return bytes.length === 32 ? bytes : undefined
-}
-
 function unknownVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
   const known = [...Object.values(settings).map(setting => setting.variable as string), ...clientVariables]
   const ours = known.filter(name => name.startsWith(PREFIX)).map(name => name.slice(PREFIX.length))
@@ -313,6 +370,24 @@ function unknownVariables(environment: Readonly<Record<string, string | undefine
       const hint = meant === null ? `Unset it; known are ${names}.` : `Did you mean ${PREFIX}${meant}?`
       return `${name} is no setting of Waybill. ${hint}`
     })
+}
+
+function oidcOf(values: Readonly<Record<SettingName, string>>): OidcProvider | null {
+  const { oidcIssuer: issuer, oidcClientId: clientId, oidcClientSecret: secret, oidcDomains: domains } = values
+  if (issuer === "") return null
+  return {
+    issuer,
+    clientId,
+    clientSecret: secret === "" ? null : secret,
+    domains: domains === "" ? [] : domains.split(",").map(domain => domain.trim().toLowerCase()),
+  }
+}
+
+/** What goes over the network in clear can be read, and what is read there lets anybody in. */
+function isIssuer(value: string): boolean {
+  const url = URL.parse(value)
+  if (url === null || url.search !== "" || url.hash !== "" || url.username !== "") return false
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopbackHost(url.hostname.replace(/^\[|\]$/g, "")))
 }
 
 function isLogLevel(value: string): value is LogLevel {

@@ -4,10 +4,14 @@ import { hostname } from "node:os"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { Context, Phase } from "./api/context.ts"
 import { Cursors } from "./api/cursor.ts"
+import { Rates } from "./api/rate-limit.ts"
+import { Repeats } from "./api/repeats.ts"
 import { buildServer, type TimeLimits, timeLimits } from "./api/server.ts"
-import { type Config, decodeKey, isLoopbackHost, proxyVariables, version } from "./config.ts"
+import { setupLink } from "./api/setup.ts"
+import { type Config, isLoopbackHost, proxyVariables, version } from "./config.ts"
 import { timeOfId } from "./domain/id.ts"
 import { senderAt } from "./domain/mail-address.ts"
+import { readSealingKeys } from "./domain/sealing-key.ts"
 import { WatchfulAftermath } from "./engine/aftermath.ts"
 import { Changes } from "./engine/changes.ts"
 import { makeDeliver } from "./engine/deliver.ts"
@@ -16,20 +20,27 @@ import { drain } from "./engine/drain.ts"
 import { Engine } from "./engine/engine.ts"
 import { Feed } from "./engine/feed.ts"
 import { AllLanes } from "./engine/holding.ts"
+import { IdentityProvider } from "./engine/identity-provider.ts"
 import { Inboxes } from "./engine/inboxes.ts"
 import { Intake } from "./engine/intake.ts"
 import { Keeper } from "./engine/keeper.ts"
 import { Keyring } from "./engine/keyring.ts"
 import { LeasedLanes } from "./engine/leased-lanes.ts"
+import { Members } from "./engine/members.ts"
 import { Metrics } from "./engine/metrics.ts"
 import { Notifier } from "./engine/notifier.ts"
 import { Operational } from "./engine/operational.ts"
+import { Passwords } from "./engine/passwords.ts"
+import { People } from "./engine/people.ts"
 import { Recoverer } from "./engine/recover.ts"
 import { Rejections } from "./engine/rejections.ts"
+import { Remover } from "./engine/remover.ts"
+import { Resealer } from "./engine/resealer.ts"
 import { Tallier } from "./engine/tallier.ts"
 import { Verifier } from "./engine/verifier.ts"
 import { type Log, openLog } from "./log.ts"
 import { StoreUnavailable } from "./store/database.ts"
+import { insertSetup } from "./store/invitations.ts"
 import { countKeys, generateKey } from "./store/keys.ts"
 import { lastSuccesses } from "./store/last-successes.ts"
 import { lockMeta } from "./store/meta.ts"
@@ -37,6 +48,7 @@ import { codeOf } from "./store/postgres.ts"
 import { openPostgres, type PostgresStore } from "./store/postgres-store.ts"
 import { freshProject, makeProject } from "./store/projects.ts"
 import { type EmbeddedStore, openStore, type Store, StoreFault } from "./store/store.ts"
+import { hashToken, newToken } from "./store/token.ts"
 import { type EgressRules, parseEgressAllow } from "./transport/guard.ts"
 import { Transport } from "./transport/http.ts"
 import { openMailer } from "./transport/mail.ts"
@@ -58,6 +70,8 @@ export interface Running {
   readonly url: string
   /** The first API key of a new database; it is known only now. */
   readonly firstKey: string | undefined
+  /** Where the owner of a new database's project is made; it is known only now. */
+  readonly setupLink: string | undefined
   readonly log: Log
   /** What happens, after the commit that holds it. */
   readonly feed: Feed
@@ -101,7 +115,7 @@ async function open(
 ): Promise<EmbeddedStore | PostgresStore> {
   const options = {
     dataDir: config.dataDir,
-    sealingKey: config.secretKey === null ? undefined : decodeKey(config.secretKey),
+    sealingKeys: config.secretKey === null ? undefined : readSealingKeys(config.secretKey),
     watcher: {
       committed: (works: number, durationMs: number) => {
         metrics.commitBatch.observe(works)
@@ -146,12 +160,14 @@ interface Ground {
 async function run(config: Config, ground: Ground): Promise<Running> {
   const { resolver, limits, egress, log, metrics, store } = ground
   const { now } = store
-  const firstKey = await makeFirstKey(store, config.apiKey)
+  const first = await makeFirstProject(store, config.apiKey)
   const directory = new Directory(store)
   await directory.load()
   const feed = new Feed()
   const changes = new Changes(store, feed, emitted => engine.setGoing(emitted))
   const keyring = new Keyring({ db: store.db, reads: store.reads, now, log })
+  const passwords = new Passwords()
+  const people = new People({ store, changes, passwords, log })
   const rejections = new Rejections(store, log)
   const inboxes = new Inboxes({ store, directory, log })
   const userAgent = `Waybill/${version}`
@@ -166,6 +182,15 @@ async function run(config: Config, ground: Ground): Promise<Running> {
       log.warn({ ...detail }, "a request to an address that is not public was held back")
     },
   })
+  const identityTransport =
+    config.oidc === null
+      ? null
+      : new Transport({
+          rules: withIssuer(egress, config.oidc.issuer),
+          now,
+          userAgent,
+          ...(resolver === undefined ? {} : { resolver }),
+        })
   const holding = "lanes" in store ? new LeasedLanes({ lanes: store.lanes, now, log }) : new AllLanes(store.fence)
   const maySend = (fence: number) => holding.maySend(fence)
   const deliver = makeDeliver({ directory, transport, maySend, now, process: processName, userAgent, metrics })
@@ -216,7 +241,9 @@ async function run(config: Config, ground: Ground): Promise<Running> {
   })
   const keeper = new Keeper({ store, metrics, now, log, released: id => engine.expect(id, now()) })
   const tallier = new Tallier({ store, log })
+  const resealer = new Resealer({ store, hasKeyFile: config.secretKey === null, dataDir: config.dataDir, metrics, log })
   const recoverer = new Recoverer({ store, directory, engine, changes, feed, now, log })
+  const remover = new Remover({ store, directory, engine, changes, keyring, now, log })
   const loopDelay = monitorEventLoopDelay({ resolution: 20 })
   loopDelay.enable()
   let phase: Phase = "starting"
@@ -227,11 +254,20 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     intake,
     feed,
     changes,
+    repeats: new Repeats(store),
     rejections,
     inboxes,
     keyring,
+    people,
+    members: new Members({ store, changes, passwords }),
+    identityProvider:
+      config.oidc === null || identityTransport === null
+        ? null
+        : new IdentityProvider(config.oidc, identityTransport, now),
+    rates: new Rates({ now, processes: () => holding.processes }),
     verifier,
     recoverer,
+    remover,
     keeper,
     aftermath,
     operational,
@@ -264,9 +300,11 @@ async function run(config: Config, ground: Ground): Promise<Running> {
   directory.start(log)
   keyring.start()
   keeper.start()
+  resealer.start()
   tallier.start()
   await notifier.start()
   recoverer.start()
+  remover.start()
   phase = "running"
   const announce = (): void => {
     log.info(
@@ -286,11 +324,14 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     transport.closeInboxes()
     await server.close()
     await recoverer.stop()
+    await remover.stop()
     await engine.stop(STOP_GRACE_MS)
     await notifier.stop()
+    await resealer.stop()
     await keeper.stop()
     await tallier.stop()
     await transport.close(0)
+    await identityTransport?.close(0)
     await rejections.flush()
     await keyring.stop()
     await directory.stop()
@@ -301,7 +342,8 @@ async function run(config: Config, ground: Ground): Promise<Running> {
   let stopped: Promise<void> | undefined
   return {
     url,
-    firstKey,
+    firstKey: first?.key,
+    setupLink: first && setupLink(publicUrl(), first.setupToken),
     log,
     feed,
     announce,
@@ -323,6 +365,12 @@ function egressRules(config: Config): EgressRules {
   return { loopback: isLoopbackHost(config.host), allow: reading.allow }
 }
 
+/** The same, and the identity provider's host, which the operator has named (EG-17). */
+function withIssuer(rules: EgressRules, issuer: string): EgressRules {
+  const reading = parseEgressAllow(new URL(issuer).hostname)
+  return reading.kind === "read" ? { ...rules, allow: [...rules.allow, ...reading.allow] } : rules
+}
+
 /** Before anything is made on disk: a start that cannot listen leaves no trace. */
 async function assertPortFree({ host, port }: Config): Promise<void> {
   await new Promise<void>((resolve, reject) => {
@@ -342,18 +390,26 @@ async function assertPortFree({ host, port }: Config): Promise<void> {
   })
 }
 
-/** An empty database gets a project and a key, so that the first request can be made. */
-async function makeFirstKey(store: Store, given: string | null): Promise<string | undefined> {
+/** What a new database's project is reached with. */
+interface First {
+  readonly key: string
+  readonly setupToken: string
+}
+
+/** An empty database gets a project, a key, so that the first request can be made, and a link that makes its owner. */
+async function makeFirstProject(store: Store, given: string | null): Promise<First | undefined> {
   if ((await countKeys(store.db)) > 0) return undefined
   const secret = given ?? generateKey()
   const project = { ...freshProject, id: store.ids.next(), name: "default", createdAt: store.now() }
   const key = { id: store.ids.next(), secret, createdBy: null }
+  const setupToken = newToken()
   return store.db.transaction(async tx => {
     // Of several processes that start at once on an empty database one makes it, and the others find it.
     await lockMeta(tx, "first_key")
     if ((await countKeys(tx)) > 0) return undefined
     await makeProject(tx, project, key)
-    return secret
+    await insertSetup(tx, hashToken(setupToken), project.id, project.createdAt)
+    return { key: secret, setupToken }
   })
 }
 

@@ -20,7 +20,8 @@ const intro = `Every error of the API is a problem document ([RFC 9457](https://
 \`\`\`
 
 Programs go by \`code\`, which is the same at every Waybill; people read \`detail\`. \`type\` is an address that explains the kind of
-problem and needs no key; it begins with \`WAYBILL_PUBLIC_URL\`, or with the address that the server listens on where that is unset.
+problem and needs no key; it begins with \`WAYBILL_PUBLIC_URL\`, or with the address that the server listens on where that is unset. That of
+\`quota_exceeded\` is registered with IANA, the same everywhere.
 \`errors\` is there where single fields are wrong: \`pointer\` is a JSON pointer into the body, or begins with \`header/\`, \`query/\`
 or \`params/\`. \`instance\` is the request's id, which also comes in the header \`x-request-id\` and stands in the log. What was
 refused at ingest can be read for 7 days at \`GET /v1/rejections\`.

@@ -10,6 +10,7 @@ export interface Schema {
   readonly additionalProperties?: boolean | Schema
   readonly items?: Schema
   readonly anyOf?: readonly Schema[]
+  readonly oneOf?: readonly Schema[]
   readonly enum?: readonly unknown[]
   readonly const?: unknown
   readonly description?: string
@@ -81,7 +82,8 @@ function fieldsOf(schema: Schema, parent: string, direction: Direction, shapeOf:
     kind: "refused",
     says: text(sentence),
   }))
-  return [...own, ...rest, ...later]
+  const alternatives = (schema.oneOf ?? []).flatMap(branch => fieldsOf(branch, parent, direction, shapeOf))
+  return [...own, ...rest, ...later, ...alternatives]
 }
 
 /** Members whose names are the sender's. */

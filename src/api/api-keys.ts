@@ -1,41 +1,36 @@
-/** `/v1/api-keys`: keys of a project. A key is shown once, when it is made. */
-import type { FastifyInstance } from "fastify"
+/**
+ * `/v1/api-keys`: keys of a project, what each may do, and to what it is limited. A key is shown once, when it is made, and
+ * gives no more than its maker has. Its rights stay what they are: for others there is another key.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import { type Static, Type } from "typebox"
-import { formatId, parseId } from "../domain/id.ts"
+import { formatId, type ProjectId, parseId } from "../domain/id.ts"
+import { nearest } from "../domain/nearest.ts"
 import { parseTime } from "../domain/rfc3339.ts"
-import { type ApiKey, generateKey, insertKey, listKeys, revokeKey } from "../store/keys.ts"
-import { actorOf, type Context, keyOf } from "./context.ts"
+import type { Directory } from "../engine/directory.ts"
+import type { Database } from "../store/database.ts"
+import { type ApiKey, changeKey, generateKey, insertKey, listKeys, readKey, revokeKey } from "../store/keys.ts"
+import { actorOf, callerOf } from "./access.ts"
+import { earlierEnd, expiryWithin, limitsWithin, scopesWithin } from "./api-key-rights.ts"
+import { ChangedKey, KeyView, NewKey, NewKeyView, RotatedKeyView, RotateKey } from "./api-key-schemas.ts"
+import type { Context } from "./context.ts"
+import { assertMatch, IfMatchHeaders, IfNoneMatchHeaders, NotModified, sendTagged, tagOf } from "./etag.ts"
 import { notFound, Problem } from "./problem.ts"
-import { KeptText, Nullable, Page, paging, responses, Time, timeText } from "./schemas.ts"
+import { sendJson } from "./raw-json.ts"
+import { RepeatableHeaders } from "./repeats.ts"
+import { Page, paging, responses, timeText } from "./schemas.ts"
 
-const KeyView = Type.Object({
-  id: Type.String(),
-  name: Type.String(),
-  prefix: Type.String(),
-  last4: Type.String(),
-  created_at: Time,
-  expires_at: Nullable(Time),
-  revoked_at: Nullable(Time),
-  last_used_at: Nullable(Time),
-  last_event_at: Nullable(Type.String({ description: "When it last sent an event, to a few seconds." })),
-})
-const NewKey = Type.Object(
-  {
-    name: KeptText({ minLength: 1, maxLength: 200 }),
-    expires_at: Type.Optional(Nullable(Type.String({ format: "date-time" }))),
-  },
-  {
-    additionalProperties: false,
-    "x-not-yet": { scopes: "Scopes are not built yet: every key may do everything in its project." },
-  },
-)
-const KeyPath = Type.Object({ id: Type.String({ maxLength: 64 }) })
+const KeyPath = Type.Object({ id: Type.String({ maxLength: 64, examples: ["key_01j9zq4kx2m"] }) })
+type KeyPath = Static<typeof KeyPath>
 const ListQuery = Type.Object(paging, { additionalProperties: false })
 
-export function apiKeyRoutes(server: FastifyInstance, { store, keyring, changes, cursors, now }: Context): void {
+export function apiKeyRoutes(server: FastifyInstance, context: Context): void {
+  const { store, directory, keyring, changes, repeats, cursors, now } = context
+
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     "/v1/api-keys",
     {
+      config: { scope: "admin" },
       schema: {
         operationId: "listApiKeys",
         summary: "Lists the project's API keys",
@@ -46,115 +41,285 @@ export function apiKeyRoutes(server: FastifyInstance, { store, keyring, changes,
     },
     async request => {
       const { limit = 50, cursor } = request.query
-      const [before = Number.MAX_SAFE_INTEGER] = cursors.read("api-keys", cursor) ?? []
+      const [before = Number.MAX_SAFE_INTEGER] = cursors.read(request, "api-keys", cursor) ?? []
       await keyring.flush()
-      const keys = await listKeys(store.reads, keyOf(request).project, before, limit + 1)
+      const keys = await listKeys(store.reads, callerOf(request).project, before, limit + 1)
       const page = keys.slice(0, limit)
       const last = page.at(-1)
       return {
-        data: page.map(viewOf),
-        next_cursor: keys.length > limit && last !== undefined ? cursors.write("api-keys", last.id) : null,
+        data: page.map(key => viewOf(key, directory)),
+        next_cursor: keys.length > limit && last !== undefined ? cursors.write(request, "api-keys", last.id) : null,
       }
     },
   )
 
-  server.post<{ Body: Static<typeof NewKey> }>(
+  server.post<{ Body: NewKey }>(
     "/v1/api-keys",
     {
+      config: { scope: "admin" },
       schema: {
         operationId: "createApiKey",
         summary: "Makes an API key; it is shown this once",
+        description:
+          "With the scopes that it is given, `ingest` where none are named, and no more than its maker has: nor may it outlive a key that made it.",
         tags: ["API keys"],
+        headers: RepeatableHeaders,
         body: NewKey,
-        response: responses(
-          { 201: Type.Object({ ...KeyView.properties, key: Type.String() }) },
-          400,
-          401,
-          413,
-          415,
-          422,
-          503,
-        ),
+        response: responses({ 201: NewKeyView }, 400, 401, 409, 413, 415, 422, 503),
+      },
+    },
+    async (request, reply) =>
+      repeats.carryOut(request, reply, async keep => {
+        const caller = callerOf(request)
+        const { project } = caller
+        const { name, app, environment = null, source = null, expires_at, max_requests_per_minute } = request.body
+        const limits = limitsWithin(caller, { app: appOf(directory, project, app ?? null), environment, source })
+        const scopes = scopesWithin(caller, request.body.scopes ?? ["ingest"], limits)
+        const expiresAt = expiryWithin(caller, readEnd(expires_at ?? null, now()), "/expires_at")
+        const [id, secret, by] = [store.ids.next(), generateKey(limits.environment), actorOf(request)]
+        const change = { project, kind: "api_key.created", subject: formatId("key", id), by }
+        const told = await changes.together(change, async (tx, say) => {
+          const made = await insertKey(tx, {
+            ...{ id, project, name, secret, scopes, limits, expiresAt },
+            maxRequestsPerMinute: max_requests_per_minute ?? null,
+            at: now(),
+            createdBy: by.id,
+          })
+          const view = viewOf(made, directory)
+          say({ after: JSON.stringify(view) })
+          const answer = { status: 201, text: JSON.stringify({ ...view, key: secret }) }
+          await keep(tx, answer)
+          return answer
+        })
+        keyring.forget()
+        return told
+      }),
+  )
+
+  server.get<{ Params: KeyPath }>(
+    "/v1/api-keys/:id",
+    {
+      config: { scope: "admin" },
+      schema: {
+        operationId: "getApiKey",
+        summary: "Shows an API key, but for the key itself",
+        tags: ["API keys"],
+        params: KeyPath,
+        headers: IfNoneMatchHeaders,
+        response: responses({ 200: KeyView, 304: NotModified }, 400, 401, 404, 422),
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
-      const { name, expires_at = null } = request.body
-      // A leap second passes the schema and is a time; Date.parse knows none.
-      const expiresAt = expires_at === null ? null : (parseTime(expires_at) ?? Number.NaN)
-      const at = now()
-      if (expiresAt !== null && !(expiresAt > at)) {
-        const message = "`expires_at` must be a time in the future, such as 2027-01-31T00:00:00Z."
-        throw new Problem("invalid", message, { errors: [{ pointer: "/expires_at", message }] })
-      }
-      const secret = generateKey()
-      const id = store.ids.next()
-      const by = actorOf(request)
-      const change = { project, kind: "api_key.created", subject: formatId("key", id), by }
-      await changes.together(change, tx =>
-        insertKey(tx, { id, project, name, secret, scopes: ["admin"], at, expiresAt, createdBy: by.id }),
-      )
-      keyring.forget()
-      const key: ApiKey = {
-        id,
-        project,
-        name,
-        prefix: secret.slice(0, 8),
-        last4: secret.slice(-4),
-        scopes: ["admin"],
-        createdAt: at,
-        expiresAt,
-        revokedAt: null,
-        lastUsedAt: null,
-        lastEventAt: null,
-      }
-      return reply.code(201).send({ ...viewOf(key), key: secret })
+      await keyring.flush()
+      const key = await find(store.reads, request)
+      const text = JSON.stringify(viewOf(key, directory))
+      return sendTagged(request, reply, tagOf(configurationOf(key, directory), text), text)
     },
   )
 
-  server.delete<{ Params: Static<typeof KeyPath> }>(
+  server.patch<{ Params: KeyPath; Body: ChangedKey }>(
     "/v1/api-keys/:id",
     {
+      config: { scope: "admin" },
+      schema: {
+        operationId: "changeApiKey",
+        summary: "Changes the name of an API key, its end, or how many requests it may make",
+        description: "Its rights stay what they are: for others make another key. One that has ended stays ended.",
+        tags: ["API keys"],
+        consumes: ["application/merge-patch+json", "application/json"],
+        params: KeyPath,
+        headers: IfMatchHeaders,
+        body: ChangedKey,
+        response: responses({ 200: KeyView }, 400, 401, 404, 409, 412, 413, 415, 422, 503),
+      },
+    },
+    async (request, reply) => {
+      const { name, expires_at, max_requests_per_minute } = request.body
+      const caller = callerOf(request)
+      const change = {
+        project: caller.project,
+        kind: "api_key.updated",
+        subject: request.params.id,
+        by: actorOf(request),
+      }
+      const changed = await changes.together(change, async (tx, say) => {
+        const key = await find(tx, request)
+        assertMatch(request, tagOf(configurationOf(key, directory)))
+        assertGood(key, now())
+        const expiresAt =
+          expires_at === undefined
+            ? key.expiresAt
+            : expiryWithin(caller, readEnd(expires_at, now()), "/expires_at", key.expiresAt)
+        const maxRequestsPerMinute =
+          max_requests_per_minute === undefined ? key.maxRequestsPerMinute : max_requests_per_minute
+        const saved = await changeKey(tx, key, { name: name ?? key.name, expiresAt, maxRequestsPerMinute })
+        if (saved === undefined) throw notFound("API key", request.params.id)
+        say({ before: configurationOf(key, directory), after: configurationOf(saved, directory) })
+        return saved
+      })
+      keyring.forget()
+      const text = JSON.stringify(viewOf(changed, directory))
+      return sendJson(reply.header("etag", tagOf(configurationOf(changed, directory), text)), 200, text)
+    },
+  )
+
+  server.post<{ Params: KeyPath; Body: RotateKey }>(
+    "/v1/api-keys/:id/rotate",
+    {
+      preValidation: async request => {
+        if (request.body === undefined) request.body = {}
+      },
+      config: { scope: "admin" },
+      schema: {
+        operationId: "rotateApiKey",
+        summary: "Makes a key with the same rights in place of another, which goes on for a while",
+        description:
+          "The new one is good at once and is shown this once. The old one ends by itself when its grace is over.",
+        tags: ["API keys"],
+        params: KeyPath,
+        headers: RepeatableHeaders,
+        body: Type.Optional(RotateKey),
+        response: responses({ 201: RotatedKeyView }, 400, 401, 404, 409, 413, 415, 422, 503),
+      },
+    },
+    async (request, reply) =>
+      repeats.carryOut(request, reply, async keep => {
+        const caller = callerOf(request)
+        const { grace_seconds = 86_400, expires_at } = request.body
+        const by = actorOf(request)
+        const [id, at] = [store.ids.next(), now()]
+        const change = { project: caller.project, kind: "api_key.rotated", subject: request.params.id, by }
+        const told = await changes.together(change, async (tx, say) => {
+          const old = await find(tx, request)
+          assertGood(old, at)
+          const limits = limitsWithin(caller, old)
+          const scopes = scopesWithin(caller, old.scopes, limits)
+          const expiresAt =
+            expires_at === undefined
+              ? earlierEnd(old.expiresAt, caller)
+              : expiryWithin(caller, readEnd(expires_at, at), "/expires_at")
+          const secret = generateKey(limits.environment)
+          const { project, name, maxRequestsPerMinute } = old
+          const made = await insertKey(tx, {
+            ...{ id, project, name, secret, scopes, limits, maxRequestsPerMinute, expiresAt, at },
+            createdBy: by.id,
+          })
+          const endsAt = Math.min(old.expiresAt ?? Number.MAX_SAFE_INTEGER, at + grace_seconds * 1_000)
+          const ending = await changeKey(tx, old, { ...old, expiresAt: endsAt })
+          if (ending === undefined) throw notFound("API key", request.params.id)
+          const view = viewOf(made, directory)
+          say({
+            facts: { new: view.id, grace_seconds },
+            before: configurationOf(old, directory),
+            after: configurationOf(ending, directory),
+          })
+          const replaced = { id: request.params.id, expires_at: timeText(endsAt) }
+          const answer = { status: 201, text: JSON.stringify({ ...view, key: secret, replaces: replaced }) }
+          await keep(tx, answer)
+          return answer
+        })
+        keyring.forget()
+        return told
+      }),
+  )
+
+  server.delete<{ Params: KeyPath }>(
+    "/v1/api-keys/:id",
+    {
+      config: { scope: "admin" },
       schema: {
         operationId: "revokeApiKey",
         summary: "Revokes an API key, at once",
         tags: ["API keys"],
         params: KeyPath,
-        response: responses({ 200: KeyView }, 400, 401, 404, 409, 413, 415, 422, 503),
+        headers: IfMatchHeaders,
+        response: responses({ 200: KeyView }, 400, 401, 404, 409, 412, 413, 415, 422, 503),
       },
     },
-    async request => {
-      const own = keyOf(request)
-      const id = parseId("key", request.params.id)
-      if (id === undefined) throw notFound("API key", request.params.id)
-      if (id === own.id) {
+    async (request, reply: FastifyReply) => {
+      const own = callerOf(request)
+      const { id: text } = request.params
+      if (parseId("key", text) === own.key?.id && own.key !== null) {
         throw new Problem(
           "conflict",
           "This request came with the very key that it would revoke. Use another key for it.",
         )
       }
-      const change = { project: own.project, kind: "api_key.revoked", subject: request.params.id, by: actorOf(request) }
-      const revoked = await changes.together(change, async tx => {
-        const key = await revokeKey(tx, own.project, id, now())
-        if (key === undefined) throw notFound("API key", request.params.id)
+      const change = { project: own.project, kind: "api_key.revoked", subject: text, by: actorOf(request) }
+      const revoked = await changes.together(change, async (tx, say) => {
+        const before = await find(tx, request)
+        assertMatch(request, tagOf(configurationOf(before, directory)))
+        const key = await revokeKey(tx, own.project, before.id, now())
+        if (key === undefined) throw notFound("API key", text)
+        say({ before: configurationOf(before, directory), after: configurationOf(key, directory) })
         return key
       })
       keyring.forget()
-      return viewOf(revoked)
+      return reply.send(viewOf(revoked, directory))
     },
   )
 }
 
-function viewOf(key: ApiKey): Static<typeof KeyView> {
+/** The key that a path names; a 404 problem where the project has none of that id. */
+async function find(db: Pick<Database, "query">, request: FastifyRequest<{ Params: KeyPath }>): Promise<ApiKey> {
+  const id = parseId("key", request.params.id)
+  const key = id === undefined ? undefined : await readKey(db, callerOf(request).project, id)
+  if (key === undefined) throw notFound("API key", request.params.id)
+  return key
+}
+
+/** One that was revoked or has expired is over: nothing brings it back. */
+function assertGood(key: ApiKey, now: number): void {
+  const { revokedAt, expiresAt } = key
+  const ended = revokedAt !== null ? `was revoked at ${timeText(revokedAt)}` : `expired at ${timeText(expiresAt)}`
+  if (revokedAt === null && (expiresAt === null || expiresAt > now)) return
+  throw new Problem("conflict", `${formatId("key", key.id)} ${ended}, and stays so. Make a new key.`)
+}
+
+function appOf(directory: Directory, project: ProjectId, name: string | null): number | null {
+  if (name === null) return null
+  const id = directory.appId(project, name)
+  if (id !== undefined) return id
+  const known = directory.apps(project).map(app => app.name)
+  const meant = nearest(name, known)
+  const how = meant === null ? "Make it with POST /v1/apps first." : `Did you mean ${meant}?`
+  const message = `\`app\` names no app of this project. ${how}`
+  throw new Problem("invalid", message, { errors: [{ pointer: "/app", message }] })
+}
+
+/** When a key is to end, in ms; throws a problem where that is no time to come. */
+function readEnd(text: string | null, now: number): number | null {
+  if (text === null) return null
+  // A leap second passes the schema and is a time; Date.parse knows none.
+  const at = parseTime(text) ?? Number.NaN
+  if (at > now) return at
+  const message = "`expires_at` must be a time in the future, such as 2027-01-31T00:00:00Z."
+  throw new Problem("invalid", message, { errors: [{ pointer: "/expires_at", message }] })
+}
+
+function viewOf(key: ApiKey, directory: Directory): Static<typeof KeyView> {
   return {
     id: formatId("key", key.id),
+    kind: key.kind,
     name: key.name,
     prefix: key.prefix,
     last4: key.last4,
+    scopes: [...key.scopes],
+    app: key.app === null ? null : (directory.appName(key.app) ?? formatId("app", key.app)),
+    environment: key.environment,
+    source: key.source,
+    max_requests_per_minute: key.maxRequestsPerMinute,
+    created_by: key.createdBy,
     created_at: timeText(key.createdAt),
     expires_at: timeText(key.expiresAt),
     revoked_at: timeText(key.revokedAt),
     last_used_at: timeText(key.lastUsedAt),
     last_event_at: timeText(key.lastEventAt),
   }
+}
+
+/** The key without when it was used, as JSON text: what its tag and the audit log are made of. */
+function configurationOf(key: ApiKey, directory: Directory): string {
+  const { last_used_at: _used, last_event_at: _sent, ...configuration } = viewOf(key, directory)
+  return JSON.stringify(configuration)
 }

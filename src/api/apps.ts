@@ -2,8 +2,10 @@
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { formatId } from "../domain/id.ts"
-import type { App } from "../store/projects.ts"
-import { type Context, keyOf } from "./context.ts"
+import { type App, findApp, saveApp } from "../store/projects.ts"
+import { actorOf, callerOf } from "./access.ts"
+import type { Context } from "./context.ts"
+import { RepeatableHeaders } from "./repeats.ts"
 import { KeptText, Nullable, Page, paging, responses, Time, timeText } from "./schemas.ts"
 
 /** Names are limited so that they can stand in URLs, headers and metrics as they are. */
@@ -25,10 +27,12 @@ const NewApp = Type.Object(
 )
 const AppQuery = Type.Object(paging, { additionalProperties: false })
 
-export function appRoutes(server: FastifyInstance, { directory, cursors, store, now }: Context): void {
+export function appRoutes(server: FastifyInstance, context: Context): void {
+  const { directory, changes, repeats, cursors, store, now } = context
   server.get<{ Querystring: Static<typeof AppQuery> }>(
     "/v1/apps",
     {
+      config: { scope: "events:read" },
       schema: {
         operationId: "listApps",
         summary: "Lists the project's apps",
@@ -38,18 +42,18 @@ export function appRoutes(server: FastifyInstance, { directory, cursors, store, 
       },
     },
     async request => {
-      const { project } = keyOf(request)
+      const { project, limits } = callerOf(request)
       const { limit = 50, cursor } = request.query
-      const [before = Number.MAX_SAFE_INTEGER] = cursors.read("apps", cursor) ?? []
+      const [before = Number.MAX_SAFE_INTEGER] = cursors.read(request, "apps", cursor) ?? []
       const older = directory
         .apps(project)
-        .filter(app => app.id < before)
+        .filter(app => app.id < before && (limits.app === null || app.id === limits.app))
         .sort((a, b) => b.id - a.id)
       const page = older.slice(0, limit)
       const last = page.at(-1)
       return {
         data: page.map(viewOf),
-        next_cursor: older.length > limit && last !== undefined ? cursors.write("apps", last.id) : null,
+        next_cursor: older.length > limit && last !== undefined ? cursors.write(request, "apps", last.id) : null,
       }
     },
   )
@@ -57,25 +61,36 @@ export function appRoutes(server: FastifyInstance, { directory, cursors, store, 
   server.post<{ Body: Static<typeof NewApp> }>(
     "/v1/apps",
     {
+      config: { scope: "integrations:write" },
       schema: {
         operationId: "createApp",
         summary: "Makes an app, or gives the one with that name",
         tags: ["apps"],
+        headers: RepeatableHeaders,
         body: NewApp,
-        response: responses({ 201: AppView }, 400, 401, 413, 415, 422, 503),
+        response: responses({ 201: AppView }, 400, 401, 409, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
-      const { name, title } = request.body
-      const app = await directory.saveApp({
-        id: store.ids.next(),
-        project,
-        name,
-        title: title ?? null,
-        createdAt: now(),
+      const { project } = callerOf(request)
+      const { name, title = null } = request.body
+      return repeats.carryOut(request, reply, async keep => {
+        const made: App = { id: store.ids.next(), project, name, title, createdAt: now() }
+        const { app, told } = await changes.inTransaction(async (tx, note) => {
+          const stood = await findApp(tx, project, name)
+          const saved = await saveApp(tx, made)
+          const answer = { status: 201, text: JSON.stringify(viewOf(saved)) }
+          const change = { project, subject: formatId("app", saved.id), by: actorOf(request), after: answer.text }
+          if (stood === undefined) await note({ ...change, kind: "app.created" })
+          else if (stood.title !== saved.title) {
+            await note({ ...change, kind: "app.updated", before: JSON.stringify(viewOf(stood)) })
+          }
+          await keep(tx, answer)
+          return { app: saved, told: answer }
+        })
+        directory.rememberApp(app)
+        return told
       })
-      return reply.code(201).send(viewOf(app))
     },
   )
 }

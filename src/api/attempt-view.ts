@@ -68,6 +68,9 @@ export const FullAttemptView = Type.Object({
   ...summary,
   request: Nullable(Type.Object({ headers: Type.Array(Header), ...bodyFields })),
   response: Nullable(Type.Object({ status: Type.Integer(), headers: Type.Array(Header), ...bodyFields })),
+  exchange_hidden: Type.Boolean({
+    description: "Request and answer are left out: they are read with the scope `payloads:read`.",
+  }),
   exchange_expired: Type.Boolean({ description: "Request and answer are no longer kept." }),
   exchange_expires_at: Nullable(Time),
 })
@@ -103,18 +106,22 @@ export function viewOfAttempt(attempt: AttemptSummary, reason: ReasonView | null
   }
 }
 
-/** `exchange`: undefined where it has expired, or there never was one. `rebuilt`: the body where it was not kept. */
+/**
+ * `exchange`: undefined where it has expired, or there never was one. `rebuilt`: the body where it was not kept. `hidden`:
+ * neither is shown.
+ */
 export function viewOfFullAttempt(
   attempt: AttemptSummary,
   reason: ReasonView | null,
   exchange: KeptExchange | undefined,
   rebuilt: string | Uint8Array | null,
+  hidden: boolean,
 ): FullAttemptView {
-  const response = exchange?.response ?? null
+  const response = hidden ? null : (exchange?.response ?? null)
   return {
     ...viewOfAttempt(attempt, reason),
     request:
-      exchange === undefined
+      exchange === undefined || hidden
         ? null
         : { headers: exchange.requestHeaders.map(headerOf), ...bodyOf(exchange.requestBody ?? rebuilt) },
     response:
@@ -125,6 +132,7 @@ export function viewOfFullAttempt(
             headers: response.headers.map(headerOf),
             ...bodyOf(response.body, attempt.truncated || attempt.incomplete),
           },
+    exchange_hidden: hidden,
     exchange_expired: attempt.exchangePart !== null && exchange === undefined,
     exchange_expires_at: timeText(attempt.exchangeExpiresAt),
   }

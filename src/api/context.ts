@@ -1,29 +1,30 @@
 /** What handlers work with. main.ts makes it once. */
-import type { FastifyRequest } from "fastify"
-import { formatId } from "../domain/id.ts"
 import type { WatchfulAftermath } from "../engine/aftermath.ts"
 import type { Changes } from "../engine/changes.ts"
 import type { Deliver } from "../engine/deliver.ts"
 import type { Directory } from "../engine/directory.ts"
 import type { Engine } from "../engine/engine.ts"
 import type { Feed } from "../engine/feed.ts"
+import type { IdentityProvider } from "../engine/identity-provider.ts"
 import type { Inboxes } from "../engine/inboxes.ts"
 import type { Intake } from "../engine/intake.ts"
 import type { Keeper } from "../engine/keeper.ts"
 import type { Keyring } from "../engine/keyring.ts"
+import type { Members } from "../engine/members.ts"
 import type { Metrics } from "../engine/metrics.ts"
 import type { Notifier } from "../engine/notifier.ts"
 import type { Operational } from "../engine/operational.ts"
+import type { People } from "../engine/people.ts"
 import type { Recoverer } from "../engine/recover.ts"
 import type { Rejections } from "../engine/rejections.ts"
+import type { Remover } from "../engine/remover.ts"
 import type { Verifier } from "../engine/verifier.ts"
 import type { Log } from "../log.ts"
-import type { Actor } from "../store/changes.ts"
-import type { ApiKey } from "../store/keys.ts"
 import type { Store } from "../store/store.ts"
 import type { EgressRules } from "../transport/guard.ts"
 import type { Cursors } from "./cursor.ts"
-import { Problem } from "./problem.ts"
+import type { Rates } from "./rate-limit.ts"
+import type { Repeats } from "./repeats.ts"
 
 /** Between its start and its end. `stopping` begins with the signal: requests are still taken for a while. */
 export type Phase = "starting" | "running" | "stopping"
@@ -34,12 +35,19 @@ export interface Context {
   readonly engine: Engine
   readonly intake: Intake
   readonly changes: Changes
+  readonly repeats: Repeats
   readonly rejections: Rejections
   readonly inboxes: Inboxes
   readonly feed: Feed
   readonly keyring: Keyring
+  readonly people: People
+  readonly members: Members
+  /** Where people sign in with OpenID Connect; null where the operator has named none. */
+  readonly identityProvider: IdentityProvider | null
+  readonly rates: Rates
   readonly verifier: Verifier
   readonly recoverer: Recoverer
+  readonly remover: Remover
   readonly keeper: Keeper
   readonly aftermath: WatchfulAftermath
   readonly operational: Operational
@@ -63,20 +71,7 @@ export interface Context {
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** The API key of the request; set on every route that asks for one. */
-    apiKey: ApiKey | null
     /** The JSON text of a body, where exact numbers matter. */
     bodyText: string | null
   }
-}
-
-/** The key that a request came with. Routes that ask for none must not call it. */
-export function keyOf(request: FastifyRequest): ApiKey {
-  if (request.apiKey === null) throw new Problem("unauthorized", "Send an API key: Authorization: Bearer wb_….")
-  return request.apiKey
-}
-
-/** Who acts, for revisions and changes. */
-export function actorOf(request: FastifyRequest): Actor {
-  return { kind: "api_key", id: formatId("key", keyOf(request).id) }
 }

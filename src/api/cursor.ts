@@ -1,5 +1,7 @@
 /** Cursors of lists: where a page ended, signed, so that only what we gave out comes back (API-55). */
 import { createHmac, timingSafeEqual } from "node:crypto"
+import type { FastifyRequest } from "fastify"
+import { callerOf } from "./access.ts"
 import { Problem } from "./problem.ts"
 
 export class Cursors {
@@ -10,17 +12,17 @@ export class Cursors {
     this.#key = key
   }
 
-  /** The cursor of a position in a list; `list` names the list, so that a cursor fits no other. */
-  write(list: string, ...position: readonly number[]): string {
+  /** The cursor of a position in a list; `list` names the list, so that a cursor fits no other, nor another project's. */
+  write(request: FastifyRequest, list: string, ...position: readonly number[]): string {
     const text = position.map(part => part.toString(36)).join("-")
-    return `${text}.${this.#sign(list, text)}`
+    return `${text}.${this.#sign(request, list, text)}`
   }
 
   /** The position in a cursor, or undefined where there is none; throws a 400 problem where it is not ours for this list. */
-  read(list: string, cursor: string | undefined): readonly number[] | undefined {
+  read(request: FastifyRequest, list: string, cursor: string | undefined): readonly number[] | undefined {
     if (cursor === undefined) return undefined
     const [text = "", signature = ""] = cursor.split(".")
-    const expected = Buffer.from(this.#sign(list, text))
+    const expected = Buffer.from(this.#sign(request, list, text))
     const given = Buffer.from(signature)
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
       throw new Problem("malformed", "The cursor is not one that this list gave out. Begin again without it.", {
@@ -30,7 +32,10 @@ export class Cursors {
     return text.split("-").map(part => Number.parseInt(part, 36))
   }
 
-  #sign(list: string, text: string): string {
-    return createHmac("sha256", this.#key).update(`${list}\n${text}`).digest("base64url").slice(0, 16)
+  #sign(request: FastifyRequest, list: string, text: string): string {
+    return createHmac("sha256", this.#key)
+      .update(`${callerOf(request).project}\n${list}\n${text}`)
+      .digest("base64url")
+      .slice(0, 16)
   }
 }

@@ -1,15 +1,20 @@
 /** `/v1/deliveries`: one event on its way to one integration, what each attempt said, and a retry by hand. */
-import type { FastifyInstance } from "fastify"
+import type { FastifyInstance, FastifyRequest } from "fastify"
 import { type Static, Type } from "typebox"
 import { deliveryStatuses } from "../domain/delivery.ts"
 import { formatDeliveryId, formatId, parseDeliveryId, parseId } from "../domain/id.ts"
+import { isLimited, isWithin } from "../domain/limits.ts"
 import { reasonCodes } from "../domain/reason.ts"
 import { readAttempts, readExchanges } from "../store/attempt-reads.ts"
 import { type DeliveryRecord, readDelivery } from "../store/delivery-reads.ts"
 import { searchDeliveries } from "../store/delivery-search.ts"
 import { readEvent } from "../store/event-reads.ts"
+import { unblock } from "../store/line.ts"
+import { retryOne } from "../store/move.ts"
+import { readMaskedAt } from "../store/sealed-payloads.ts"
+import { actorOf, callerOf } from "./access.ts"
 import { FullAttemptView, Rebuilder, viewOfFullAttempt } from "./attempt-view.ts"
-import { type Context, keyOf } from "./context.ts"
+import type { Context } from "./context.ts"
 import {
   DeliveryView,
   deliveryFields,
@@ -19,6 +24,8 @@ import {
   viewOfDelivery,
 } from "./delivery-view.ts"
 import { SameFailure, sameFailureAs } from "./failures.ts"
+import { hidesPayloads, limitsOf, narrowed } from "./limits.ts"
+import { maskedProblem } from "./private-fields.ts"
 import { notFound, Problem } from "./problem.ts"
 import { Reasons } from "./reasons.ts"
 import { Nullable, paging, responses, SearchPage, timeText } from "./schemas.ts"
@@ -66,18 +73,21 @@ const DeliveryPath = Type.Object({ id: Type.String({ maxLength: 64, examples: ["
 type DeliveryPath = Static<typeof DeliveryPath>
 
 export function deliveryRoutes(server: FastifyInstance, context: Context): void {
-  const { store, directory, cursors, engine, now } = context
+  const { store, directory, changes, cursors, engine, now } = context
 
-  const find = async (project: number, text: string): Promise<DeliveryRecord> => {
-    const id = parseDeliveryId(text)
+  const find = async (request: FastifyRequest<{ Params: DeliveryPath }>): Promise<DeliveryRecord> => {
+    const { project, limits } = callerOf(request)
+    const id = parseDeliveryId(request.params.id)
     const delivery = id === undefined ? undefined : await readDelivery(store.reads, project, id, now())
-    if (delivery === undefined) throw notFound("delivery", text)
+    if (delivery === undefined || !isWithin(limits, { ...delivery.event, appId: delivery.event.app }))
+      throw notFound("delivery", request.params.id)
     return delivery
   }
 
   server.get<{ Querystring: Static<typeof DeliveryQuery> }>(
     "/v1/deliveries",
     {
+      config: { scope: "events:read" },
       schema: {
         operationId: "listDeliveries",
         summary: "Searches deliveries, those of the newest events first",
@@ -90,9 +100,9 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
     },
     async request => {
       const { query } = request
-      const [event, integration] = cursors.read("deliveries", query.cursor) ?? []
+      const [event, integration] = cursors.read(request, "deliveries", query.cursor) ?? []
       const page = await searchDeliveries(store.reads, {
-        project: keyOf(request).project,
+        project: callerOf(request).project,
         filter: {
           ...readRange(query),
           integration: readIntegrationId(query.integration),
@@ -102,6 +112,7 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
           record: query.destination_record,
           recovery: readRecoveryId(query.recovery),
           orderingKey: query.ordering_key,
+          of: narrowed(request, directory),
         },
         after: event === undefined || integration === undefined ? undefined : { event, integration },
         limit: query.limit ?? 50,
@@ -116,7 +127,7 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
             viewOfDelivery(d, await reasons.ofDelivery(d), directory, reasons.nextAttemptAt(d)),
           ),
         ),
-        next_cursor: next === null ? null : cursors.write("deliveries", next.event, next.integration),
+        next_cursor: next === null ? null : cursors.write(request, "deliveries", next.event, next.integration),
         searched_back_to: timeText(page.searchedBackTo),
       }
     },
@@ -125,6 +136,7 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
   server.get<{ Params: DeliveryPath }>(
     "/v1/deliveries/:id",
     {
+      config: { scope: "events:read" },
       schema: {
         operationId: "getDelivery",
         summary: "Shows a delivery with its attempts, their requests and answers",
@@ -133,12 +145,13 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
         response: responses({ 200: FullDeliveryView }, 401, 404, 422),
       },
     },
-    async request => fullView(context, await find(keyOf(request).project, request.params.id)),
+    async request => fullView(context, request, await find(request)),
   )
 
   server.post<{ Params: DeliveryPath }>(
     "/v1/deliveries/:id/retry",
     {
+      config: { scope: "replay" },
       schema: {
         operationId: "retryDelivery",
         summary: "Tries a delivery again now",
@@ -150,10 +163,17 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
-      const before = await find(project, request.params.id)
+      const { project } = callerOf(request)
+      const before = await find(request)
       refuseWithoutDestination(context, before)
-      switch (await store.ledger.retry(before.id, project)) {
+      const subject = request.params.id
+      const change = { project, kind: "delivery.retried", subject, by: actorOf(request), before: stateOf(before) }
+      const outcome = await changes.inCommit(function* (commit, note) {
+        const retried = yield* retryOne(commit, before.id, project)
+        if (retried === "due") yield* note({ ...change, after: JSON.stringify({ status: "pending" }) })
+        return retried
+      })
+      switch (outcome) {
         case "absent":
           throw notFound("delivery", request.params.id)
         case "sending":
@@ -163,9 +183,11 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
           const detail = `The payload of this event was kept until ${at}, so there is nothing left to send. Have the source send the event again.`
           throw new Problem("payload_expired", detail, { extra: { payload_expired_at: at } })
         }
+        case "payload_masked":
+          throw maskedProblem("this event", (await readMaskedAt(store.reads, { project, ...before.id })) ?? now())
         case "due": {
           await engine.tryNow(before.id)
-          const delivery = await find(project, request.params.id)
+          const delivery = await find(request)
           const reasons = new Reasons(context)
           const reason = await reasons.ofDelivery(delivery)
           return reply.code(202).send(viewOfDelivery(delivery, reason, directory, reasons.nextAttemptAt(delivery)))
@@ -177,6 +199,7 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
   server.post<{ Params: DeliveryPath }>(
     "/v1/deliveries/:id/release",
     {
+      config: { scope: "replay" },
       schema: {
         operationId: "releaseDelivery",
         summary: "Lets those behind a failed delivery go on",
@@ -188,18 +211,29 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
       },
     },
     async request => {
-      const { project } = keyOf(request)
-      const { id } = await find(project, request.params.id)
-      const released = await store.ledger.unblock(id, project)
-      if (released === undefined) throw new Problem("conflict", blocksNone(await find(project, request.params.id)))
+      const { project } = callerOf(request)
+      const { id } = await find(request)
+      const change = { project, kind: "delivery.released", subject: request.params.id, by: actorOf(request) }
+      const released = await changes.inCommit(function* (commit, note) {
+        const next = yield* unblock(commit, id, project)
+        if (next !== undefined)
+          yield* note({ ...change, facts: { next: next && formatDeliveryId({ ...id, event: next }) } })
+        return next
+      })
+      if (released === undefined) throw new Problem("conflict", blocksNone(await find(request)))
       if (released !== null) engine.expect(id.integration, now())
-      const delivery = await find(project, request.params.id)
+      const delivery = await find(request)
       return {
         ...viewOfDelivery(delivery, await new Reasons(context).ofDelivery(delivery), directory, delivery.nextAt),
         released: released === null ? null : formatDeliveryId({ ...id, event: released }),
       }
     },
   )
+}
+
+/** How a delivery stands, for the audit log. */
+function stateOf({ status, reason }: DeliveryRecord): string {
+  return JSON.stringify({ status, reason: reason?.code ?? null })
 }
 
 /** Why there is nothing to release, and where to look instead. */
@@ -227,7 +261,12 @@ function refuseWithoutDestination({ directory }: Context, { id }: DeliveryRecord
   }
 }
 
-async function fullView(context: Context, delivery: DeliveryRecord): Promise<Static<typeof FullDeliveryView>> {
+async function fullView(
+  context: Context,
+  request: FastifyRequest,
+  delivery: DeliveryRecord,
+): Promise<Static<typeof FullDeliveryView>> {
+  const hidden = hidesPayloads(request)
   const { store, directory, now } = context
   const { id, project, event, status, reason, nextAt } = delivery
   const at = now()
@@ -240,14 +279,15 @@ async function fullView(context: Context, delivery: DeliveryRecord): Promise<Sta
     const exchange = exchanges.get(attempt.id)
     const surroundings = { status, reason, nextAt, environment, type }
     const why = await reasons.ofAttempt(attempt, surroundings, attempt.id === delivery.lastAttempt, exchange)
-    const isMissing = exchange !== undefined && exchange.requestBody === null
+    const isMissing = !hidden && exchange !== undefined && exchange.requestBody === null
     const body = isMissing ? await rebuilder.body(id.integration, kept?.event ?? null, attempt.revision) : null
-    return viewOfFullAttempt(attempt, why, exchange, body)
+    return viewOfFullAttempt(attempt, why, exchange, body, hidden)
   })
   const policy = directory.integration(id.integration)?.integration.policy
   return {
     ...viewOfDelivery(delivery, await reasons.ofDelivery(delivery), directory, reasons.nextAttemptAt(delivery)),
-    same_failure: await sameFailureAs(context, delivery, attempts, exchanges),
+    // Counted over all that goes to the integration.
+    same_failure: isLimited(limitsOf(request)) ? null : await sameFailureAs(context, delivery, attempts, exchanges),
     attempts: await Promise.all(views),
     retry_plan: policy === undefined ? [] : retryPlan(policy, delivery, at),
   }

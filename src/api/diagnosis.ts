@@ -7,7 +7,8 @@ import { reasonCodes } from "../domain/reason.ts"
 import { verdictCodes } from "../domain/verdict-table.ts"
 import { changedParts, changesAround, partsOf } from "../domain/what-changed.ts"
 import type { LiveIntegration } from "../engine/directory.ts"
-import { type Context, keyOf } from "./context.ts"
+import { callerOf } from "./access.ts"
+import type { Context } from "./context.ts"
 import { IntegrationName } from "./delivery-view.ts"
 import { findIntegration, IntegrationPath } from "./integrations.ts"
 import { type ChangeBy, changesOf, lookAtOwnSide, type OwnSide, takePicture } from "./picture.ts"
@@ -90,6 +91,7 @@ export function diagnosisRoutes(server: FastifyInstance, context: Context): void
   server.get<{ Params: IntegrationPath }>(
     "/v1/integrations/:id/diagnosis",
     {
+      config: { scope: "integrations:read", whole: "a diagnosis is made of all that went to an integration" },
       schema: {
         operationId: "getDiagnosis",
         summary: "Says what is going on at an integration, since when, why, and what to do",
@@ -99,7 +101,7 @@ export function diagnosisRoutes(server: FastifyInstance, context: Context): void
       },
     },
     async request => {
-      const live = findIntegration(context, keyOf(request).project, request.params.id)
+      const live = findIntegration(context, callerOf(request).project, request.params.id)
       return diagnosisOf(context, live, await lookAtOwnSide(context))
     },
   )
@@ -107,6 +109,7 @@ export function diagnosisRoutes(server: FastifyInstance, context: Context): void
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     "/v1/diagnosis",
     {
+      config: { scope: "integrations:read", whole: "a diagnosis is made of all that went to an integration" },
       schema: {
         operationId: "listDiagnoses",
         summary: "Says what is going on at each integration of the project",
@@ -118,8 +121,8 @@ export function diagnosisRoutes(server: FastifyInstance, context: Context): void
     },
     async request => {
       const { limit = 20, cursor } = request.query
-      const [before = Number.MAX_SAFE_INTEGER] = cursors.read("diagnosis", cursor) ?? []
-      const all = directory.integrationsOf(keyOf(request).project)
+      const [before = Number.MAX_SAFE_INTEGER] = cursors.read(request, "diagnosis", cursor) ?? []
+      const all = directory.integrationsOf(callerOf(request).project)
       const older = all.filter(live => live.record.id < before).sort((a, b) => b.record.id - a.record.id)
       const page = older.slice(0, limit)
       const ownSide = await lookAtOwnSide(context)
@@ -128,7 +131,7 @@ export function diagnosisRoutes(server: FastifyInstance, context: Context): void
       for (const live of page) data.push(await diagnosisOf(context, live, ownSide))
       const last = page.at(-1)
       const isMore = older.length > limit && last !== undefined
-      return { data, next_cursor: isMore ? cursors.write("diagnosis", last.record.id) : null }
+      return { data, next_cursor: isMore ? cursors.write(request, "diagnosis", last.record.id) : null }
     },
   )
 }

@@ -7,9 +7,13 @@ import { isReservedType } from "../domain/event-names.ts"
 import { pointerTo } from "../domain/json-pointer.ts"
 import { type OperationalType, operationalTypeNames, operationalTypes } from "../domain/operational-types.ts"
 import type { EventType } from "../store/projects.ts"
-import { removeEventType, saveEventType } from "../store/projects.ts"
-import { actorOf, type Context, keyOf } from "./context.ts"
+import { readEventType, removeEventType, saveEventType } from "../store/projects.ts"
+import { actorOf, callerOf } from "./access.ts"
+import type { Context } from "./context.ts"
+import { assertMatch, assertNew, IfMatchHeaders, IfNoneMatchHeaders, NotModified, sendTagged, tagOf } from "./etag.ts"
+import { PrivateFieldList } from "./private-fields.ts"
 import { notFound, Problem } from "./problem.ts"
+import { sendJson } from "./raw-json.ts"
 import { KeptText, Nullable, responses, Time, timeText } from "./schemas.ts"
 
 const Name = Type.String({
@@ -27,6 +31,10 @@ const EventTypeView = Type.Object({
   description: Nullable(Type.String()),
   schema: Nullable(Schema),
   examples: Type.Array(Type.Unknown()),
+  private_fields: Type.Array(Type.String(), {
+    description:
+      "JSON pointers into `data`, whose values receivers get and readers never see; beside those of the project.",
+  }),
   reserved: Type.Boolean({ description: "Waybill's own: an operational event, the same in every project." }),
   created_at: Nullable(Time, "null for Waybill's own."),
   updated_at: Nullable(Time, "null for Waybill's own."),
@@ -38,6 +46,7 @@ const EventTypeBody = Type.Object(
     description: Type.Optional(Nullable(KeptText({ maxLength: 2_000 }))),
     schema: Type.Optional(Nullable(Schema)),
     examples: Type.Optional(Type.Array(Type.Unknown(), { maxItems: 20 })),
+    private_fields: PrivateFieldList,
   },
   { additionalProperties: false },
 )
@@ -48,6 +57,7 @@ export function eventTypeRoutes(server: FastifyInstance, { directory, changes, n
   server.get(
     "/v1/event-types",
     {
+      config: { scope: "integrations:read" },
       schema: {
         operationId: "listEventTypes",
         summary: "Lists the catalogue, by name, and Waybill's own types after it",
@@ -56,7 +66,7 @@ export function eventTypeRoutes(server: FastifyInstance, { directory, changes, n
       },
     },
     async request => {
-      const own = directory.eventTypes(keyOf(request).project).map(viewOf)
+      const own = directory.eventTypes(callerOf(request).project).map(viewOf)
       return { data: [...own, ...operationalTypeNames.map(viewOfReserved)], next_cursor: null }
     },
   )
@@ -64,78 +74,102 @@ export function eventTypeRoutes(server: FastifyInstance, { directory, changes, n
   server.get<{ Params: NamePath }>(
     "/v1/event-types/:name",
     {
+      config: { scope: "integrations:read" },
       schema: {
         operationId: "getEventType",
         summary: "Shows an event type",
         tags: ["event types"],
         params: NamePath,
-        response: responses({ 200: EventTypeView }, 401, 404, 422),
+        headers: IfNoneMatchHeaders,
+        response: responses({ 200: EventTypeView, 304: NotModified }, 400, 401, 404, 422),
       },
     },
-    async request => {
+    async (request, reply) => {
       const { name } = request.params
       const reserved = operationalTypeNames.find(type => type === name)
-      if (reserved !== undefined) return viewOfReserved(reserved)
-      const found = directory.eventTypes(keyOf(request).project).find(type => type.name === name)
-      if (found === undefined) throw notFound("event type", name)
-      return viewOf(found)
+      const found = directory.eventTypes(callerOf(request).project).find(type => type.name === name)
+      const view = reserved !== undefined ? viewOfReserved(reserved) : found && viewOf(found)
+      if (view === undefined) throw notFound("event type", name)
+      const text = JSON.stringify(view)
+      return sendTagged(request, reply, tagOf(text), text)
     },
   )
 
   server.put<{ Params: NamePath; Body: Static<typeof EventTypeBody> }>(
     "/v1/event-types/:name",
     {
+      config: { scope: "integrations:write" },
       schema: {
         operationId: "putEventType",
         summary: "Adds an event type to the catalogue, or changes it",
         tags: ["event types"],
+        description: "With `If-None-Match: *` it only adds one: 412 where the name is taken.",
         params: NamePath,
+        headers: Type.Intersect([IfMatchHeaders, IfNoneMatchHeaders]),
         body: EventTypeBody,
-        response: responses({ 200: EventTypeView }, 400, 401, 413, 415, 422, 503),
+        response: responses({ 200: EventTypeView }, 400, 401, 412, 413, 415, 422, 503),
       },
     },
-    async request => {
-      const { project } = keyOf(request)
+    async (request, reply) => {
+      const { project } = callerOf(request)
       const { name } = request.params
       refuseReserved(name)
-      const { description = null, schema = null, examples = [] } = request.body
+      const { description = null, schema = null, examples = [], private_fields: privateFields = [] } = request.body
       if (schema !== null) checkSchema(schema)
-      const before = directory.eventTypes(project).find(type => type.name === name)
-      const at = now()
-      const type: EventType = {
-        project,
-        name,
-        description,
-        schema: schema === null ? null : JSON.stringify(schema),
-        examples: JSON.stringify(examples),
-        createdAt: before?.createdAt ?? at,
-        updatedAt: at,
-      }
-      const kind = before === undefined ? "event_type.created" : "event_type.updated"
-      await changes.together({ project, kind, subject: name, by: actorOf(request) }, tx => saveEventType(tx, type))
+      const type = await changes.inTransaction(async (tx, note) => {
+        const stood = await readEventType(tx, project, name)
+        const before = stood && JSON.stringify(viewOf(stood))
+        assertNew(request, before !== undefined)
+        assertMatch(request, before === undefined ? null : tagOf(before))
+        const at = now()
+        const saved: EventType = {
+          project,
+          name,
+          description,
+          schema: schema === null ? null : JSON.stringify(schema),
+          examples: JSON.stringify(examples),
+          privateFields,
+          createdAt: stood?.createdAt ?? at,
+          updatedAt: at,
+        }
+        await saveEventType(tx, saved)
+        const kind = before === undefined ? "event_type.created" : "event_type.updated"
+        const change = { project, kind, subject: name, by: actorOf(request), after: JSON.stringify(viewOf(saved)) }
+        await note({ ...change, ...(before !== undefined && { before }) })
+        return saved
+      })
       directory.rememberEventType(type)
-      return viewOf(type)
+      const text = JSON.stringify(viewOf(type))
+      return sendJson(reply.header("etag", tagOf(text)), 200, text)
     },
   )
 
   server.delete<{ Params: NamePath }>(
     "/v1/event-types/:name",
     {
+      config: { scope: "integrations:write" },
       schema: {
         operationId: "removeEventType",
         summary: "Takes an event type out of the catalogue; events of that type stay",
         tags: ["event types"],
         params: NamePath,
-        response: responses({ 204: Type.Null() }, 400, 401, 404, 413, 415, 422, 503),
+        headers: IfMatchHeaders,
+        response: responses({ 204: Type.Null() }, 400, 401, 404, 412, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const { name } = request.params
       refuseReserved(name)
-      if (!directory.eventTypes(project).some(type => type.name === name)) throw notFound("event type", name)
       const change = { project, kind: "event_type.removed", subject: name, by: actorOf(request) }
-      await changes.together(change, tx => removeEventType(tx, project, name))
+      await changes.together(change, async (tx, say) => {
+        const stood = await readEventType(tx, project, name)
+        if (stood === undefined) throw notFound("event type", name)
+        const before = JSON.stringify(viewOf(stood))
+        assertMatch(request, tagOf(before))
+        await removeEventType(tx, project, name)
+        say({ before })
+      })
       directory.forgetEventType(project, name)
       return reply.code(204).send()
     },
@@ -151,7 +185,8 @@ function refuseReserved(name: string): void {
 
 function viewOfReserved(name: OperationalType): EventTypeView {
   const { description, schema, example } = operationalTypes[name]
-  return { name, description, schema, examples: [example], reserved: true, created_at: null, updated_at: null }
+  const own = { reserved: true, private_fields: [], created_at: null, updated_at: null }
+  return { name, description, schema, examples: [example], ...own }
 }
 
 function viewOf(type: EventType): EventTypeView {
@@ -161,6 +196,7 @@ function viewOf(type: EventType): EventTypeView {
     description: type.description,
     schema: type.schema === null ? null : (JSON.parse(type.schema) as object),
     examples: JSON.parse(type.examples) as unknown[],
+    private_fields: [...type.privateFields],
     created_at: timeText(type.createdAt),
     updated_at: timeText(type.updatedAt),
   }

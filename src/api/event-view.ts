@@ -3,6 +3,7 @@ import { type Static, Type } from "typebox"
 import { eventStatuses, type Payload } from "../domain/event.ts"
 import { formatId, type IntegrationId } from "../domain/id.ts"
 import type { EventSummary } from "../store/event-reads.ts"
+import { isMasked } from "../store/rows.ts"
 import { jsonText, type RawJson } from "./raw-json.ts"
 import { Environment, Nullable, Time, timeText } from "./schemas.ts"
 
@@ -47,10 +48,15 @@ export type EventSummaryView = Static<typeof EventSummaryView>
 /** What the payload adds to an event. */
 export const payloadFields = {
   payload: Type.Unknown({
-    description: "As it came in, byte for byte where it is JSON. null without data, and once it has expired.",
+    description:
+      "As it came in, byte for byte where it is JSON. null without data, once it has expired, and where it is hidden.",
   }),
+  payload_hidden: Type.Boolean({ description: "Left out: it is read with the scope `payloads:read`." }),
   payload_encoding: Nullable(Type.Enum(["json", "text", "base64"], { description: "null where there is no payload." })),
   payload_media_type: Nullable(Type.String()),
+  payload_masked: Type.Boolean({
+    description: 'Values of private fields read "[private]" in it; receivers got them whole.',
+  }),
 }
 
 /** The records that destinations gave for an event. */
@@ -90,21 +96,28 @@ export function viewOfSummary(event: EventSummary, now: number): EventSummaryVie
   }
 }
 
-/** The JSON text of an event with its payload (undefined: expired) and further members. */
+/** What is to be shown of a payload; undefined: it has expired. */
+export type ShownPayload = Payload | "hidden" | undefined
+
+/** The JSON text of an event with its payload and further members. */
 export function textOfEvent(
   event: EventSummary,
-  payload: Payload | undefined,
+  shown: ShownPayload,
   now: number,
   members: Readonly<Record<string, unknown>> = {},
   raws: Readonly<Record<string, RawJson>> = {},
 ): string {
+  const payload = shown === "hidden" ? undefined : shown
   const encoding = payload === undefined ? null : encodings[payload.kind]
+  const summary = viewOfSummary(event, now)
   const own = {
-    ...viewOfSummary(event, now),
+    ...summary,
     // Where its bytes went earlier than their time, that is what it is too.
-    payload_expired: payload === undefined,
+    payload_expired: shown === "hidden" ? summary.payload_expired : shown === undefined,
+    payload_hidden: shown === "hidden",
     payload_encoding: encoding,
     payload_media_type: payload?.kind === "text" || payload?.kind === "bytes" ? payload.mediaType : null,
+    payload_masked: payload !== undefined && isMasked(payload),
     ...members,
   }
   return jsonText(own, { payload: rawPayload(payload), ...raws })

@@ -8,8 +8,9 @@ import { readAttempts } from "../store/attempt-reads.ts"
 import { deliveriesOfEvent } from "../store/delivery-reads.ts"
 import { type KeptEvent, readEvent } from "../store/event-reads.ts"
 import { destinationRecords, searchEvents } from "../store/event-search.ts"
+import { callerOf } from "./access.ts"
 import { AttemptView, viewOfAttempt } from "./attempt-view.ts"
-import { type Context, keyOf } from "./context.ts"
+import type { Context } from "./context.ts"
 import { deliveryFields, IntegrationName, nameOfIntegration, viewOfDelivery } from "./delivery-view.ts"
 import {
   DestinationRecords,
@@ -19,6 +20,7 @@ import {
   viewOfRecords,
   viewOfSummary,
 } from "./event-view.ts"
+import { hidesPayloads, narrowed, sees } from "./limits.ts"
 import { notFound } from "./problem.ts"
 import { Reasons, ReasonView } from "./reasons.ts"
 import { Nullable, paging, responses, SearchPage, timeText } from "./schemas.ts"
@@ -64,6 +66,7 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
   server.get<{ Querystring: Static<typeof EventQuery> }>(
     "/v1/events",
     {
+      config: { scope: "events:read" },
       schema: {
         operationId: "listEvents",
         summary: "Searches events, newest first",
@@ -75,17 +78,19 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async request => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const { query } = request
-      const [before] = cursors.read("events", query.cursor) ?? []
+      const [before] = cursors.read(request, "events", query.cursor) ?? []
       const page = await searchEvents(store.reads, {
         project,
         filter: {
           ...readRange(query),
           type: query.type,
           status: query.status,
-          app: readApp(directory, project, query.app),
-          environment: query.environment,
+          ...narrowed(request, directory, {
+            app: readApp(directory, project, query.app),
+            environment: query.environment,
+          }),
           profileId: query.profile_id,
           deviceId: query.device_id,
           sourceRecord: query.source_record,
@@ -108,7 +113,7 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
           ...viewOfSummary(event, now()),
           destination_records: viewOfRecords(records.get(event.id) ?? []),
         })),
-        next_cursor: page.next === null ? null : cursors.write("events", page.next),
+        next_cursor: page.next === null ? null : cursors.write(request, "events", page.next),
         searched_back_to: timeText(page.searchedBackTo),
       }
     },
@@ -117,6 +122,7 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
   server.get<{ Params: Static<typeof EventPath> }>(
     "/v1/events/:id",
     {
+      config: { scope: "events:read" },
       schema: {
         operationId: "getEvent",
         summary: "Shows one event with its deliveries, withholdings and attempts",
@@ -126,18 +132,18 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const id = parseId("evt", request.params.id)
       const at = now()
       const found = id === undefined ? undefined : await readEvent(store.reads, project, id, at)
-      if (found === undefined) throw notFound("event", request.params.id)
+      if (found === undefined || !sees(request, found.summary)) throw notFound("event", request.params.id)
       const { summary, event } = found
       const members = {
         cloud_event: event?.cloud ?? null,
         deliveries: await deliveriesWithAttempts(context, found, at),
         withheld: await withholdings(context, found),
       }
-      const text = textOfEvent(summary, event?.payload, at, members)
+      const text = textOfEvent(summary, hidesPayloads(request) ? "hidden" : event?.payload, at, members)
       return reply.type("application/json; charset=utf-8").send(text)
     },
   )

@@ -1,6 +1,7 @@
 /** `/v1/integrations/{id}/failures`: failures that look alike, grouped, so that one cause is told from another. */
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
+import { madeOfSecrets } from "../connectors/auth-settings.ts"
 import { isGoingOn } from "../domain/failure-group.ts"
 import { formatDeliveryId, formatId } from "../domain/id.ts"
 import { reasonCodes } from "../domain/reason.ts"
@@ -10,8 +11,10 @@ import type { AttemptSummary, KeptExchange } from "../store/attempt-reads.ts"
 import type { DeliveryRecord } from "../store/delivery-reads.ts"
 import { lastSuccessAt } from "../store/diagnosis-reads.ts"
 import { alikeOfKept, type FailureGroup, groupLike, listFailures } from "../store/failures.ts"
-import { type Context, keyOf } from "./context.ts"
+import { callerOf } from "./access.ts"
+import type { Context } from "./context.ts"
 import { findIntegration, IntegrationPath } from "./integrations.ts"
+import { hidesPayloads } from "./limits.ts"
 import { Nullable, Page, paging, responses, Time, timeText } from "./schemas.ts"
 
 export const FailureView = Type.Object({
@@ -21,8 +24,9 @@ export const FailureView = Type.Object({
   status: Nullable(Type.Integer({ description: "Status of the answer; null where none came." })),
   message: Nullable(
     Type.String({ examples: ["Record {id} not found"] }),
-    "What was said, with `{id}`, `{n}`, `{time}` … in place of what differs. null where nothing was said.",
+    "What was said, with `{id}`, `{n}`, `{time}` … in place of what differs. null where nothing was said, or it is hidden.",
   ),
+  message_hidden: Type.Boolean({ description: "Left out: it is read with the scope `payloads:read`." }),
   count: Type.Integer({ description: "Attempts, and deliveries that failed without one." }),
   first_at: Time,
   last_at: Time,
@@ -55,6 +59,7 @@ export function failureRoutes(server: FastifyInstance, context: Context): void {
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof ListQuery> }>(
     "/v1/integrations/:id/failures",
     {
+      config: { scope: "integrations:read", whole: "failures that look alike are counted over all events" },
       schema: {
         operationId: "listFailures",
         summary: "Lists failures that look alike in groups, those seen last first",
@@ -67,9 +72,9 @@ export function failureRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async request => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const { limit = 50, cursor } = request.query
-      const [lastAt, id] = cursors.read("failures", cursor) ?? []
+      const [lastAt, id] = cursors.read(request, "failures", cursor) ?? []
       const { record } = findIntegration(context, project, request.params.id)
       const after = lastAt === undefined || id === undefined ? undefined : { lastAt, id }
       const asked = { project, integration: record.id, after, limit: limit + 1, now: now() }
@@ -79,21 +84,28 @@ export function failureRoutes(server: FastifyInstance, context: Context): void {
       const last = page.at(-1)
       const isMore = groups.length > limit && last !== undefined
       return {
-        data: page.map(group => viewOfFailure(group, succeededAt, asked.now)),
-        next_cursor: isMore ? cursors.write("failures", last.lastAt, last.id) : null,
+        data: page.map(group => viewOfFailure(group, succeededAt, asked.now, hidesPayloads(request))),
+        next_cursor: isMore ? cursors.write(request, "failures", last.lastAt, last.id) : null,
       }
     },
   )
 }
 
-export function viewOfFailure(group: FailureGroup, succeededAt: number | null, now: number): FailureView {
+/** `hidden`: what was said, which an answer may have said, is left out. */
+export function viewOfFailure(
+  group: FailureGroup,
+  succeededAt: number | null,
+  now: number,
+  hidden: boolean,
+): FailureView {
   const { event, integration } = group
   return {
     id: formatId("grp", group.id),
     reason: group.reason,
     title: fill(reasonTable[group.reason].title, {}),
     status: group.status,
-    message: group.message === "" ? null : group.message,
+    message: group.message === "" || hidden ? null : group.message,
+    message_hidden: hidden,
     count: group.count,
     first_at: timeText(group.firstAt),
     last_at: timeText(group.lastAt),
@@ -116,7 +128,8 @@ export async function sameFailureAs(
   const { integration } = delivery.id
   const last = attempts.find(({ id }) => id === delivery.lastAttempt)
   if (last === undefined || last.outcome === "success" || delivery.event.test) return null
-  const secrets = [...(directory.integration(integration)?.record.secrets.values() ?? [])]
+  const live = directory.integration(integration)
+  const secrets = live === undefined ? [] : [...live.record.secrets.values(), ...madeOfSecrets(live.settings)]
   const alikeOf = (attempt: AttemptSummary) => {
     const answer = exchanges.get(attempt.id)?.response ?? null
     const { reason, status, error } = attempt

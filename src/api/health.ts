@@ -130,7 +130,7 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
   server.get(
     "/metrics",
     {
-      config: { mayBeBehind: true },
+      config: { scope: "metrics:read", mayBeBehind: true },
       schema: {
         operationId: "metrics",
         summary: "Numbers in the text format of Prometheus",
@@ -163,7 +163,7 @@ export function healthRoutes(server: FastifyInstance, context: Context): void {
   server.get(
     "/v1/status",
     {
-      config: { mayBeBehind: true },
+      config: { scope: "any", mayBeBehind: true },
       schema: {
         operationId: "getStatus",
         summary: "How Waybill itself is doing",

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from "node:http"
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
+import { isBrowserHeader } from "../connectors/header-rules.ts"
 import type { LiveIntegration } from "../engine/directory.ts"
 import { INBOX_BODY_BYTES, type Told } from "../engine/inboxes.ts"
 import type { Context } from "./context.ts"
@@ -65,7 +66,8 @@ async function readStart(raw: IncomingMessage): Promise<{ body: Uint8Array; body
 
 function answer(reply: FastifyReply, { status, headers, body }: Told): FastifyReply {
   if (body !== "") reply.header("content-type", "application/json")
-  for (const [name, value] of Object.entries(headers)) reply.header(name, value)
+  // Under this server's name nobody gets a page to run, whoever has it answer so.
+  for (const [name, value] of Object.entries(headers)) if (!isBrowserHeader(name)) reply.header(name, value)
   return reply.code(status).send(Buffer.from(body))
 }
 

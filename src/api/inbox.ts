@@ -7,9 +7,11 @@ import { formatId, type ProjectId, parseId } from "../domain/id.ts"
 import { describeVerdict, verdictKinds } from "../domain/signature-verdict.ts"
 import type { LiveIntegration } from "../engine/directory.ts"
 import { INBOX_BODY_BYTES } from "../engine/inboxes.ts"
+import { forgetTurns } from "../store/inbox.ts"
 import { type InboxRequest, listInboxRequests } from "../store/inbox-reads.ts"
+import { actorOf, callerOf } from "./access.ts"
 import { bodyOf, Header } from "./attempt-view.ts"
-import { actorOf, type Context, keyOf } from "./context.ts"
+import type { Context } from "./context.ts"
 import type { Configuration } from "./integration-save.ts"
 import { IntegrationView } from "./integration-schemas.ts"
 import { textOfIntegration } from "./integration-view.ts"
@@ -72,11 +74,12 @@ export type DuplicateView = Static<typeof DuplicateView>
 const ListQuery = Type.Object(paging, { additionalProperties: false })
 
 export function inboxRoutes(server: FastifyInstance, context: Context): void {
-  const { directory, engine, inboxes, cursors, store, now } = context
+  const { directory, engine, inboxes, changes, cursors, store, now } = context
 
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof ListQuery> }>(
     "/v1/integrations/:id/inbox",
     {
+      config: { scope: "payloads:read", whole: "an inbox does not tell its requests apart" },
       schema: {
         operationId: "listInboxRequests",
         summary: "Lists the requests that an inbox got",
@@ -89,15 +92,15 @@ export function inboxRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async request => {
-      const { id } = findInbox(keyOf(request).project, request.params.id).record
+      const { id } = findInbox(callerOf(request).project, request.params.id).record
       const { limit = 50, cursor } = request.query
-      const [before = Number.MAX_SAFE_INTEGER] = cursors.read("inbox", cursor) ?? []
+      const [before = Number.MAX_SAFE_INTEGER] = cursors.read(request, "inbox", cursor) ?? []
       const { requests, more } = await listInboxRequests(store.reads, { integration: id, before, limit, now: now() })
       const last = requests.at(-1)
       return {
         url: context.publicUrl() + inboxes.path(id),
         data: requests.map(viewOf),
-        next_cursor: more && last !== undefined ? cursors.write("inbox", last.id) : null,
+        next_cursor: more && last !== undefined ? cursors.write(request, "inbox", last.id) : null,
       }
     },
   )
@@ -105,6 +108,7 @@ export function inboxRoutes(server: FastifyInstance, context: Context): void {
   server.delete<{ Params: IntegrationPath }>(
     "/v1/integrations/:id/inbox",
     {
+      config: { scope: "integrations:write" },
       schema: {
         operationId: "emptyInbox",
         summary: "Empties an inbox",
@@ -115,7 +119,15 @@ export function inboxRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async (request, reply) => {
-      await inboxes.empty(findInbox(keyOf(request).project, request.params.id).record.id)
+      const { project } = callerOf(request)
+      const { id } = findInbox(project, request.params.id).record
+      const change = { project, kind: "integration.emptied", subject: request.params.id, by: actorOf(request) }
+      // In the commit that begins it: the rest goes in short steps.
+      await changes.inCommit(function* (_commit, note) {
+        yield* forgetTurns(id)
+        yield* note(change)
+      })
+      await inboxes.empty(id)
       return reply.code(204).send()
     },
   )
@@ -123,6 +135,7 @@ export function inboxRoutes(server: FastifyInstance, context: Context): void {
   server.post<{ Params: IntegrationPath }>(
     "/v1/integrations/:id/duplicate-to-inbox",
     {
+      config: { scope: "integrations:write" },
       schema: {
         operationId: "duplicateToInbox",
         summary: "Sends what an integration gets to an inbox as well",
@@ -134,7 +147,7 @@ export function inboxRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const { id } = request.params
       const configuration = duplicateOf(findIntegration(context, project, id))
       const key = signingKey(configuration, undefined)

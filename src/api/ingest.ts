@@ -6,10 +6,19 @@ import { fingerprintOf } from "../domain/fingerprint.ts"
 import { formatId } from "../domain/id.ts"
 import type { Refusal } from "../engine/intake.ts"
 import { cloudModeOf, readCloudEvent } from "../sources/cloudevents.ts"
-import { type BatchReading, notUtf8, type Reading, type SourceFault, utf8Text } from "../sources/source.ts"
+import { maskRefused } from "../sources/refused-body.ts"
+import {
+  type BatchReading,
+  notUtf8,
+  type Reading,
+  type ReadLimits,
+  type SourceFault,
+  utf8Text,
+} from "../sources/source.ts"
 import { readNative, readNativeBatch } from "../sources/waybill.ts"
 import type { Accepted } from "../store/ledger.ts"
-import { type Context, keyOf } from "./context.ts"
+import { callerOf } from "./access.ts"
+import type { Context } from "./context.ts"
 import { readIdempotencyKey } from "./idempotency.ts"
 import {
   assertJson,
@@ -21,6 +30,7 @@ import {
   readBody,
 } from "./ingest-body.ts"
 import { BatchBody, EventBody } from "./ingest-schemas.ts"
+import { draftWithin, limitsOf } from "./limits.ts"
 import { Problem, type ProblemCode, type ProblemDocument } from "./problem.ts"
 import { Nullable, ProblemSchema, responses } from "./schemas.ts"
 import { asProblem, documentOf } from "./server.ts"
@@ -68,7 +78,8 @@ export function ingestRoutes(server: FastifyInstance, context: Context): void {
     })
 
     // Events that were routed by what has changed since are routed anew: see intake.ts.
-    const config = { mayBeBehind: true }
+    const unaudited = "events are their own record"
+    const config = { mayBeBehind: true, scope: "ingest", unaudited } as const
     scope.post("/v1/events", { config, schema: singleSchema }, async (request, reply) => {
       const startedAt = performance.now()
       const body = await readBody(request, reply, budget, mostBytes(request))
@@ -86,7 +97,7 @@ export function ingestRoutes(server: FastifyInstance, context: Context): void {
       const body = await readBody(request, reply, budget, MAX_BATCH_BYTES)
       const text = utf8Text(body)
       if (text === null) throw faultProblem([notUtf8])
-      const reading = readNativeBatch(text, limits(context))
+      const reading = readNativeBatch(text, limits(context, request))
       if (reading.kind === "faults") throw faultProblem(reading.faults)
       return reply.code(202).send(await acceptBatch(context, request, reading))
     })
@@ -130,24 +141,29 @@ function read(
   const contentType = request.headers["content-type"] ?? ""
   const cloud = cloudModeOf(contentType, request.headers)
   if (cloud !== null) {
-    const reading = readCloudEvent(cloud, { contentType, rawHeaders: request.raw.rawHeaders, body }, limits(context))
+    const reading = readCloudEvent(
+      cloud,
+      { contentType, rawHeaders: request.raw.rawHeaders, body },
+      limits(context, request),
+    )
     if (reading.kind === "faults") throw faultProblem(reading.faults)
     return reading.kind === "batch" ? reading : { kind: "single", draft: reading.draft }
   }
   assertJson(contentType, ", or a CloudEvent")
   const text = utf8Text(body)
   if (text === null) throw faultProblem([notUtf8])
-  const reading = readNative(text, limits(context))
+  const reading = readNative(text, limits(context, request))
   if (reading.kind === "faults") throw faultProblem(reading.faults)
   return { kind: "single", draft: reading.draft }
 }
 
-async function acceptSingle(context: Context, request: FastifyRequest, reply: FastifyReply, { draft }: SingleReading) {
-  const key = keyOf(request)
+async function acceptSingle(context: Context, request: FastifyRequest, reply: FastifyReply, reading: SingleReading) {
+  const draft = draftWithin(limitsOf(request), reading.draft, context.directory)
+  const { project, key } = callerOf(request)
   const idempotencyKey = readIdempotencyKey(request.headers["idempotency-key"])
   const accepted = await context.intake.accept({
-    project: key.project,
-    key: key.id,
+    project,
+    key: key?.id ?? null,
     draft,
     fingerprint: idempotencyKey === null && draft.externalId === null ? null : fingerprintOf(draft),
     idempotencyKey,
@@ -155,21 +171,21 @@ async function acceptSingle(context: Context, request: FastifyRequest, reply: Fa
   })
   const view = viewOf(context, draft, accepted)
   if (view.duplicate && idempotencyKey !== null) reply.header("idempotency-replayed", "true")
-  context.keyring.used(key, true)
+  if (key !== null) context.keyring.used(key, true)
   return view
 }
 
 async function acceptBatch(context: Context, request: FastifyRequest, { readings }: BatchReading & { kind: "batch" }) {
-  const key = keyOf(request)
+  const { project, key } = callerOf(request)
   const idempotencyKey = readIdempotencyKey(request.headers["idempotency-key"])
   const receivedAt = context.now()
   const accept = async (reading: Reading, index: number) => {
     try {
       if (reading.kind === "faults") throw faultProblem(reading.faults)
-      const { draft } = reading
+      const draft = draftWithin(limitsOf(request), reading.draft, context.directory)
       const accepted = await context.intake.accept({
-        project: key.project,
-        key: key.id,
+        project,
+        key: key?.id ?? null,
         draft,
         fingerprint: idempotencyKey === null && draft.externalId === null ? null : fingerprintOf(draft),
         // Each event of the batch under a key of its own: a repeat of the batch finds each of them again.
@@ -187,7 +203,7 @@ async function acceptBatch(context: Context, request: FastifyRequest, { readings
     }
   }
   const results = await Promise.all(readings.map(accept))
-  context.keyring.used(key, true)
+  if (key !== null) context.keyring.used(key, true)
   const refused = results.filter(result => "problem" in result).length
   return { accepted: results.length - refused, refused, results }
 }
@@ -232,8 +248,10 @@ function conflictProblem(draft: EventDraft, { id, by }: Accepted & { kind: "repe
       )
 }
 
-function limits(context: Context) {
-  return { now: context.now(), maxEventBytes: MAX_EVENT_BYTES, maxBatch: MAX_BATCH }
+function limits(context: Context, request: FastifyRequest): ReadLimits {
+  const { environment } = limitsOf(request)
+  const own = { now: context.now(), maxEventBytes: MAX_EVENT_BYTES, maxBatch: MAX_BATCH }
+  return environment === null ? own : { ...own, environment }
 }
 
 const faultCodes: Readonly<Record<SourceFault["kind"], ProblemCode>> = {
@@ -257,13 +275,21 @@ function faultProblem(faults: readonly SourceFault[]): Problem {
 /** Remembers a refused request for `/v1/rejections`; requests turned away under load are counted only. */
 function note(context: Context, request: FastifyRequest, problem: ProblemDocument, body: Uint8Array): void {
   context.metrics.eventsRejected.inc({ reason: problem.code })
-  if (request.apiKey === null || problem.status >= 500 || problem.status === 429) return
+  if (request.caller === null || problem.status >= 500 || problem.status === 429) return
+  // Of one that has been removed nothing is kept any more.
+  if (context.directory.project(request.caller.project) === undefined) return
   context.rejections.note({
-    project: request.apiKey.project,
-    key: request.apiKey.id,
+    project: request.caller.project,
+    key: request.caller.key?.id ?? null,
     at: context.now(),
     problem,
     request: `${request.method} ${request.url.split("?")[0]}`,
-    body,
+    body: shownBody(context, request, body),
   })
+}
+
+/** A refused body as readers may see it. */
+function shownBody({ directory }: Context, { caller, headers }: FastifyRequest, body: Uint8Array): Uint8Array {
+  const fields = caller === null ? null : directory.privateFields(caller.project, null)
+  return fields === null ? body : maskRefused(body, cloudModeOf(headers["content-type"] ?? "", headers), fields)
 }

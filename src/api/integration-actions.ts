@@ -12,10 +12,14 @@ import { API_SOURCE } from "../sources/waybill.ts"
 import { readEvent } from "../store/event-reads.ts"
 import { addSigningKey, type Switch, switchIntegration } from "../store/integrations.ts"
 import type { Settlement, Tidings } from "../store/ledger.ts"
-import { actorOf, type Context, keyOf } from "./context.ts"
+import { openAll, readMaskedAt } from "../store/sealed-payloads.ts"
+import { actorOf, callerOf } from "./access.ts"
+import type { Context } from "./context.ts"
 import { IntegrationView, RotateSecret, TestEvent } from "./integration-schemas.ts"
-import { textOfIntegration } from "./integration-view.ts"
+import { auditTextOfIntegration, textOfIntegration } from "./integration-view.ts"
 import { findIntegration, IntegrationPath, latestRecord, signingKey } from "./integrations.ts"
+import { hidesPayloads } from "./limits.ts"
+import { maskedProblem } from "./private-fields.ts"
 import { notFound, Problem } from "./problem.ts"
 import { sendJson } from "./raw-json.ts"
 import { Nullable, responses, timeText } from "./schemas.ts"
@@ -40,6 +44,9 @@ const TestView = Type.Object({
       incomplete: Type.Boolean(),
     }),
   ),
+  exchange_hidden: Type.Boolean({
+    description: "Request and answer are left out: they are read with the scope `payloads:read`.",
+  }),
   took_ms: Nullable(Type.Number()),
 })
 
@@ -58,6 +65,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
     server.post<{ Params: IntegrationPath }>(
       `/v1/integrations/:id/${name}`,
       {
+        config: { scope: "integrations:write" },
         schema: {
           operationId: `${name}Integration`,
           summary,
@@ -67,21 +75,25 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
         },
       },
       async (request, reply) => {
-        const { project } = keyOf(request)
+        const { project } = callerOf(request)
         const before = findIntegration(context, project, request.params.id)
         const { record } = before
         const by = actorOf(request)
         // While it is off still: what failed before is not held against it.
         if (name === "enable" && !record.enabled) await context.aftermath.beginAnew(record.id)
         await changes.inTransaction(async (tx, note, tell) => {
+          const stood = auditTextOfIntegration(await latestRecord(context, tx, record.id), directory)
           const isChanged = await switchIntegration(tx, record.id, name, now())
-          if (isChanged) await note({ project, kind, subject: request.params.id, by })
+          if (isChanged) {
+            const after = auditTextOfIntegration(await latestRecord(context, tx, record.id), directory)
+            await note({ project, kind, subject: request.params.id, by, before: stood, after })
+          }
           if (isChanged && name === "disable" && record.enabled) await tell(switchedOffBy(by.id, before))
         })
         await directory.reload(record.id)
         if (name === "enable") {
           const live = directory.integration(record.id)
-          if (live !== undefined) await verifier.verify(record.id, verifier.outstanding(live.record), by)
+          if (live !== undefined) await verifier.verify(record.id, verifier.outstanding(live.record))
         }
         engine.refresh(record.id)
         const live = findIntegration(context, project, request.params.id)
@@ -93,6 +105,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
   server.post<{ Params: IntegrationPath }>(
     "/v1/integrations/:id/verify",
     {
+      config: { scope: "integrations:write" },
       schema: {
         operationId: "verifyIntegration",
         summary: "Verifies the endpoints now",
@@ -102,10 +115,19 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const { record } = findIntegration(context, project, request.params.id)
       const asked = environments.filter(e => (record.verification[e]?.state ?? "not_required") !== "not_required")
-      await verifier.verify(record.id, asked, actorOf(request))
+      await changes.inTransaction((_tx, note) =>
+        note({
+          project,
+          kind: "integration.verification_asked",
+          subject: request.params.id,
+          by: actorOf(request),
+          facts: { environments: asked },
+        }),
+      )
+      await verifier.verify(record.id, asked)
       const live = findIntegration(context, project, request.params.id)
       return sendJson(reply, 200, textOfIntegration(live, directory))
     },
@@ -115,6 +137,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
     "/v1/integrations/:id/rotate-secret",
     {
       preValidation: takeNoBodyForEmpty,
+      config: { scope: "integrations:write" },
       schema: {
         operationId: "rotateSecret",
         summary: "Gives an integration a new signing secret",
@@ -127,12 +150,12 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const { id } = findIntegration(context, project, request.params.id).record
       const { secret, grace_seconds = 86_400 } = request.body
       const at = now()
       const change = { project, kind: "integration.secret_rotated", subject: request.params.id, by: actorOf(request) }
-      const key = await changes.together(change, async tx => {
+      const key = await changes.together(change, async (tx, say) => {
         const record = await latestRecord(context, tx, id)
         const inGrace = record.signingKeys.filter(kept => kept.expiresAt !== null && kept.expiresAt > at).length
         // SW-11, as Svix has it: more than ten at a time make headers that receivers refuse.
@@ -142,7 +165,9 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
         const made = signingKey(record, secret)
         const number = Math.max(0, ...record.signingKeys.map(kept => kept.number)) + 1
         const kept = { ...made, number, createdAt: at, expiresAt: null }
-        await addSigningKey(tx, store.seal, id, kept, at + grace_seconds * 1_000)
+        await addSigningKey(tx, store.seal, record, kept, at + grace_seconds * 1_000)
+        const masked = (signs: number) => JSON.stringify({ signing_key: signs, secret: { set: true } })
+        say({ facts: { grace_seconds }, before: masked(number - 1), after: masked(number) })
         return made
       })
       await directory.reload(id)
@@ -155,6 +180,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
     "/v1/integrations/:id/test",
     {
       preValidation: takeNoBodyForEmpty,
+      config: { scope: "integrations:write" },
       schema: {
         operationId: "testIntegration",
         summary: "Sends one test event and shows what came back",
@@ -167,23 +193,38 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       },
     },
     async request => {
-      const key = keyOf(request)
-      const live = findIntegration(context, key.project, request.params.id)
-      const draft = await testDraft(key.project, request.body, request.bodyText ?? "")
+      const { project, key } = callerOf(request)
+      const live = findIntegration(context, project, request.params.id)
+      const { draft, privateFields } = await testDraft(project, request.body, request.bodyText ?? "")
       if (!live.connector.environments(live.settings).includes(draft.environment)) {
         const message = `The integration has no ${draft.environment} endpoint. Name the other environment, or add the endpoint.`
         throw new Problem("invalid", message, { errors: [{ pointer: "/environment", message }] })
       }
       const incoming = {
-        project: key.project,
-        key: key.id,
+        project,
+        key: key?.id ?? null,
         draft,
         fingerprint: null,
         idempotencyKey: null,
         receivedAt: now(),
+        privateFields,
       }
+      // Before it is sent: a request to somebody else is under way then.
+      await changes.inTransaction((_tx, note) =>
+        note({
+          project,
+          kind: "integration.tested",
+          subject: request.params.id,
+          by: actorOf(request),
+          facts: {
+            environment: draft.environment,
+            type: draft.type,
+            ...(request.body.event && { of: request.body.event }),
+          },
+        }),
+      )
       const claim = await intake.acceptTest(incoming, live.record.id, store.fence)
-      return viewOfTest(await engine.test(claim), request.params.id)
+      return viewOfTest(await engine.test(claim), request.params.id, hidesPayloads(request))
     },
   )
 
@@ -208,7 +249,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
   }
 
   /** The event that a test sends: one of the past again, or one made of what the request says. */
-  async function testDraft(project: number, body: TestEvent, text: string): Promise<EventDraft> {
+  async function testDraft(project: number, body: TestEvent, text: string): Promise<Drafted> {
     if (body.event !== undefined) {
       const id = parseId("evt", body.event)
       const found = id === undefined ? undefined : await readEvent(store.reads, project, id, now())
@@ -218,11 +259,18 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
         const detail = `The payload of ${body.event} was kept until ${at}. Choose a newer event.`
         throw new Problem("payload_expired", detail, { extra: { payload_expired_at: at } })
       }
-      return { ...found.event, externalId: null, historical: false }
+      const draft = { ...found.event, externalId: null, historical: false }
+      // What readers see of it is never sent.
+      const { id: event, payload } = found.event
+      const whole = (await openAll(store, project, new Map([[event, payload]]), now())).get(event)
+      if (whole === undefined) {
+        throw maskedProblem(body.event, (await readMaskedAt(store.reads, { project, event })) ?? now())
+      }
+      return { draft: { ...draft, payload: whole.payload }, privateFields: whole.privacy?.pointers ?? [] }
     }
     const members = memberSpans(text === "" ? "{}" : text, 64)
     const data = members.kind === "members" ? members.members.findLast(({ key }) => key === "data") : undefined
-    return {
+    const draft: EventDraft = {
       type: body.type ?? "test",
       payload: {
         kind: "json",
@@ -240,7 +288,14 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       historical: false,
       cloud: null,
     }
+    return { draft, privateFields: [] }
   }
+}
+
+/** What a test sends, and what was private of it before. */
+interface Drafted {
+  readonly draft: EventDraft
+  readonly privateFields: readonly string[]
 }
 
 /** A body that may be left out is validated as an empty one, as every field in it may be left out too. */
@@ -248,9 +303,9 @@ async function takeNoBodyForEmpty(request: FastifyRequest): Promise<void> {
   if (request.body === undefined) request.body = {}
 }
 
-function viewOfTest({ claim, attempt, next }: Settlement, integration: string) {
+function viewOfTest({ claim, attempt, next }: Settlement, integration: string, hidden: boolean) {
   const exchange = attempt?.exchange ?? null
-  const answer = exchange?.kind === "answered" ? exchange.answer : null
+  const answer = exchange?.kind === "answered" && !hidden ? exchange.answer : null
   return {
     event: formatId("evt", claim.delivery.event),
     delivery: formatDeliveryId(claim.delivery),
@@ -260,7 +315,7 @@ function viewOfTest({ claim, attempt, next }: Settlement, integration: string) {
         ? null
         : describeReason(next.reason, { status: next.status, nextAt: null, integration }),
     request:
-      attempt === null
+      attempt === null || hidden
         ? null
         : {
             url: attempt.url,
@@ -276,6 +331,7 @@ function viewOfTest({ claim, attempt, next }: Settlement, integration: string) {
             truncated: answer.truncated,
             incomplete: answer.incomplete,
           },
+    exchange_hidden: hidden,
     took_ms: exchange?.timings.totalMs ?? null,
   }
 }

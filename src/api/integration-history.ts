@@ -9,11 +9,13 @@ import { readEvent } from "../store/event-reads.ts"
 import { searchEvents, withheldFrom } from "../store/event-search.ts"
 import { deliveryHistory } from "../store/history-reads.ts"
 import { integrationNames } from "../store/integrations.ts"
+import { callerOf } from "./access.ts"
 import { FullAttemptView, Rebuilder, viewOfFullAttempt } from "./attempt-view.ts"
-import { type Context, keyOf } from "./context.ts"
+import type { Context } from "./context.ts"
 import { DeliveryView, viewOfDelivery } from "./delivery-view.ts"
 import { EventSummaryView, eventSummaryFields, payloadFields, textOfEvent, viewOfSummary } from "./event-view.ts"
 import { IntegrationPath } from "./integrations.ts"
+import { assertNotLimited, hidesPayloads, limitsOf, narrowed } from "./limits.ts"
 import { notFound } from "./problem.ts"
 import { jsonList, jsonText, type RawJson } from "./raw-json.ts"
 import { Reasons, ReasonView } from "./reasons.ts"
@@ -62,6 +64,7 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof HistoryQuery> }>(
     "/v1/integrations/:id/history",
     {
+      config: { scope: "integrations:read" },
       schema: {
         operationId: "getIntegrationHistory",
         summary: "Counts attempts and skips over 30 days",
@@ -73,10 +76,13 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
       },
     },
     async request => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const integration = await findEver(context, project, request.params.id)
       const { interval = "day" } = request.query
-      const buckets = await deliveryHistory(store.reads, { project, integration, interval, now: now() })
+      assertNotLimited(request, ["source"], "what is counted over time is not told apart by source")
+      const { app, environment } = limitsOf(request)
+      const asked = { project, integration, interval, app, environment, now: now() }
+      const buckets = await deliveryHistory(store.reads, asked)
       const data = buckets.map(({ at, senderFault, ...rest }) => ({
         at: timeText(at),
         ...rest,
@@ -100,6 +106,7 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof LogQuery> }>(
     "/v1/integrations/:id/logs",
     {
+      config: { scope: "events:read" },
       schema: {
         operationId: "getIntegrationLogs",
         summary: "Shows the last successes and the last errors, whole",
@@ -110,13 +117,13 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const integration = await findEver(context, project, request.params.id)
       const { limit = 10 } = request.query
-      const asked = { project, integration, limit, now: now() }
+      const asked = { project, integration, limit, of: narrowed(request, directory), now: now() }
       const successes = await lastAttempts(store.reads, { ...asked, outcome: "success" })
       const errors = await lastAttempts(store.reads, { ...asked, outcome: "error" })
-      const log = new Log(context)
+      const log = new Log(context, hidesPayloads(request))
       const text = jsonText({}, { successes: await log.entries(successes), errors: await log.entries(errors) })
       return reply.type("application/json; charset=utf-8").send(text)
     },
@@ -125,6 +132,7 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof EventsQuery> }>(
     "/v1/integrations/:id/events",
     {
+      config: { scope: "events:read" },
       schema: {
         operationId: "listIntegrationEvents",
         summary: "Lists the latest events and what became of each here",
@@ -137,14 +145,14 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
       },
     },
     async request => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const { limit = 50, cursor } = request.query
       const integration = await findEver(context, project, request.params.id)
-      const [before] = cursors.read("integration-events", cursor) ?? []
+      const [before] = cursors.read(request, "integration-events", cursor) ?? []
       const at = now()
       const page = await searchEvents(store.reads, {
         project,
-        filter: { integration },
+        filter: { integration, ...narrowed(request, directory) },
         before,
         limit,
         now: at,
@@ -178,7 +186,7 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
       })
       return {
         data: await Promise.all(data),
-        next_cursor: page.next === null ? null : cursors.write("integration-events", page.next),
+        next_cursor: page.next === null ? null : cursors.write(request, "integration-events", page.next),
         searched_back_to: timeText(page.searchedBackTo),
       }
     },
@@ -200,9 +208,12 @@ class Log {
   readonly #context: Context
   readonly #reasons: Reasons
   readonly #rebuilder: Rebuilder
+  /** Payloads, requests and answers are left out. */
+  readonly #hidden: boolean
 
-  constructor(context: Context) {
+  constructor(context: Context, hidden: boolean) {
     this.#context = context
+    this.#hidden = hidden
     this.#reasons = new Reasons(context)
     this.#rebuilder = new Rebuilder(context)
   }
@@ -227,13 +238,14 @@ class Log {
     const exchange = exchanges.get(attempt.id)
     const surroundings = { status: "retrying" as const, reason: null, nextAt: null, environment, type }
     const reason = await this.#reasons.ofAttempt(attempt, surroundings, false, exchange)
-    const isMissing = exchange !== undefined && exchange.requestBody === null
+    const isMissing = !this.#hidden && exchange !== undefined && exchange.requestBody === null
     const body = isMissing ? await this.#rebuilder.body(integration, kept.event, attempt.revision) : null
     const entry = {
       delivery: formatDeliveryId(attempt.delivery),
       error_message: attempt.error?.message ?? reason?.what ?? null,
-      attempt: viewOfFullAttempt(attempt, reason, exchange, body),
+      attempt: viewOfFullAttempt(attempt, reason, exchange, body, this.#hidden),
     }
-    return jsonText(entry, { event: { raw: textOfEvent(kept.summary, kept.event?.payload, now()) } })
+    const payload = this.#hidden ? "hidden" : kept.event?.payload
+    return jsonText(entry, { event: { raw: textOfEvent(kept.summary, payload, now()) } })
   }
 }

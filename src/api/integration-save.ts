@@ -32,6 +32,8 @@ export interface Surroundings {
   readonly egress: EgressRules
   /** How long the project keeps payloads, in ms: no schedule may outlast it. */
   readonly payloadMs: number
+  /** In ms since 1970: a certificate that has run out is refused. */
+  readonly now: number
   /** The app of that name; null where the project is strict and does not know it. */
   readonly appId: (name: string) => AppId | null
 }
@@ -64,7 +66,7 @@ export function readPatch(
     name: patch.name ?? snapshot.name,
     connector: connector.name,
     apps: patch.apps === undefined ? snapshot.apps.map(id => around.appName(id) ?? String(id)) : (patch.apps ?? []),
-    config: mergePatch(snapshot.config, patch.config) as Settings,
+    config: mergePatch(withoutOtherAuth(snapshot.config, patch.config), patch.config) as Settings,
     events: patch.events === null ? {} : mergePatch(snapshot.events, patch.events),
     // A filter has one operator at its top, so that merging two would make none that is valid: it is replaced whole.
     filter: patch.filter === undefined ? snapshot.filter : patch.filter === null ? null : rawFilter(text),
@@ -111,7 +113,7 @@ function check(
   const shape = schemaFaults(connector.settings, settings, "/config")
   under("/config", shape)
   if (shape.length === 0 && faults.length === 0) {
-    const wrong = connector.check(settings)
+    const wrong = connector.check(settings, around.now)
     under("/config", wrong)
     // A URL that is no URL has been told already.
     under(
@@ -146,6 +148,24 @@ function check(
   }
 }
 
+/** Another kind of authentication has other fields: those of the kind before are not carried over. */
+function withoutOtherAuth(config: Settings, patch: Settings | undefined): Settings {
+  return Object.fromEntries(
+    Object.entries(config).map(([name, value]) => {
+      const [kept, asked] = [kindOfAuth(value), kindOfAuth(patch?.[name])]
+      if (asked === undefined || asked === kept) return [name, value]
+      const { auth: _, ...rest } = value as Settings
+      return [name, rest]
+    }),
+  )
+}
+
+function kindOfAuth(endpoint: unknown): unknown {
+  if (typeof endpoint !== "object" || endpoint === null) return undefined
+  const { auth } = endpoint as { readonly auth?: { readonly kind?: unknown } | null }
+  return auth?.kind
+}
+
 /** Where verification is left out, the policy's preset decides; written down, so that everybody sees which it is. */
 function withVerification(
   { verification }: Connector,
@@ -168,10 +188,19 @@ function schemaFaults(schema: object, value: unknown, parent: string): ProblemEr
 /** Addresses are judged when they are saved as well as when they are dialled, so that a mistake shows at once. */
 function urlFaults(settings: Settings, egress: EgressRules): ProblemError[] {
   return ["production", "sandbox"].flatMap(environment => {
-    const endpoint = settings[environment] as { readonly url?: unknown } | undefined
-    if (typeof endpoint?.url !== "string") return []
-    const judged = judgeUrl(endpoint.url, egress)
-    return judged.kind === "allowed" ? [] : [{ pointer: `/${environment}/url`, message: judged.message }]
+    const endpoint = (settings[environment] ?? {}) as {
+      readonly url?: unknown
+      readonly auth?: { readonly token_url?: unknown }
+    }
+    const urls = [
+      ["url", endpoint.url],
+      ["auth/token_url", endpoint.auth?.token_url],
+    ] as const
+    return urls.flatMap(([field, url]) => {
+      if (typeof url !== "string") return []
+      const judged = judgeUrl(url, egress)
+      return judged.kind === "allowed" ? [] : [{ pointer: `/${environment}/${field}`, message: judged.message }]
+    })
   })
 }
 

@@ -215,7 +215,8 @@ export const IntegrationView = Type.Object({
   signing_keys: Type.Array(
     Type.Object({
       number: Type.Integer(),
-      scheme: Type.String(),
+      scheme: Type.String({ description: "`v1`: a symmetric key, `v1a`: an asymmetric one." }),
+      kid: Type.String({ description: "What it is called in `keyid` of RFC 9421 and in the JWKS document." }),
       public_key: Nullable(Type.String()),
       created_at: Time,
       expires_at: Nullable(Time),

@@ -5,7 +5,8 @@ import { formatId } from "../domain/id.ts"
 import { pointerTo } from "../domain/json-pointer.ts"
 import { policyToJson } from "../domain/policy.ts"
 import type { Directory, LiveIntegration } from "../engine/directory.ts"
-import type { Revision, Snapshot, Verification } from "../store/integrations.ts"
+import type { IntegrationRecord, Revision, Snapshot, Verification } from "../store/integrations.ts"
+import { keyIdOf } from "../transport/jwk.ts"
 import { publicKeyOf } from "../transport/sign.ts"
 import type { IntegrationView, RevisionView, VerificationView } from "./integration-schemas.ts"
 import type { ProtectionView } from "./protection-view.ts"
@@ -27,6 +28,14 @@ export function textOfIntegration(
     ...(protection === undefined ? {} : { protection }),
     ...(secret === undefined ? {} : { secret }),
   }
+  return jsonText(view, { filter: { raw: filter ?? "null" } })
+}
+
+/** How an integration stands, as JSON text for the audit log: what people set, secrets as `{"set": true}`. */
+export function auditTextOfIntegration({ snapshot, enabled, paused }: IntegrationRecord, directory: Directory): string {
+  const { filter, name, connector, config, events, options, policy } = snapshot
+  const apps = snapshot.apps.map(id => directory.appName(id) ?? formatId("app", id))
+  const view = { name, connector, enabled, paused, apps, config, events, options, policy }
   return jsonText(view, { filter: { raw: filter ?? "null" } })
 }
 
@@ -60,6 +69,7 @@ function viewOfIntegration(
     signing_keys: record.signingKeys.map(key => ({
       number: key.number,
       scheme: key.scheme,
+      kid: keyIdOf(key) ?? String(key.number),
       public_key: key.scheme === "v1a" ? publicKeyOf(key.secret) : null,
       created_at: timeText(key.createdAt),
       expires_at: timeText(key.expiresAt),

@@ -3,10 +3,11 @@ import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { inbox } from "../connectors/inbox.ts"
 import { connectors, findConnector } from "../connectors/index.ts"
+import { keySchemeOf } from "../connectors/webhook-settings.ts"
 import type { SigningKey } from "../domain/exchange.ts"
 import { formatId, type IntegrationId, type ProjectId, parseId } from "../domain/id.ts"
 import { nearest } from "../domain/nearest.ts"
-import type { LiveIntegration } from "../engine/directory.ts"
+import { goLive, type LiveIntegration } from "../engine/directory.ts"
 import type { Actor } from "../store/changes.ts"
 import type { Database } from "../store/database.ts"
 import {
@@ -19,13 +20,16 @@ import {
   saveIntegration,
 } from "../store/integrations.ts"
 import { generateSecret, parseSecret } from "../transport/sign.ts"
-import { actorOf, type Context, keyOf } from "./context.ts"
+import { actorOf, callerOf } from "./access.ts"
+import type { Context } from "./context.ts"
+import { assertMatch, IfMatchHeaders, IfNoneMatchHeaders, NotModified, sendTagged, tagOf } from "./etag.ts"
 import { type Configuration, readNew, readPatch, type Surroundings } from "./integration-save.ts"
 import { IntegrationPatch, IntegrationView, NewIntegration, RevisionView } from "./integration-schemas.ts"
-import { textOfIntegration, viewOfRevision } from "./integration-view.ts"
+import { auditTextOfIntegration, textOfIntegration, viewOfRevision } from "./integration-view.ts"
 import { notFound, Problem } from "./problem.ts"
 import { viewOfProtection } from "./protection-view.ts"
 import { jsonList, jsonText, sendJson } from "./raw-json.ts"
+import { RepeatableHeaders, type Told } from "./repeats.ts"
 import { Page, paging, responses } from "./schemas.ts"
 
 const DAY_MS = 86_400_000
@@ -52,11 +56,12 @@ export async function latestRecord({ store }: Context, tx: Database, id: Integra
 const ListQuery = Type.Object(paging, { additionalProperties: false })
 
 export function integrationRoutes(server: FastifyInstance, context: Context): void {
-  const { directory, cursors, store, engine, changes, verifier, inboxes, now } = context
+  const { directory, cursors, store, engine, changes, repeats, verifier, inboxes, now } = context
 
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     "/v1/integrations",
     {
+      config: { scope: "integrations:read" },
       schema: {
         operationId: "listIntegrations",
         summary: "Lists the project's integrations",
@@ -67,12 +72,13 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
     },
     async (request, reply) => {
       const { limit = 50, cursor } = request.query
-      const [before = Number.MAX_SAFE_INTEGER] = cursors.read("integrations", cursor) ?? []
-      const all = directory.integrationsOf(keyOf(request).project)
+      const [before = Number.MAX_SAFE_INTEGER] = cursors.read(request, "integrations", cursor) ?? []
+      const all = directory.integrationsOf(callerOf(request).project)
       const older = all.filter(live => live.record.id < before).sort((a, b) => b.record.id - a.record.id)
       const page = older.slice(0, limit)
       const last = page.at(-1)
-      const next = older.length > limit && last !== undefined ? cursors.write("integrations", last.record.id) : null
+      const next =
+        older.length > limit && last !== undefined ? cursors.write(request, "integrations", last.record.id) : null
       const data = jsonList(page.map(live => textOfIntegration(live, directory)))
       return sendJson(reply, 200, jsonText({ next_cursor: next }, { data }))
     },
@@ -81,77 +87,88 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
   server.post<{ Body: NewIntegration }>(
     "/v1/integrations",
     {
+      config: { scope: "integrations:write" },
       schema: {
         operationId: "createIntegration",
         summary: "Makes an integration and verifies its endpoints",
         description: "Answers when the endpoints have answered their verification; `secret` is shown this once.",
         tags: ["integrations"],
+        headers: RepeatableHeaders,
         body: NewIntegration,
-        response: responses({ 201: IntegrationView }, 400, 401, 413, 415, 422, 503),
+        response: responses({ 201: IntegrationView }, 400, 401, 409, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const { body } = request
-      const connector = findConnector(body.connector)
-      if (connector === undefined) throw unknownConnector(body.connector)
-      const configuration = readNew(
-        connector,
-        body,
-        request.bodyText ?? "",
-        await surroundings(project, body.apps ?? []),
-      )
-      const key = signingKey(configuration, body.secret)
-      const by = actorOf(request)
-      const id = await keepNew(context, { project, configuration, key, enabled: body.enabled ?? true, by })
-      const live = await takeOver(id, by)
-      return sendJson(reply, 201, textOfIntegration(live, directory, { secret: key.secret }))
+      return repeats.carryOut(request, reply, async keep => {
+        const connector = findConnector(body.connector)
+        if (connector === undefined) throw unknownConnector(body.connector)
+        const around = await surroundings(project, body.apps ?? [])
+        const configuration = readNew(connector, body, request.bodyText ?? "", around)
+        const key = signingKey(configuration, body.secret)
+        const { secret } = key
+        const tell = (live: LiveIntegration): Told => ({
+          status: 201,
+          text: textOfIntegration(live, directory, { secret }),
+        })
+        const made = { project, configuration, key, enabled: body.enabled ?? true, by: actorOf(request) }
+        // It has still to be verified: whoever asks again after a crash learns what was made.
+        const id = await keepNew(context, made, (tx, record) => keep(tx, tell(goLive(record)), false))
+        return tell(await takeOver(id))
+      })
     },
   )
 
   server.get<{ Params: IntegrationPath }>(
     "/v1/integrations/:id",
     {
+      config: { scope: "integrations:read" },
       schema: {
         operationId: "getIntegration",
         summary: "Shows an integration",
         description: "With `protection`: how its endpoints stand just now, and how much waits for them.",
         tags: ["integrations"],
         params: IntegrationPath,
-        response: responses({ 200: IntegrationView }, 401, 404, 422),
+        headers: IfNoneMatchHeaders,
+        response: responses({ 200: IntegrationView, 304: NotModified }, 400, 401, 404, 422),
       },
     },
     async (request, reply) => {
-      const live = findIntegration(context, keyOf(request).project, request.params.id)
+      const live = findIntegration(context, callerOf(request).project, request.params.id)
       const protection = await viewOfProtection(context, live.record.id)
-      return sendJson(reply, 200, textOfIntegration(live, directory, { protection }))
+      const tag = tagOf(textOfIntegration(live, directory), JSON.stringify(protection))
+      return sendTagged(request, reply, tag, textOfIntegration(live, directory, { protection }))
     },
   )
 
   server.patch<{ Params: IntegrationPath; Body: IntegrationPatch }>(
     "/v1/integrations/:id",
     {
+      config: { scope: "integrations:write" },
       schema: {
         operationId: "changeIntegration",
         summary: "Changes an integration",
-        description: "A JSON merge patch. Endpoints whose URL, Authorization or headers changed are verified again.",
+        description: "A JSON merge patch. Endpoints whose URL, headers or credentials changed are verified again.",
         tags: ["integrations"],
         consumes: ["application/merge-patch+json", "application/json"],
         params: IntegrationPath,
+        headers: IfMatchHeaders,
         body: IntegrationPatch,
-        response: responses({ 200: IntegrationView }, 400, 401, 404, 413, 415, 422, 503),
+        response: responses({ 200: IntegrationView }, 400, 401, 404, 412, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const by = actorOf(request)
       const around = await surroundings(project, request.body.apps ?? [])
       const { connector, record: found } = findIntegration(context, project, request.params.id)
       const { id } = found
       const change = { project, kind: "integration.updated", subject: request.params.id, by }
-      await changes.together(change, async tx => {
+      await changes.together(change, async (tx, say) => {
         // Read in the transaction that saves: of two at a time the second builds on the first, and no change is lost.
         const record = await latestRecord(context, tx, id)
+        assertMatch(request, tagOf(textOfIntegration(goLive(record), directory)))
         const { snapshot, secrets, secretsChanged } = readPatch(
           connector,
           record,
@@ -165,29 +182,40 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
         const next = { ...record, snapshot, secrets, revision: record.revision + 1, updatedAt: now() }
         await saveIntegration(tx, store.seal, next, { by, secretsChanged })
         await verifier.stand(tx, next)
+        say({
+          facts: { revision: next.revision, secrets_changed: secretsChanged.map(pointer => `/config${pointer}`) },
+          before: auditTextOfIntegration(record, directory),
+          after: auditTextOfIntegration(next, directory),
+        })
       })
-      return sendJson(reply, 200, textOfIntegration(await takeOver(id, by), directory))
+      const text = textOfIntegration(await takeOver(id), directory)
+      return sendJson(reply.header("etag", tagOf(text)), 200, text)
     },
   )
 
   server.delete<{ Params: IntegrationPath }>(
     "/v1/integrations/:id",
     {
+      config: { scope: "integrations:write" },
       schema: {
         operationId: "removeIntegration",
         summary: "Removes an integration",
         description: "Deliveries that wait end with `integration_removed`; its history stays.",
         tags: ["integrations"],
         params: IntegrationPath,
-        response: responses({ 204: Type.Null() }, 400, 401, 404, 413, 415, 422, 503),
+        headers: IfMatchHeaders,
+        response: responses({ 204: Type.Null() }, 400, 401, 404, 412, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const { record, connector } = findIntegration(context, project, request.params.id)
       const change = { project, kind: "integration.removed", subject: request.params.id, by: actorOf(request) }
-      await changes.together(change, async tx => {
+      await changes.together(change, async (tx, say) => {
+        const before = await latestRecord(context, tx, record.id)
+        assertMatch(request, tagOf(textOfIntegration(goLive(before), directory)))
         if (!(await removeIntegration(tx, record.id, now()))) throw notFound("integration", request.params.id)
+        say({ before: auditTextOfIntegration(before, directory) })
       })
       await directory.reload(record.id)
       engine.refresh(record.id)
@@ -199,6 +227,7 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof ListQuery> }>(
     "/v1/integrations/:id/revisions",
     {
+      config: { scope: "integrations:read" },
       schema: {
         operationId: "listRevisions",
         summary: "Shows who changed what, and when",
@@ -209,25 +238,26 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
       },
     },
     async request => {
-      const { record } = findIntegration(context, keyOf(request).project, request.params.id)
+      const { record } = findIntegration(context, callerOf(request).project, request.params.id)
       const { limit = 50, cursor } = request.query
-      const [before = Number.MAX_SAFE_INTEGER] = cursors.read("revisions", cursor) ?? []
+      const [before = Number.MAX_SAFE_INTEGER] = cursors.read(request, "revisions", cursor) ?? []
       // One more than asked for: each is shown beside the one before it.
       const revisions = await listRevisions(store.reads, record.id, before, limit + 1)
       const page = revisions.slice(0, limit)
       const last = page.at(-1)
       return {
         data: page.map((revision, i) => viewOfRevision(revision, revisions[i + 1])),
-        next_cursor: revisions.length > limit && last !== undefined ? cursors.write("revisions", last.revision) : null,
+        next_cursor:
+          revisions.length > limit && last !== undefined ? cursors.write(request, "revisions", last.revision) : null,
       }
     },
   )
 
   /** Everything that has to follow a save: verification where it is due, routing, the lane's limits. */
-  async function takeOver(id: IntegrationId, by: ReturnType<typeof actorOf>): Promise<LiveIntegration> {
+  async function takeOver(id: IntegrationId): Promise<LiveIntegration> {
     const live = await directory.reload(id)
     if (live === undefined) throw notFound("integration", formatId("int", id))
-    if (live.record.enabled) await verifier.verify(id, verifier.outstanding(live.record), by)
+    if (live.record.enabled) await verifier.verify(id, verifier.outstanding(live.record))
     engine.refresh(id)
     return directory.integration(id) ?? live
   }
@@ -241,14 +271,15 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
     return {
       egress: context.egress,
       payloadMs: directory.payloadDays(project) * DAY_MS,
+      now: now(),
       appId: name => directory.appId(project, name) ?? null,
     }
   }
 }
 
-/** Keeps a new integration with its first key, in one commit; gives its id. */
+/** Keeps a new integration with its first key, in one commit with what goes `along` with it; gives its id. */
 export async function keepNew(
-  { store, changes, verifier, now }: Context,
+  context: Context,
   made: {
     readonly project: ProjectId
     readonly configuration: Configuration
@@ -256,7 +287,9 @@ export async function keepNew(
     readonly enabled: boolean
     readonly by: Actor
   },
+  along: (tx: Database, record: IntegrationRecord) => Promise<void> = async () => undefined,
 ): Promise<IntegrationId> {
+  const { store, changes, verifier, directory, now } = context
   const { project, configuration, key, enabled, by } = made
   const at = now()
   const record: IntegrationRecord = {
@@ -276,27 +309,29 @@ export async function keepNew(
     createdAt: at,
     updatedAt: at,
   }
-  const change = { project, kind: "integration.created", subject: formatId("int", record.id), by }
+  const after = auditTextOfIntegration(record, directory)
+  const change = { project, kind: "integration.created", subject: formatId("int", record.id), by, after }
   await changes.together(change, async tx => {
     await saveIntegration(tx, store.seal, record, { by, secretsChanged: configuration.secretsChanged })
     await verifier.stand(tx, record)
     const kept: KeptSigningKey = { ...key, number: 1, createdAt: at, expiresAt: null }
-    await addSigningKey(tx, store.seal, record.id, kept, at)
+    await addSigningKey(tx, store.seal, record, kept, at)
+    await along(tx, await latestRecord(context, tx, record.id))
   })
   return record.id
 }
 
 /** The key that signs: the user's own, or a new one of the scheme that the settings ask for. */
 export function signingKey({ snapshot }: Pick<Configuration, "snapshot">, secret: string | undefined): SigningKey {
-  const asked = (snapshot.config["signature"] as { readonly scheme?: string } | undefined)?.scheme ?? "v1"
-  const scheme = asked === "v1a" ? "v1a" : "v1"
+  // One that signs nothing has a key all the same, for the day on which it does.
+  const scheme = keySchemeOf(snapshot.config) ?? "v1"
   if (secret === undefined) return { scheme, secret: generateSecret(scheme) }
   const reading = parseSecret(secret)
   const fault = (message: string) => new Problem("invalid", message, { errors: [{ pointer: "/secret", message }] })
   if (reading.kind === "invalid") throw fault(reading.message)
   if (reading.key.scheme !== scheme) {
     throw fault(
-      `The secret is for ${reading.key.scheme}, but config.signature.scheme is ${scheme}. Make the two agree.`,
+      `The secret is for ${reading.key.scheme}, but config.signature asks for a key of ${scheme}. Make the two agree.`,
     )
   }
   return reading.key

@@ -21,7 +21,16 @@ export function openapi(version: string): FastifyDynamicSwaggerOptions {
         license: { name: "Apache-2.0", identifier: "Apache-2.0" },
       },
       components: {
-        securitySchemes: { key: { type: "http", scheme: "bearer", description: "An API key: `wb_…`." } },
+        securitySchemes: {
+          key: { type: "http", scheme: "bearer", description: "An API key: `wb_…`." },
+          session: {
+            type: "apiKey",
+            in: "cookie",
+            name: "__Host-waybill",
+            description:
+              "The session of a person (`waybill` over http). What changes something also brings `x-csrf-token`. Not looked at where a key is sent.",
+          },
+        },
       },
       security: [{ key: [] }],
     },

@@ -114,16 +114,16 @@ export async function changesOf(
       fields: [],
     })),
   ]
-  const keys = all.flatMap(({ by }) => keyOf(by) ?? [])
+  const keys = all.flatMap(({ by }) => callerOf(by) ?? [])
   const names = await keyNames(store.reads, project, keys)
   return all.map(change => ({
     ...change,
     pointers: change.fields.map(({ pointer }) => pointer),
-    by: { kind: change.by.kind, id: change.by.id, name: names.get(keyOf(change.by) ?? 0) ?? null },
+    by: { kind: change.by.kind, id: change.by.id, name: names.get(callerOf(change.by) ?? 0) ?? null },
   }))
 }
 
-function keyOf({ kind, id }: { readonly kind: string; readonly id: Actor["id"] }): number | undefined {
+function callerOf({ kind, id }: { readonly kind: string; readonly id: Actor["id"] }): number | undefined {
   return kind === "api_key" && id !== null ? parseId("key", id) : undefined
 }
 

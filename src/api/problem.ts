@@ -18,13 +18,25 @@ export const problems = {
   },
   unauthorized: {
     status: 401,
-    title: "An API key is needed",
-    advice: "Send `Authorization: Bearer wb_…` with a key that has neither expired nor been revoked.",
+    title: "An API key or a session is needed",
+    advice:
+      "Send `Authorization: Bearer wb_…` with a key that has neither expired nor been revoked. People sign in with `POST /v1/session`.",
+  },
+  sign_in_refused: {
+    status: 401,
+    title: "Signing in was refused",
+    advice: "`detail` says what to do. Whether an address is known here is not told.",
   },
   forbidden: {
     status: 403,
-    title: "The API key may not do this",
-    advice: "`detail` names the scope that is needed. Use a key that has it.",
+    title: "The credential may not do this",
+    advice: "`detail` names the scope that is needed, or the limit that stands against it. Use a key that may.",
+  },
+  cross_site: {
+    status: 403,
+    title: "The request may come from another site's page",
+    advice:
+      "With a session's cookie, send changes from this Waybill's own pages, with `x-csrf-token` from `GET /v1/session`. Programs send an API key instead, which asks for neither.",
   },
   not_found: {
     status: 404,
@@ -41,6 +53,16 @@ export const problems = {
     status: 409,
     title: "The payload is no longer kept",
     advice: "Nothing is left to send. Have the source send the event again.",
+  },
+  still_running: {
+    status: 409,
+    title: "The first request with this Idempotency-Key is still running",
+    advice: "Send the same request again after `Retry-After`: it is then answered as the first one was.",
+  },
+  stale: {
+    status: 412,
+    title: "It has changed since you read it",
+    advice: "Read it again, look at what has changed, and send your change with the new `ETag` in `If-Match`.",
   },
   too_large: {
     status: 413,
@@ -66,7 +88,7 @@ export const problems = {
   idempotency_mismatch: {
     status: 422,
     title: "The Idempotency-Key was used for another request",
-    advice: "Use a new key for a new request. `event` names the earlier event.",
+    advice: "Use a new key for a new request. For an event, `event` names the earlier one.",
   },
   unknown_type: {
     status: 422,
@@ -84,6 +106,14 @@ export const problems = {
     advice: "`errors` names the fields. Mend the event, or the schema in the catalogue.",
   },
   headers_too_large: { status: 431, title: "The headers are too large", advice: "Keep them below 16 KiB together." },
+  quota_exceeded: {
+    status: 429,
+    title: "The quota of requests is used up",
+    advice:
+      "`violated-policies` says whose: the key's or the project's. Wait for as many seconds as `Retry-After` says; the fields `RateLimit-Policy` and `RateLimit` of every answer say what is left.",
+    // Registered by draft-ietf-httpapi-ratelimit-headers.
+    type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
+  },
   too_many_requests: {
     status: 429,
     title: "Too many requests",
@@ -93,6 +123,12 @@ export const problems = {
     status: 500,
     title: "Something went wrong inside Waybill",
     advice: "Look for the id in `instance` in Waybill's log, and report what you find.",
+  },
+  identity_provider: {
+    status: 502,
+    title: "The identity provider cannot be used",
+    advice:
+      "Try again. If it stays so, the operator compares `WAYBILL_OIDC_ISSUER` with what the provider says of itself.",
   },
   overloaded: {
     status: 503,
@@ -104,7 +140,7 @@ export const problems = {
     title: "The database cannot be written just now",
     advice: "Nothing was stored. Send it again after `Retry-After`; the operator sees why in the log and at `/readyz`.",
   },
-} as const satisfies Record<string, { status: number; title: string; advice: string }>
+} as const satisfies Record<string, { status: number; title: string; advice: string; type?: string }>
 
 export type ProblemCode = keyof typeof problems
 
@@ -153,10 +189,11 @@ export class Problem extends Error {
 
 /**
  * The URI that names a kind of problem: it leads to its explanation (RFC 9457, 3.1.1). It begins as this Waybill is
- * reached, so programs that talk to several compare the code.
+ * reached, so programs that talk to several compare the code. A type that is registered for all is that.
  */
 export function problemType(code: ProblemCode, publicUrl: string): string {
-  return `${publicUrl}/problems/${code}`
+  const { type }: { readonly title: string; readonly type?: string } = problems[code]
+  return type ?? `${publicUrl}/problems/${code}`
 }
 
 export interface ProblemDocument {

@@ -11,13 +11,20 @@
  */
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
-import { formatId, parseId } from "../domain/id.ts"
+import { formatId, type ProjectId, parseId } from "../domain/id.ts"
 import { ADDRESS_PATTERN, MAX_ADDRESS_CHARACTERS } from "../domain/mail-address.ts"
 import { generateKey } from "../store/keys.ts"
+import { saveMembership } from "../store/people.ts"
 import { freshProject, listProjects, makeProject, type Project, saveProject } from "../store/projects.ts"
-import { actorOf, type Context, keyOf } from "./context.ts"
-import { notFound, Problem } from "./problem.ts"
-import { KeptText, Page, responses, Time, timeText } from "./schemas.ts"
+import { actorOf, callerOf } from "./access.ts"
+import type { Context } from "./context.ts"
+import { assertMatch, IfMatchHeaders, IfNoneMatchHeaders, NotModified, sendTagged, tagOf } from "./etag.ts"
+import { PrivateFieldList } from "./private-fields.ts"
+import { notFound } from "./problem.ts"
+import { MaxRequests } from "./rate-limit.ts"
+import { sendJson } from "./raw-json.ts"
+import { RepeatableHeaders } from "./repeats.ts"
+import { KeptText, Nullable, Page, responses, Time, timeText } from "./schemas.ts"
 
 const payloadClasses = [1, 3, 7, 14, 30] as const
 
@@ -30,6 +37,10 @@ const ProjectView = Type.Object({
   alert_emails: Type.Array(Type.String(), {
     description: "Who is told by mail when an integration fails for long or is switched off, where mail is set up.",
   }),
+  private_fields: Type.Array(Type.String(), {
+    description: "JSON pointers into `data` of its events, whose values receivers get and readers never see.",
+  }),
+  max_requests_per_minute: Nullable(Type.Integer(), "Of all its keys together; null: any number."),
   created_at: Time,
 })
 const Name = KeptText({ minLength: 1, maxLength: 200 })
@@ -47,6 +58,10 @@ const settings = {
       { maxItems: 20, uniqueItems: true, description: "At most 20 addresses. An empty list tells nobody." },
     ),
   ),
+  private_fields: PrivateFieldList,
+  max_requests_per_minute: MaxRequests(
+    "Of all its keys together; null: any number. People who are signed in are not counted.",
+  ),
 }
 const bodyOptions = { additionalProperties: false }
 const NewProject = Type.Object({ name: Name, ...settings }, bodyOptions)
@@ -57,14 +72,22 @@ const NewProjectView = Type.Object({
   ...ProjectView.properties,
   key: Type.String({ description: "The project's first API key. It is shown this once." }),
 })
-const ProjectPath = Type.Object({ id: Type.String({ maxLength: 64 }) })
-type ProjectPath = Static<typeof ProjectPath>
+export const ProjectPath = Type.Object({ id: Type.String({ maxLength: 64 }) })
+export type ProjectPath = Static<typeof ProjectPath>
+
+/** The caller's own project, if the id is its; every other reads as one that does not exist. */
+export function findProject({ directory }: Pick<Context, "directory">, own: ProjectId, id: string): Project {
+  const project = parseId("prj", id) === own ? directory.project(own) : undefined
+  if (project === undefined) throw notFound("project", id)
+  return project
+}
 
 export function projectRoutes(server: FastifyInstance, context: Context): void {
-  const { store, directory, changes, now } = context
+  const { store, directory, changes, repeats, now } = context
   server.get(
     "/v1/projects",
     {
+      config: { scope: "any" },
       schema: {
         operationId: "listProjects",
         summary: "Lists the project that the key belongs to",
@@ -73,7 +96,7 @@ export function projectRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async request => {
-      const project = directory.project(keyOf(request).project)
+      const project = directory.project(callerOf(request).project)
       return { data: project === undefined ? [] : [viewOf(project)], next_cursor: null }
     },
   )
@@ -81,87 +104,121 @@ export function projectRoutes(server: FastifyInstance, context: Context): void {
   server.post<{ Body: NewProject }>(
     "/v1/projects",
     {
+      config: { scope: "admin" },
       schema: {
         operationId: "createProject",
         summary: "Makes a further project with its first API key, which is shown this once",
         description:
-          "Asks for a key with the scope `admin`, which every key has so far. The project that it makes is reached with its own keys only, not with the one that made it.",
+          "Asks for the scope `admin`. The project that it makes is reached with its own keys only, not with the one that made it.",
         tags: ["projects"],
+        headers: RepeatableHeaders,
         body: NewProject,
-        response: responses({ 201: NewProjectView }, 400, 401, 403, 413, 415, 422, 503),
+        response: responses({ 201: NewProjectView }, 400, 401, 403, 409, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {
-      const own = keyOf(request)
-      if (!own.scopes.includes("admin")) {
-        throw new Problem("forbidden", "This API key lacks the scope admin, which making a project needs.")
-      }
+      const own = callerOf(request)
       const { body } = request
-      const project = patched({ ...freshProject, id: store.ids.next(), name: body.name, createdAt: now() }, body)
-      const view = viewOf(project)
-      const secret = generateKey()
-      const by = actorOf(request)
-      const key = { id: store.ids.next(), secret, createdBy: by.id }
-      const change = { project: own.project, kind: "project.created", subject: view.id, by, facts: { ...body } }
-      await changes.together(change, tx => makeProject(tx, project, key))
-      await directory.reloadProject(project.id)
-      return reply.code(201).send({ ...view, key: secret })
+      return repeats.carryOut(request, reply, async keep => {
+        const project = patched({ ...freshProject, id: store.ids.next(), name: body.name, createdAt: now() }, body)
+        const view = viewOf(project)
+        const secret = generateKey()
+        const by = actorOf(request)
+        const key = { id: store.ids.next(), secret, createdBy: by.id }
+        const told = { status: 201, text: JSON.stringify({ ...view, key: secret }) }
+        const after = JSON.stringify(view)
+        const change = {
+          project: own.project,
+          kind: "project.created",
+          subject: view.id,
+          by,
+          facts: { ...body },
+          after,
+        }
+        await changes.together(change, async tx => {
+          await makeProject(tx, project, key)
+          // A person who makes one is its owner; a key has no part in it afterwards.
+          const person = own.person?.id
+          if (person !== undefined) {
+            await saveMembership(tx, { project: project.id, person, role: "owner", createdAt: project.createdAt })
+          }
+          await keep(tx, told)
+        })
+        await directory.reloadProject(project.id)
+        return told
+      })
     },
   )
 
-  const find = (own: number, id: string): Project => {
-    const parsed = parseId("prj", id)
-    const project = parsed === own ? directory.project(own) : undefined
-    if (project === undefined) throw notFound("project", id)
-    return project
-  }
+  const find = (own: ProjectId, id: string): Project => findProject(context, own, id)
 
   server.get<{ Params: ProjectPath }>(
     "/v1/projects/:id",
     {
+      config: { scope: "any" },
       schema: {
         operationId: "getProject",
         summary: "Shows a project",
         tags: ["projects"],
         params: ProjectPath,
-        response: responses({ 200: ProjectView }, 401, 404, 422),
+        headers: IfNoneMatchHeaders,
+        response: responses({ 200: ProjectView, 304: NotModified }, 400, 401, 404, 422),
       },
     },
-    async request => viewOf(find(keyOf(request).project, request.params.id)),
+    async (request, reply) => {
+      const text = JSON.stringify(viewOf(find(callerOf(request).project, request.params.id)))
+      return sendTagged(request, reply, tagOf(text), text)
+    },
   )
 
   server.patch<{ Params: ProjectPath; Body: ProjectPatch }>(
     "/v1/projects/:id",
     {
+      config: { scope: "admin" },
       schema: {
         operationId: "changeProject",
         summary: "Changes a project's settings",
         tags: ["projects"],
         consumes: ["application/merge-patch+json", "application/json"],
         params: ProjectPath,
+        headers: IfMatchHeaders,
         body: ProjectPatch,
-        response: responses({ 200: ProjectView }, 400, 401, 404, 413, 415, 422, 503),
+        response: responses({ 200: ProjectView }, 400, 401, 404, 412, 413, 415, 422, 503),
       },
     },
-    async request => {
-      const { id } = find(keyOf(request).project, request.params.id)
+    async (request, reply) => {
+      const { id } = find(callerOf(request).project, request.params.id)
       const facts = { ...request.body }
       const change = { project: id, kind: "project.updated", subject: request.params.id, by: actorOf(request), facts }
-      await changes.together(change, async tx => {
+      await changes.together(change, async (tx, say) => {
         // Read in the transaction that saves: of two changes at a time none is lost.
-        for (const before of await listProjects(tx)) {
-          if (before.id === id) await saveProject(tx, patched(before, request.body))
+        for (const stood of await listProjects(tx)) {
+          if (stood.id !== id) continue
+          const before = JSON.stringify(viewOf(stood))
+          assertMatch(request, tagOf(before))
+          const project = patched(stood, request.body)
+          await saveProject(tx, project)
+          say({ before, after: JSON.stringify(viewOf(project)) })
         }
       })
       await directory.reloadProject(id)
-      return viewOf(find(id, request.params.id))
+      const text = JSON.stringify(viewOf(find(id, request.params.id)))
+      return sendJson(reply.header("etag", tagOf(text)), 200, text)
     },
   )
 }
 
 function patched(
   before: Project,
-  { name, strict_types, strict_apps, payload_days, alert_emails }: ProjectPatch,
+  {
+    name,
+    strict_types,
+    strict_apps,
+    payload_days,
+    alert_emails,
+    private_fields,
+    max_requests_per_minute,
+  }: ProjectPatch,
 ): Project {
   return {
     ...before,
@@ -170,10 +227,13 @@ function patched(
     strictApps: strict_apps ?? before.strictApps,
     payloadDays: payload_days ?? before.payloadDays,
     alertEmails: alert_emails ?? before.alertEmails,
+    privateFields: private_fields ?? before.privateFields,
+    maxRequestsPerMinute: max_requests_per_minute === undefined ? before.maxRequestsPerMinute : max_requests_per_minute,
   }
 }
 
-function viewOf(project: Project): Static<typeof ProjectView> {
+/** A project as it is shown. */
+export function viewOf(project: Project): Static<typeof ProjectView> {
   return {
     id: formatId("prj", project.id),
     name: project.name,
@@ -181,6 +241,8 @@ function viewOf(project: Project): Static<typeof ProjectView> {
     strict_apps: project.strictApps,
     payload_days: project.payloadDays,
     alert_emails: [...project.alertEmails],
+    private_fields: [...project.privateFields],
+    max_requests_per_minute: project.maxRequestsPerMinute,
     created_at: timeText(project.createdAt),
   }
 }

@@ -1,12 +1,14 @@
 /** `/v1/recoveries`: send again what did not arrive, over a stretch of time, as a job that can be paused and stopped. */
-import type { FastifyInstance } from "fastify"
+import type { FastifyInstance, FastifyRequest } from "fastify"
 import { type Static, Type } from "typebox"
 import { type IntegrationId, type ProjectId, parseId } from "../domain/id.ts"
+import { holdsLimits } from "../domain/limits.ts"
 import { nearest } from "../domain/nearest.ts"
 import { reasonCodes } from "../domain/reason.ts"
 import { type RecoveryAction, type RecoveryAsk, recoverableStatuses } from "../domain/recovery.ts"
 import { parseTime } from "../domain/rfc3339.ts"
 import { previewRecovery } from "../engine/recovery-preview.ts"
+import type { Database } from "../store/database.ts"
 import {
   countOpen,
   listRecoveries,
@@ -15,7 +17,10 @@ import {
   readCounts,
   readRecovery,
 } from "../store/recoveries.ts"
-import { actorOf, type Context, keyOf } from "./context.ts"
+import { actorOf, callerOf } from "./access.ts"
+import type { Context } from "./context.ts"
+import { assertNotLimited, limitsOf, narrowed } from "./limits.ts"
+import { maskedProblem } from "./private-fields.ts"
 import { notFound, Problem } from "./problem.ts"
 import {
   FullRecoveryView,
@@ -26,6 +31,7 @@ import {
   viewOfPlan,
   viewOfRecovery,
 } from "./recovery-view.ts"
+import { RepeatableHeaders, type Told } from "./repeats.ts"
 import { Environment, Page, paging, responses, timeText } from "./schemas.ts"
 import { SEARCH_BUDGET_MS } from "./search-query.ts"
 
@@ -114,41 +120,52 @@ const actions = {
 } as const satisfies Record<RecoveryAction, string>
 
 export function recoveryRoutes(server: FastifyInstance, context: Context): void {
-  const { store, directory, recoverer, cursors, now } = context
+  const { store, directory, recoverer, repeats, cursors, now } = context
 
   server.post<{ Body: NewRecovery }>(
     "/v1/recoveries",
     {
+      config: { scope: "replay" },
       schema: {
         operationId: "createRecovery",
         summary: "Sends again what did not arrive, over a stretch of time",
         description:
           "A job that survives restarts and queues nothing twice. It runs beside live traffic with a small share of each integration's room, inside its rate, order and protection. A message keeps its `webhook-id`.",
         tags: ["recoveries"],
+        headers: RepeatableHeaders,
         body: NewRecovery,
         response: responses({ 200: RecoveryPlan, 201: FullRecoveryView }, 400, 401, 409, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
-      const ask = readAsk(context, project, request.body)
+      const { project } = callerOf(request)
       if (request.body.dry_run) {
+        const ask = readAsk(context, request)
         const preview = await previewRecovery(context, project, ask, COUNT_BUDGET_MS)
         return reply.code(200).send(viewOfPlan(preview, directory))
       }
-      if ((await countOpen(store.reads, project)) >= MOST_OPEN) {
-        const detail = `This project has ${MOST_OPEN} recoveries that have not ended. Wait for one, or cancel one with POST /v1/recoveries/{id}/cancel.`
-        throw new Problem("conflict", detail)
-      }
-      await refuseExpired(context, project, ask)
-      const recovery = await recoverer.begin({ project, ask, by: actorOf(request) })
-      return reply.code(201).send(viewOfFullRecovery(recovery, await surroundings([recovery])))
+      return repeats.carryOut(request, reply, async keep => {
+        const ask = readAsk(context, request)
+        if ((await countOpen(store.reads, project)) >= MOST_OPEN) {
+          const detail = `This project has ${MOST_OPEN} recoveries that have not ended. Wait for one, or cancel one with POST /v1/recoveries/{id}/cancel.`
+          throw new Problem("conflict", detail)
+        }
+        await refuseExpired(context, project, ask)
+        // As it begins: nothing has been looked at yet.
+        const tell = (recovery: RecoveryRecord): Told => {
+          const view = viewOfFullRecovery(recovery, { directory, counts: [], onTheirWay: [], now: now() })
+          return { status: 201, text: JSON.stringify(view) }
+        }
+        const along = (tx: Database, recovery: RecoveryRecord) => keep(tx, tell(recovery))
+        return tell(await recoverer.begin({ project, ask, by: actorOf(request), along }))
+      })
     },
   )
 
   server.get<{ Querystring: Static<typeof RecoveryQuery> }>(
     "/v1/recoveries",
     {
+      config: { scope: "events:read" },
       schema: {
         operationId: "listRecoveries",
         summary: "Lists recoveries, newest first",
@@ -159,16 +176,18 @@ export function recoveryRoutes(server: FastifyInstance, context: Context): void 
       },
     },
     async request => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
+      assertSourceOpen(request)
+      const { app, environment } = limitsOf(request)
       const { limit = 50, cursor } = request.query
-      const [before = Number.MAX_SAFE_INTEGER] = cursors.read("recoveries", cursor) ?? []
-      const older = await listRecoveries(store.reads, project, { before, limit: limit + 1 })
+      const [before = Number.MAX_SAFE_INTEGER] = cursors.read(request, "recoveries", cursor) ?? []
+      const older = await listRecoveries(store.reads, project, { before, limit: limit + 1, app, environment })
       const page = older.slice(0, limit)
       const last = page.at(-1)
       const beside = await surroundings(page)
       return {
         data: page.map(recovery => viewOfRecovery(recovery, beside)),
-        next_cursor: older.length > limit && last !== undefined ? cursors.write("recoveries", last.id) : null,
+        next_cursor: older.length > limit && last !== undefined ? cursors.write(request, "recoveries", last.id) : null,
       }
     },
   )
@@ -176,6 +195,7 @@ export function recoveryRoutes(server: FastifyInstance, context: Context): void 
   server.get<{ Params: RecoveryPath }>(
     "/v1/recoveries/:id",
     {
+      config: { scope: "events:read" },
       schema: {
         operationId: "getRecovery",
         summary: "Shows a recovery and how far it is",
@@ -185,7 +205,7 @@ export function recoveryRoutes(server: FastifyInstance, context: Context): void 
       },
     },
     async request => {
-      const recovery = await find(keyOf(request).project, request.params.id)
+      const recovery = await find(request)
       return viewOfFullRecovery(recovery, await surroundings([recovery]))
     },
   )
@@ -194,6 +214,7 @@ export function recoveryRoutes(server: FastifyInstance, context: Context): void 
     server.post<{ Params: RecoveryPath }>(
       `/v1/recoveries/:id/${action}`,
       {
+        config: { scope: "replay" },
         schema: {
           operationId: `${action}Recovery`,
           summary,
@@ -203,20 +224,23 @@ export function recoveryRoutes(server: FastifyInstance, context: Context): void 
         },
       },
       async request => {
-        const { project } = keyOf(request)
-        const before = await find(project, request.params.id)
+        const before = await find(request)
         const refused = await recoverer.act(before, action, actorOf(request))
         if (refused !== undefined) throw new Problem("conflict", refused.refusal)
-        const recovery = await find(project, request.params.id)
+        const recovery = await find(request)
         return viewOfFullRecovery(recovery, await surroundings([recovery]))
       },
     )
   }
 
-  async function find(project: ProjectId, text: string): Promise<RecoveryRecord> {
-    const id = parseId("rec", text)
+  async function find(request: FastifyRequest<{ Params: RecoveryPath }>): Promise<RecoveryRecord> {
+    assertSourceOpen(request)
+    const { project, limits } = callerOf(request)
+    const id = parseId("rec", request.params.id)
     const recovery = id === undefined ? undefined : await readRecovery(store.reads, project, id)
-    if (recovery === undefined) throw notFound("recovery", text)
+    // One that reaches beyond what the caller is limited to is none of its own.
+    if (recovery === undefined || !holdsLimits(limits, { ...recovery.ask, source: null }))
+      throw notFound("recovery", request.params.id)
     return recovery
   }
 
@@ -227,9 +251,16 @@ export function recoveryRoutes(server: FastifyInstance, context: Context): void 
   }
 }
 
+function assertSourceOpen(request: FastifyRequest): void {
+  assertNotLimited(request, ["source"], "recoveries are not told apart by source")
+}
+
 /** What a request asks for; throws a problem that names the field which is wrong. */
-function readAsk(context: Context, project: ProjectId, body: NewRecovery): RecoveryAsk {
+function readAsk(context: Context, request: FastifyRequest<{ Body: NewRecovery }>): RecoveryAsk {
+  assertSourceOpen(request)
   const { directory, now } = context
+  const { project } = callerOf(request)
+  const { body } = request
   const from = readTime("from", body.from)
   // What was received in this very millisecond is there, too.
   const to = body.to === undefined ? now() + 1 : readTime("to", body.to)
@@ -247,6 +278,7 @@ function readAsk(context: Context, project: ProjectId, body: NewRecovery): Recov
     )
     throw wrong("/app", `\`app\` names no app of this project.${meant === null ? "" : ` Did you mean ${meant}?`}`)
   }
+  const within = narrowed(request, directory, { app: app ?? undefined, environment: body.environment })
   return {
     integrations: readIntegrations(context, project, body.integrations),
     from,
@@ -254,8 +286,8 @@ function readAsk(context: Context, project: ProjectId, body: NewRecovery): Recov
     statuses: [...new Set(statuses)],
     reasons: body.reasons ?? null,
     eventTypes: body.event_types ?? null,
-    environment: body.environment ?? null,
-    app,
+    environment: within.environment ?? null,
+    app: within.app ?? null,
     includeHistorical: body.include_historical ?? false,
     configuration: body.configuration ?? "current",
     maxPerSecond: body.max_per_second ?? null,
@@ -292,9 +324,16 @@ function readIntegrations(
 
 /** Where nothing is left to be sent it says so at once; a long range is looked through by the job, which counts them. */
 async function refuseExpired(context: Context, project: ProjectId, ask: RecoveryAsk): Promise<void> {
-  const { found, unsent, lastExpiredAt, countedTo } = await previewRecovery(context, project, ask, SEARCH_BUDGET_MS)
+  const { found, unsent, lastExpiredAt, lastMaskedAt, countedTo } = await previewRecovery(
+    context,
+    project,
+    ask,
+    SEARCH_BUDGET_MS,
+  )
   const expired = unsent.reduce((sum, each) => sum + (each.outcome === "expired" ? each.count : 0), 0)
-  if (countedTo !== null || found === 0 || expired < found || lastExpiredAt === null) return
+  if (countedTo !== null || found === 0 || expired < found) return
+  if (lastMaskedAt !== null) throw maskedProblem(found === 1 ? "the event that fits" : "events that fit", lastMaskedAt)
+  if (lastExpiredAt === null) return
   const at = timeText(lastExpiredAt)
   const which = found === 1 ? "The payload of the event that fits" : `The payloads of all ${found} events that fit`
   const detail = `${which} ${found === 1 ? "was" : "were"} kept until ${at}, so there is nothing left to send. Have the source send the events again.`

@@ -152,7 +152,7 @@ export function viewOfRecovery(recovery: RecoveryRecord, surroundings: Surroundi
       reasons: reasonsOf(own),
     },
     created_at: timeText(createdAt),
-    created_by: { ...by },
+    created_by: { kind: by.kind, id: by.id },
     updated_at: timeText(recovery.updatedAt),
     ended_at: timeText(endedAt),
   }

@@ -2,8 +2,9 @@
  * `/v1/integrations/{id}/report`: what the other side's support asks for, in one document: which integration, when, what
  * failed and how, the last errors whole, and how Waybill itself is doing. No secret is in it, wherever it may have got to.
  */
-import type { FastifyInstance } from "fastify"
+import type { FastifyInstance, FastifyRequest } from "fastify"
 import { type Static, Type } from "typebox"
+import { madeOfSecrets } from "../connectors/auth-settings.ts"
 import { formatDeliveryId, formatId } from "../domain/id.ts"
 import { secretParts, withoutSecrets } from "../domain/normalise-message.ts"
 import { DAY_MS } from "../domain/picture.ts"
@@ -16,12 +17,14 @@ import { attemptsById, readExchanges } from "../store/attempt-reads.ts"
 import { ERRORS_COUNTED, errorsBetween, failedBetween, hoursOf, lastSuccessAt } from "../store/diagnosis-reads.ts"
 import { readEvent } from "../store/event-reads.ts"
 import { listFailures } from "../store/failures.ts"
+import { callerOf, may } from "./access.ts"
 import { FullAttemptView, Rebuilder, viewOfFullAttempt } from "./attempt-view.ts"
-import { type Context, keyOf } from "./context.ts"
+import type { Context } from "./context.ts"
 import { DiagnosisView, diagnosisOf } from "./diagnosis.ts"
 import { EventSummaryView, viewOfSummary } from "./event-view.ts"
 import { FailureView, viewOfFailure } from "./failures.ts"
 import { findIntegration, IntegrationPath } from "./integrations.ts"
+import { hidesPayloads } from "./limits.ts"
 import { lookAtOwnSide } from "./picture.ts"
 import { Reasons } from "./reasons.ts"
 import { reportText } from "./report-text.ts"
@@ -122,11 +125,12 @@ export function reportRoutes(server: FastifyInstance, context: Context): void {
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof ReportQuery> }>(
     "/v1/integrations/:id/report",
     {
+      config: { scope: "integrations:read", whole: "a report is made of all that went to an integration" },
       schema: {
         operationId: "getReport",
         summary: "Gathers what the support of the other side asks for",
         description:
-          "As JSON, or as Markdown to be sent on as it is. Secrets are masked, also where an answer repeats one. Requests and answers are shown while they are kept.",
+          "As JSON, or as Markdown to be sent on as it is. Secrets are masked, also where an answer repeats one. Requests and answers are shown while they are kept. Without the scope `events:read` it names no event, without `payloads:read` it shows no request and no answer.",
         tags: ["diagnosis"],
         params: IntegrationPath,
         querystring: ReportQuery,
@@ -143,10 +147,10 @@ export function reportRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
+      const { project } = callerOf(request)
       const live = findIntegration(context, project, request.params.id)
       const range = rangeOf(request.query, context.now())
-      const report = masked(await reportOf(context, live, range), live)
+      const report = masked(await reportOf(context, live, range, sightOf(request)), live)
       const { format } = request.query
       const isMarkdown =
         format === undefined ? /\btext\/markdown\b/.test(request.headers.accept ?? "") : format === "markdown"
@@ -167,10 +171,21 @@ function rangeOf(query: Static<typeof ReportQuery>, now: number): { readonly fro
   return { from, to }
 }
 
+/** What of a report its reader may see. */
+interface Sight {
+  readonly events: boolean
+  readonly payloads: boolean
+}
+
+function sightOf(request: FastifyRequest): Sight {
+  return { events: may(request, "events:read"), payloads: !hidesPayloads(request) }
+}
+
 async function reportOf(
   context: Context,
   live: LiveIntegration,
   { from, to }: { readonly from: number; readonly to: number },
+  sight: Sight,
 ): Promise<ReportView> {
   const { store, directory, engine, now } = context
   const { record } = live
@@ -180,13 +195,14 @@ async function reportOf(
   const { verdict, also } = await diagnosisOf(context, live, ownSide)
   const hours = (await hoursOf(store.reads, asked)).filter(hour => hour.at + 3_600_000 > from && hour.at < to)
   const errors = await errorsBetween(store.reads, { ...asked, from, to })
-  const failed = await failedBetween(store.reads, { ...asked, from, to, limit: ERRORS_NAMED })
+  const failed = sight.events ? await failedBetween(store.reads, { ...asked, from, to, limit: ERRORS_NAMED }) : []
   const succeededAt = await lastSuccessAt(store.reads, asked)
   const groups = await listFailures(store.reads, { ...asked, from, limit: GROUPS_SHOWN })
   const lastErrors = await wholeErrors(
     context,
     live,
     failed.slice(0, ERRORS_WHOLE).map(one => one.attempt),
+    sight,
   )
   const lateness = await latenessOfAll(engine.lanes(), directory, store, at)
   const events = new Map(failed.map(one => [one.event, one]))
@@ -219,7 +235,9 @@ async function reportOf(
       first_at: timeText(firstAt),
       last_at: timeText(lastAt),
     })),
-    failures: groups.filter(group => group.firstAt < to).map(group => viewOfFailure(group, succeededAt, at)),
+    failures: groups
+      .filter(group => group.firstAt < to)
+      .map(group => viewOfFailure(group, succeededAt, at, !sight.payloads)),
     last_errors: lastErrors,
     failed_events: [...events.values()].map(({ event, type, device }) => ({
       event: formatId("evt", event),
@@ -241,6 +259,7 @@ async function wholeErrors(
   context: Context,
   { record }: LiveIntegration,
   ids: readonly number[],
+  { payloads }: Sight,
 ): Promise<ReportView["last_errors"]> {
   const { store, now } = context
   const attempts = await attemptsById(store.reads, ids)
@@ -254,14 +273,14 @@ async function wholeErrors(
     const exchange = exchanges.get(attempt.id)
     const surroundings = { status: "retrying" as const, reason: null, nextAt: null, environment, type }
     const reason = await reasons.ofAttempt(attempt, surroundings, false, exchange)
-    const isMissing = exchange !== undefined && exchange.requestBody === null
+    const isMissing = payloads && exchange !== undefined && exchange.requestBody === null
     const body = isMissing ? await rebuilder.body(record.id, kept.event, attempt.revision) : null
     return [
       {
         delivery: formatDeliveryId(attempt.delivery),
         event: viewOfSummary(kept.summary, now()),
         method: "POST" as const,
-        attempt: viewOfFullAttempt(attempt, reason, exchange, body),
+        attempt: viewOfFullAttempt(attempt, reason, exchange, body, !payloads),
       },
     ]
   })
@@ -269,10 +288,9 @@ async function wholeErrors(
 }
 
 /** The report without any secret of the integration, wherever one stands: in a body that repeats it, in a message. */
-function masked(report: ReportView, { record }: LiveIntegration): ReportView {
-  const secrets = [...record.secrets.values(), ...record.signingKeys.map(key => key.secret)]
-    .flatMap(secretParts)
-    .sort((a, b) => b.length - a.length)
+function masked(report: ReportView, { record, settings }: LiveIntegration): ReportView {
+  const kept = [...record.secrets.values(), ...record.signingKeys.map(key => key.secret)]
+  const secrets = [...kept, ...madeOfSecrets(settings)].flatMap(secretParts).sort((a, b) => b.length - a.length)
   return maskedIn(report, secrets) as ReportView
 }
 

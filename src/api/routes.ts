@@ -2,9 +2,11 @@
 import type { FastifyInstance } from "fastify"
 import { apiKeyRoutes } from "./api-keys.ts"
 import { appRoutes } from "./apps.ts"
+import { auditLogRoutes } from "./audit-log.ts"
 import type { Context } from "./context.ts"
 import { deliveryRoutes } from "./deliveries.ts"
 import { diagnosisRoutes } from "./diagnosis.ts"
+import { erasureRoutes } from "./erasures.ts"
 import { eventTypeRoutes } from "./event-types.ts"
 import { eventRoutes } from "./events.ts"
 import { failureRoutes } from "./failures.ts"
@@ -15,12 +17,21 @@ import { ingestRoutes } from "./ingest.ts"
 import { integrationActionRoutes } from "./integration-actions.ts"
 import { integrationHistoryRoutes } from "./integration-history.ts"
 import { integrationRoutes } from "./integrations.ts"
+import { invitationRoutes } from "./invitations.ts"
+import { jwksRoutes } from "./jwks.ts"
 import { openapiRoutes } from "./openapi.ts"
+import { peopleRoutes } from "./people.ts"
 import { problemTypeRoutes } from "./problem-types.ts"
 import { projectRoutes } from "./projects.ts"
 import { recoveryRoutes } from "./recoveries.ts"
 import { rejectionRoutes } from "./rejections.ts"
+import { removalRoutes } from "./removals.ts"
 import { reportRoutes } from "./report.ts"
+import { sessionRoutes } from "./session.ts"
+import { oidcRoutes } from "./session-oidc.ts"
+import { ownSessionRoutes } from "./sessions.ts"
+import { setupRoutes } from "./setup.ts"
+import { signingSecretRoutes } from "./signing-secrets.ts"
 import { streamRoutes } from "./stream-routes.ts"
 
 /** Registers every route of the API. */
@@ -28,7 +39,9 @@ export function routes(server: FastifyInstance, context: Context): void {
   ingestRoutes(server, context)
   integrationRoutes(server, context)
   integrationActionRoutes(server, context)
+  signingSecretRoutes(server, context)
   integrationHistoryRoutes(server, context)
+  jwksRoutes(server, context)
   diagnosisRoutes(server, context)
   failureRoutes(server, context)
   reportRoutes(server, context)
@@ -43,6 +56,15 @@ export function routes(server: FastifyInstance, context: Context): void {
   appRoutes(server, context)
   apiKeyRoutes(server, context)
   projectRoutes(server, context)
+  removalRoutes(server, context)
+  erasureRoutes(server, context)
+  auditLogRoutes(server, context)
+  sessionRoutes(server, context)
+  ownSessionRoutes(server, context)
+  oidcRoutes(server, context)
+  setupRoutes(server, context)
+  invitationRoutes(server, context)
+  peopleRoutes(server, context)
   healthRoutes(server, context)
   problemTypeRoutes(server, context)
   openapiRoutes(server)

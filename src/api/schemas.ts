@@ -65,13 +65,15 @@ export const ProblemSchema = Type.Object(
   { additionalProperties: true },
 )
 
+/** A response that is a problem. */
+export const problemResponse = {
+  description: "A problem document",
+  content: { "application/problem+json": { schema: ProblemSchema } },
+}
+
 /** The responses of a route: what it gives when all is well, and the problems that it can answer with. */
 export function responses(ok: Record<number, TSchema>, ...problemStatuses: readonly number[]): Record<number, unknown> {
-  const problem = {
-    description: "A problem document",
-    content: { "application/problem+json": { schema: ProblemSchema } },
-  }
-  return { ...ok, ...Object.fromEntries(problemStatuses.map(status => [status, problem])) }
+  return { ...ok, ...Object.fromEntries(problemStatuses.map(status => [status, problemResponse])) }
 }
 
 /** RFC 3339 with milliseconds, of a time in ms; null stays null. */

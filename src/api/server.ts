@@ -1,12 +1,17 @@
 /** The HTTP server: limits and time-outs, who may come in, how bodies are read, how errors look. Routes live in their own files. */
 import { isUtf8 } from "node:buffer"
 import { randomUUID } from "node:crypto"
+import { STATUS_CODES } from "node:http"
 import type { Socket } from "node:net"
+import cookie from "@fastify/cookie"
 import swagger from "@fastify/swagger"
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify"
 import { jsonFault, MAX_DEPTH } from "../domain/json-spans.ts"
 import { formatDuration } from "../domain/sentence.ts"
 import { StoreUnavailable } from "../store/database.ts"
+import { ProjectRemoved } from "../store/projects.ts"
+import { authenticate, guardRoutes } from "./access.ts"
+import { answerHeaders } from "./answer-headers.ts"
 import type { Context } from "./context.ts"
 import { openapi } from "./openapi.ts"
 import { Problem, type ProblemCode, type ProblemDocument } from "./problem.ts"
@@ -59,9 +64,11 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
     routerOptions: { maxParamLength: 384 },
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, context, limits),
     // What goes wrong before a route is found, such as a path that is no path.
-    frameworkErrors: (error, request, reply) => answerError(context, error, request, reply),
+    frameworkErrors: (error, request, reply) => {
+      reply.headers(answerHeaders(context)).header("x-request-id", request.id)
+      answerError(context, error, request, reply)
+    },
   })
-  server.decorateRequest("apiKey", null)
   server.decorateRequest("bodyText", null)
   server.setValidatorCompiler(({ schema, httpPart }) =>
     compileForRoute(httpPart === undefined ? { schema } : { schema, httpPart }),
@@ -81,6 +88,7 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
     done()
   })
   server.addHook("onRequest", (request, reply, done) => {
+    reply.headers(answerHeaders(context))
     // A connection that was kept alive; new ones are refused by now.
     if (isClosing) {
       reply.header("connection", "close")
@@ -91,12 +99,10 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
     // Whoever keeps a connection goes elsewhere before it is closed.
     if (context.phase() === "stopping") reply.header("connection", "close")
     reply.header("x-request-id", request.id)
-    reply.header("x-content-type-options", "nosniff")
-    reply.header("cache-control", "no-store")
     if (request.url.length > MAX_URL_CHARACTERS) done(new Problem("uri_too_long", "The address is longer than 8 KiB."))
     // Nothing that is stored holds one, and not every engine can be asked for it.
     else if (/\?.*%00/.test(request.url)) done(new Problem("invalid", "The query holds a NUL (%00): take it out."))
-    else authenticate(context, request, done)
+    else authenticate(context, request, reply, done)
   })
   server.setErrorHandler((error, request, reply) => answerError(context, error, request, reply))
   server.setNotFoundHandler((request, reply) => {
@@ -104,6 +110,9 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
     const problem = new Problem("not_found", `There is no ${request.method} ${path}. See /openapi.json.`)
     sendProblem(context, request, reply, problem)
   })
+  guardRoutes(server)
+  // Read where a session is asked for, and nowhere else.
+  await server.register(cookie, { hook: false })
   await server.register(swagger, openapi(context.version))
   await server.register(async scope => routes(scope, context))
   await server.ready()
@@ -132,42 +141,6 @@ function readJsonBodies(server: FastifyInstance): void {
   }
   server.addContentTypeParser("application/json", { parseAs: "buffer" }, read)
   server.addContentTypeParser("application/merge-patch+json", { parseAs: "buffer" }, read)
-}
-
-/** Every route but those that say `public` asks for a key. */
-function authenticate(context: Context, request: FastifyRequest, done: (error?: Error) => void): void {
-  if (request.routeOptions.config.public === true || request.is404) {
-    done()
-    return
-  }
-  const [scheme, token, ...rest] = (request.headers.authorization ?? "").split(" ")
-  if (scheme?.toLowerCase() !== "bearer" || token === undefined || token === "" || rest.length > 0) {
-    done(new Problem("unauthorized", "Send an API key: Authorization: Bearer wb_…."))
-    return
-  }
-  const found = context.keyring.find(token)
-  const admit = (key: Awaited<typeof found>) => {
-    if (key === undefined) {
-      done(new Problem("unauthorized", "The API key is not known, was revoked or has expired."))
-      return
-    }
-    request.apiKey = key
-    context.keyring.used(key, false)
-    if (request.routeOptions.config.mayBeBehind === true) done()
-    // What another process has answered before this request came is seen by it.
-    else context.directory.catchUp().then(() => done(), done)
-  }
-  if (found instanceof Promise) found.then(admit, done)
-  else admit(found)
-}
-
-declare module "fastify" {
-  interface FastifyContextConfig {
-    /** Needs no API key. */
-    public?: boolean
-    /** Does not wait for what other processes have changed of the configuration: it sees to that itself, or needs none. */
-    mayBeBehind?: boolean
-  }
 }
 
 function answerError(context: Context, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
@@ -212,6 +185,7 @@ const fastifyCodes: Readonly<Record<string, readonly [ProblemCode, string]>> = {
 /** Any error as the problem that it is; what we did not foresee is `internal` and says nothing of its inside (API-31). */
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
+  if (error instanceof ProjectRemoved) return new Problem("unauthorized", error.message)
   if (error instanceof StoreUnavailable && error.mayBeDone) {
     const detail =
       "The database went away before it had answered: whether this was stored is not known. Send it again with the same id or Idempotency-Key; then it is stored once, whatever became of this one."
@@ -249,7 +223,7 @@ function isFastifyError(error: unknown): error is FastifyError {
 function answerBrokenRequest(
   error: Error & { code?: string },
   socket: Socket,
-  { publicUrl }: Context,
+  context: Context,
   { headersMs, requestMs }: TimeLimits,
 ): void {
   if (!socket.writable || error.code === "ECONNRESET") {
@@ -263,7 +237,14 @@ function answerBrokenRequest(
       : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
         ? new Problem("too_slow", `The request did not arrive in time: ${within}.`)
         : new Problem("malformed", "This is not a valid HTTP/1.1 request.")
-  const body = JSON.stringify(problem.document({ instance: "none", publicUrl: publicUrl() }))
-  const head = `HTTP/1.1 ${problem.status} ${problem.status}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n`
-  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`, () => socket.destroy())
+  const body = JSON.stringify(problem.document({ instance: "none", publicUrl: context.publicUrl() }))
+  const headers = {
+    connection: "close",
+    "content-type": "application/problem+json; charset=utf-8",
+    "content-length": Buffer.byteLength(body),
+    ...answerHeaders(context),
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  const head = `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join("")}`
+  socket.end(`${head}\r\n${body}`, () => socket.destroy())
 }

@@ -17,12 +17,13 @@ export const SLEEPING = "Sleeping, too many errors, please wait and try again"
 
 /** Whether a listener asks for a skip. */
 export function matchesSkip(filter: StreamFilter, { claim }: Settlement): boolean {
-  const { type, app, environment, profileId, deviceId, integration } = filter
+  const { type, app, environment, source, profileId, deviceId, integration } = filter
   const { tally, event, delivery } = claim
   return (
     (type === undefined || matchesType(tally.type, type)) &&
     (app === undefined || tally.app === app) &&
     (environment === undefined || tally.environment === environment) &&
+    (source === undefined || event?.source === source) &&
     (profileId === undefined || event?.profileId === profileId) &&
     (deviceId === undefined || event?.deviceId === deviceId) &&
     (integration === undefined || delivery.integration === integration)

@@ -1,10 +1,9 @@
 /** The messages of the stream: what happened, as server-sent events. Each one's id is the position after it. */
-import type { Payload } from "../domain/event.ts"
 import { formatDeliveryId, formatId } from "../domain/id.ts"
 import { type AttemptItem, type EventItem, formatPosition, type StreamItem } from "../store/stream-reads.ts"
 import { viewOfAttempt } from "./attempt-view.ts"
 import { nameOfIntegration } from "./delivery-view.ts"
-import { textOfEvent } from "./event-view.ts"
+import { type ShownPayload, textOfEvent } from "./event-view.ts"
 import type { Reasons, ReasonsContext } from "./reasons.ts"
 import { timeText } from "./schemas.ts"
 
@@ -19,14 +18,14 @@ export function message(name: MessageName, data: string, position?: string): str
 }
 
 /**
- * The message of something that happened; `payload` is that of an event, undefined where it has expired. `reasons` may
+ * The message of something that happened; `payload` is what is shown of that of an event. `reasons` may
  * serve several messages that are written at a time.
  */
 export async function messageOf(
   context: ReasonsContext,
   reasons: Reasons,
   item: StreamItem,
-  payload: Payload | undefined,
+  payload: ShownPayload,
 ): Promise<string> {
   return message(item.kind, await dataOf(context, reasons, item, payload), formatPosition(item))
 }
@@ -35,7 +34,7 @@ async function dataOf(
   context: ReasonsContext,
   reasons: Reasons,
   item: StreamItem,
-  payload: Payload | undefined,
+  payload: ShownPayload,
 ): Promise<string> {
   switch (item.kind) {
     case "event":
@@ -44,7 +43,10 @@ async function dataOf(
       return JSON.stringify(await viewOfAttemptItem(context, reasons, item))
     case "change": {
       const { id, at, kind, subject, by, facts } = item.change
-      return JSON.stringify({ id: formatId("chg", id), at: timeText(at), kind, subject, by, facts })
+      // Where it came from is for the audit log.
+      const { kind: byKind, id: byId } = by
+      const who = { kind: byKind, id: byId }
+      return JSON.stringify({ id: formatId("chg", id), at: timeText(at), kind, subject, by: who, facts })
     }
   }
 }

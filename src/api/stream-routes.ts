@@ -8,7 +8,8 @@ import type { ProjectId } from "../domain/id.ts"
 import { type Horizon, horizonOf } from "../engine/horizon.ts"
 import { Tail } from "../engine/tail.ts"
 import { findPosition, type StreamFilter, type StreamItem } from "../store/stream-reads.ts"
-import { keyOf } from "./context.ts"
+import { callerOf, may, stillAdmitted } from "./access.ts"
+import { hidesPayloads, narrowed } from "./limits.ts"
 import { Problem } from "./problem.ts"
 import { ProblemSchema, responses } from "./schemas.ts"
 import { eventFields, readApp, readIntegrationId } from "./search-query.ts"
@@ -25,7 +26,7 @@ const StreamQuery = Type.Object(
 )
 type StreamQuery = Static<typeof StreamQuery>
 
-const description = `Server-sent events of what is on disk: \`event\` (accepted, with its payload), \`attempt\` and \`change\`, in one order, each at least once. \`skip\` (held back, because the endpoint rests) comes as it happens, without an id, and is not sent again. The \`id\` of a message is the position after it: send the last one as \`Last-Event-ID\` to go on without a gap. \`reset\` says that the position is no longer known, so that something may have been missed; \`bye\` says why the connection ends. Filters are about events and their attempts: with any but \`integration\`, changes are left out.`
+const description = `Server-sent events of what is on disk: \`event\` (accepted, with its payload), \`attempt\` and \`change\`, in one order, each at least once. \`skip\` (held back, because the endpoint rests) comes as it happens, without an id, and is not sent again. The \`id\` of a message is the position after it: send the last one as \`Last-Event-ID\` to go on without a gap. \`reset\` says that the position is no longer known, so that something may have been missed; \`bye\` says why the connection ends. Filters are about events and their attempts: with any but \`integration\`, changes are left out. Without the scope \`payloads:read\` payloads are left out; changes of integrations, event types and apps are for \`integrations:read\`, all others for \`admin\`.`
 
 export function streamRoutes(
   server: FastifyInstance,
@@ -38,6 +39,7 @@ export function streamRoutes(
   server.get<{ Querystring: StreamQuery }>(
     "/v1/stream",
     {
+      config: { scope: "events:read" },
       schema: {
         operationId: "stream",
         summary: "Streams events, attempts and changes as they happen",
@@ -59,17 +61,18 @@ export function streamRoutes(
       },
     },
     async (request, reply) => {
-      const { project } = keyOf(request)
-      await hub.open(request, reply, project, readFilter(context, project, request.query))
+      const { project } = callerOf(request)
+      await hub.open(request, reply, project, readFilter(context, request, request.query))
     },
   )
 }
 
-function readFilter({ directory }: StreamContext, project: ProjectId, query: StreamQuery): StreamFilter {
+function readFilter({ directory }: StreamContext, request: FastifyRequest, query: StreamQuery): StreamFilter {
+  const app = readApp(directory, callerOf(request).project, query.app)
   return {
     type: query.type,
-    app: readApp(directory, project, query.app),
-    environment: query.environment,
+    ...narrowed(request, directory, { app, environment: query.environment }),
+    changes: may(request, "admin") ? "all" : may(request, "integrations:read") ? "configuration" : "none",
     profileId: query.profile_id,
     deviceId: query.device_id,
     integration: readIntegrationId(query.integration),
@@ -82,8 +85,8 @@ class Hub {
   readonly #limits: StreamLimits
   readonly #projects = new Map<ProjectId, { readonly tail: Promise<Tail>; count: number }>()
   readonly #streams = new Set<Stream>()
-  /** Texts of items that more than one stream may show. */
-  readonly #texts = new WeakMap<StreamItem, string>()
+  /** Texts of items that more than one stream may show: those with payloads, and those without. */
+  readonly #texts = { shown: new WeakMap<StreamItem, string>(), hidden: new WeakMap<StreamItem, string>() }
   readonly #horizon: Horizon
   #isStopped = false
 
@@ -99,21 +102,23 @@ class Hub {
     project: ProjectId,
     filter: StreamFilter,
   ): Promise<void> {
-    const { store, keyring, now } = this.#context
+    const { store, now } = this.#context
+    const hides = hidesPayloads(request)
     const tail = await this.#enter(project)
     try {
       const header = request.headers["last-event-id"]
       const asked = typeof header === "string" ? header : request.query.last_event_id
       const resumption = asked === undefined ? undefined : await findPosition(store.reads, project, asked, now())
-      const token = request.headers.authorization?.split(" ")[1] ?? ""
+      const isAdmitted = stillAdmitted(this.#context, request)
       reply.hijack()
       const stream = new Stream(this.#context, this.#limits, {
         response: reply.raw,
         project,
         filter,
         tail,
-        texts: this.#texts,
-        isAdmitted: async () => (await keyring.find(token)) !== undefined,
+        hidesPayloads: hides,
+        texts: hides ? this.#texts.hidden : this.#texts.shown,
+        isAdmitted,
       })
       this.#streams.add(stream)
       reply.raw.once("close", () => this.#streams.delete(stream))

@@ -41,7 +41,10 @@ export interface StreamLimits {
 }
 
 /** What streams work with. */
-export type StreamContext = ReasonsContext & Pick<Context, "feed" | "keyring" | "log">
+export type StreamContext = ReasonsContext &
+  Pick<Context, "feed" | "keyring" | "log"> & {
+    readonly people: Pick<Context["people"], "holds">
+  }
 
 /** The limits of every stream, but in tests. */
 export const streamLimits: StreamLimits = {
@@ -71,8 +74,10 @@ export interface StreamParts {
   readonly project: ProjectId
   readonly filter: StreamFilter
   readonly tail: Tail
+  /** Payloads are left out. */
+  readonly hidesPayloads: boolean
   readonly texts: WeakMap<StreamItem, string>
-  /** Whether its API key may still be used. */
+  /** Whether its credential still allows it. */
   readonly isAdmitted: () => Promise<boolean>
 }
 
@@ -103,9 +108,9 @@ export class Stream implements Follower {
 
   /** Sends until one of both sides ends it. */
   async run(resumption: Resumption | undefined): Promise<void> {
-    const keepAlive = setInterval(() => this.#keepAlive(), this.#limits.keepAliveMs)
+    const keepAlive = setInterval(() => this.#keepAlive(), this.#limits.keepAliveMs).unref()
     const unlisten = this.#context.feed.listen(item => this.#hear(item))
-    const checkKey = setInterval(() => void this.#checkKey(), this.#limits.checkKeyMs)
+    const checkKey = setInterval(() => void this.#checkKey(), this.#limits.checkKeyMs).unref()
     try {
       this.#begin(resumption)
       let rows = FEWEST_ROWS
@@ -203,14 +208,18 @@ export class Stream implements Follower {
   }
 
   async #sendSlice(): Promise<void> {
-    const { texts } = this.#parts
+    const { texts, hidesPayloads } = this.#parts
     const { store, now } = this.#context
     const slice = this.#queue.slice(0, sliceLength(this.#queue))
     const unknown = slice.flatMap(item => (item.kind === "event" && !texts.has(item) ? [item.event] : []))
-    const payloads = await readPayloads(store.reads, unknown, now())
+    const payloads = hidesPayloads ? undefined : await readPayloads(store.reads, unknown, now())
     const reasons = new Reasons(this.#context)
     for (const item of slice) {
-      if (!texts.has(item)) texts.set(item, await messageOf(this.#context, reasons, item, payloads.get(item.id)))
+      if (!texts.has(item))
+        texts.set(
+          item,
+          await messageOf(this.#context, reasons, item, payloads === undefined ? "hidden" : payloads.get(item.id)),
+        )
     }
     if (this.#isOver) return
     this.#queue.splice(0, slice.length)

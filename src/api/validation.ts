@@ -5,7 +5,15 @@ import { parsePointer, pointerTo } from "../domain/json-pointer.ts"
 import type { ProblemError } from "./problem.ts"
 
 /** Verbose, because sentences say what stands in the schema beside the rule that was broken. */
-const common = { useDefaults: true, removeAdditional: false, allErrors: false, strict: false, verbose: true } as const
+const common = {
+  useDefaults: true,
+  removeAdditional: false,
+  allErrors: false,
+  strict: false,
+  verbose: true,
+  // Of alternatives that a field tells apart, only the one that it names complains.
+  discriminator: true,
+} as const
 
 /** For bodies: values are taken as they are. */
 export const bodyAjv = prepare(new Ajv2020({ ...common, coerceTypes: false }))

@@ -3,7 +3,8 @@ import { accessSync, constants, existsSync, readFileSync, type Stats, statfsSync
 import { isIP } from "node:net"
 import { resolve } from "node:path"
 import { setTimeout as wait } from "node:timers/promises"
-import { type Config, decodeKey, proxyVariables } from "../config.ts"
+import { type Config, proxyVariables } from "../config.ts"
+import { readSealingKeys } from "../domain/sealing-key.ts"
 import { formatDuration } from "../domain/sentence.ts"
 import type { FileFacts } from "../store/look.ts"
 import { type EgressRules, isListedName, parseEgressAllow } from "../transport/guard.ts"
@@ -140,24 +141,27 @@ export function checkSpace(dataDir: string): Finding {
 /** Whether the key that seals secrets is there, is the right one, and is seen by nobody else. */
 export function checkKey(
   { dataDir, secretKey }: Config,
-  facts: Pick<FileFacts, "sealFingerprint"> | Error | null,
-  { seal }: Pick<FolderTools, "seal">,
+  facts: Pick<FileFacts, "keysInUse"> | Error | null,
+  { secretKey: keyTools }: Pick<FolderTools, "secretKey">,
 ): Finding {
   const file = keyFileIn(dataDir)
-  const expected = facts === null || facts instanceof Error ? null : facts.sealFingerprint
+  const inUse = facts === null || facts instanceof Error ? [] : facts.keysInUse
   if (secretKey === null && !existsSync(file)) {
-    return expected === null
+    return inUse.length === 0
       ? good("key", `There is no key yet: the first start makes ${file}.`)
       : wrong(
           "key",
           `${file} is missing, and the database's secrets need it: put it back, or set WAYBILL_SECRET_KEY to it.`,
         )
   }
-  const key = decodeKey(secretKey ?? textOf(file))
-  if (key === undefined) return wrong("key", `${file} cannot be read, or holds no key of 32 bytes as base64.`)
-  if (expected !== null && new seal.Seal(key).fingerprint !== expected) {
-    const which = secretKey === null ? file : "WAYBILL_SECRET_KEY"
-    return wrong("key", `The database's secrets were sealed with another key than ${which}. Put back the old one.`)
+  const keys = readSealingKeys(secretKey ?? textOf(file))
+  if (keys === undefined) return wrong("key", `${file} cannot be read, or holds no key of 32 bytes as base64.`)
+  const missing = keyTools.missingFrom(keys, inUse)
+  const which = secretKey === null ? file : "WAYBILL_SECRET_KEY"
+  if (missing.length > 0) {
+    return missing.length === inUse.length
+      ? wrong("key", `The database's secrets were sealed with another key than ${which}. Put back the old one.`)
+      : wrong("key", `Some of the database's secrets are sealed with the key ${missing[0]}: put it back into ${which}.`)
   }
   if (secretKey !== null) return good("key", "WAYBILL_SECRET_KEY opens the database's secrets.")
   return othersMay(statSync(file), 0o077)

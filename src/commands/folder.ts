@@ -8,7 +8,7 @@ export interface FolderTools {
   readonly store: typeof import("../store/store.ts")
   readonly look: typeof import("../store/look.ts")
   readonly upkeep: typeof import("../store/upkeep.ts")
-  readonly seal: typeof import("../store/seal.ts")
+  readonly secretKey: typeof import("../store/secret-key.ts")
 }
 
 /** The database's file in a data folder. */
@@ -32,14 +32,14 @@ export function assertDatabase(dataDir: string): void {
 /** Works on a folder; what the store says of it in a sentence becomes the command's fault. */
 export async function onFolder<T>(dataDir: string, work: (tools: FolderTools) => T | Promise<T>): Promise<T> {
   // Loaded here only: commands that talk to a server start faster without SQLite.
-  const [store, look, upkeep, seal] = await Promise.all([
+  const [store, look, upkeep, secretKey] = await Promise.all([
     import("../store/store.ts"),
     import("../store/look.ts"),
     import("../store/upkeep.ts"),
-    import("../store/seal.ts"),
+    import("../store/secret-key.ts"),
   ])
   try {
-    return await work({ store, look, upkeep, seal })
+    return await work({ store, look, upkeep, secretKey })
   } catch (error) {
     const fault = store.asFault(error, dataDir)
     throw fault instanceof store.StoreFault ? new CommandFault(fault.message) : fault

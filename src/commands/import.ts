@@ -2,8 +2,9 @@
 import { createReadStream, existsSync, readFileSync } from "node:fs"
 import type { Readable } from "node:stream"
 import type { Command } from "commander"
-import { type Config, decodeKey } from "../config.ts"
-import { Seal } from "../store/seal.ts"
+import type { Config } from "../config.ts"
+import { idsOfRow } from "../store/keys-in-use.ts"
+import { opensAll } from "../store/secret-key.ts"
 import type { ExportHead } from "../store/transfer-file.ts"
 import type { Imported } from "../store/transfer-import.ts"
 import { onDatabase } from "./database.ts"
@@ -85,8 +86,7 @@ function judge(head: ExportHead, { trial }: ImportFlags, config: Config): void {
 function keyState({ seal }: ExportHead, { dataDir, secretKey }: Config): "fits" | "other" | "missing" {
   const file = keyFileIn(dataDir)
   if (secretKey === null && !existsSync(file)) return "missing"
-  const key = decodeKey((secretKey ?? readFileSync(file, "utf8")).trim())
-  return key !== undefined && new Seal(key).fingerprint === seal ? "fits" : "other"
+  return opensAll(secretKey ?? readFileSync(file, "utf8"), idsOfRow(seal)) ? "fits" : "other"
 }
 
 function keyName({ dataDir, secretKey }: Config): string {

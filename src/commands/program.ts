@@ -1,9 +1,11 @@
 /** The commands of the command line, each in a file of its own, in the order in which the help lists them. */
 import { Command } from "commander"
 import { version } from "../config.ts"
+import { addAudit } from "./audit.ts"
 import { addBackup } from "./backup.ts"
 import { addDeliveries } from "./deliveries.ts"
 import { addDoctor } from "./doctor.ts"
+import { addErase } from "./erase.ts"
 import { addEvents } from "./events.ts"
 import { addExport } from "./export.ts"
 import { addImport } from "./import.ts"
@@ -11,8 +13,11 @@ import { addIntegrations } from "./integrations.ts"
 import { addKeys } from "./keys.ts"
 import { addListen } from "./listen.ts"
 import { addMigrate } from "./migrate.ts"
+import { addPeople } from "./people.ts"
+import { addProjects } from "./projects.ts"
 import { addRecoveries } from "./recoveries.ts"
 import { addRestore } from "./restore.ts"
+import { addSecrets } from "./secrets.ts"
 import { addSend } from "./send.ts"
 import { addServe } from "./serve.ts"
 import { addTail } from "./tail.ts"
@@ -33,6 +38,7 @@ export function makeProgram(terminal: Terminal): Command {
   addRestore(program, terminal)
   addExport(program, terminal)
   addImport(program, terminal)
+  addSecrets(program, terminal)
   addDoctor(program, terminal)
 
   program.commandsGroup("On a running Waybill (WAYBILL_URL, WAYBILL_API_KEY):")
@@ -44,6 +50,10 @@ export function makeProgram(terminal: Terminal): Command {
   addRecoveries(program, terminal)
   addIntegrations(program, terminal)
   addKeys(program, terminal)
+  addPeople(program, terminal)
+  addProjects(program, terminal)
+  addErase(program, terminal)
+  addAudit(program, terminal)
 
   return program
 }

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net"
 import { setTimeout as wait } from "node:timers/promises"
 import { jsonFault, MAX_DEPTH } from "../domain/json-spans.ts"
+import { verifyMessage } from "../transport/message-signature.ts"
 import { type Verification, verify } from "../transport/sign.ts"
 
 /** More than any event has; what comes after it is not kept. */
@@ -113,7 +114,14 @@ function verificationOf(
     timestamp: header("webhook-timestamp"),
     signature: header("webhook-signature"),
   }
-  return verify({ headers, body, secrets, nowSeconds: Math.floor(at / 1_000) })
+  const nowSeconds = Math.floor(at / 1_000)
+  // Signed as an HTTP message. Nothing here speaks TLS, so that the URL was an http one, unless a proxy stands before it.
+  if (headers.signature === undefined && header("signature-input") !== undefined) {
+    const { method = "", url = "" } = request
+    const scheme = header("x-forwarded-proto") === "https" ? "https" : "http"
+    return verifyMessage({ method, uri: `${scheme}://${header("host")}${url}`, header, body, secrets, nowSeconds })
+  }
+  return verify({ headers, body, secrets, nowSeconds })
 }
 
 async function readBody(request: IncomingMessage): Promise<Uint8Array> {

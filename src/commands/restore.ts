@@ -4,7 +4,6 @@
  */
 import { constants, copyFileSync, existsSync, linkSync, readFileSync, renameSync, rmSync } from "node:fs"
 import type { Command } from "commander"
-import { decodeKey } from "../config.ts"
 import type { FileFacts } from "../store/look.ts"
 import { keyBeside } from "./backup.ts"
 import { otherTools } from "./database.ts"
@@ -41,7 +40,7 @@ async function restore(file: string, flags: RestoreFlags, terminal: Terminal): P
   if (!existsSync(file)) throw new CommandFault(`There is no file ${file}.`)
   const stamp = new Date(terminal.now()).toISOString().replace(/\D/g, "").slice(0, 14)
   const { kept, key } = await onFolder(dataDir, tools => {
-    const fingerprint = checkBackup(file, tools)
+    const inUse = checkBackup(file, tools)
     if (existsSync(databaseIn(dataDir)) && !flags.force) {
       throw new CommandFault(
         `${dataDir} holds a database already. Name an empty folder with --data-dir, or add --force to put that one aside.`,
@@ -52,7 +51,7 @@ async function restore(file: string, flags: RestoreFlags, terminal: Terminal): P
     try {
       return {
         kept: replaceDatabase(file, dataDir, stamp, tools),
-        key: settleKey({ file, dataDir, secretKey, fingerprint, stamp }, tools),
+        key: settleKey({ file, dataDir, secretKey, inUse, stamp }, tools),
       }
     } finally {
       ownership.release()
@@ -67,13 +66,13 @@ async function restore(file: string, flags: RestoreFlags, terminal: Terminal): P
   terminal.print(keySentence(key, file, dataDir))
 }
 
-/** Reads the backup through; gives the fingerprint of the key that sealed its secrets, null where there are none. */
-function checkBackup(file: string, { store, look }: FolderTools): string | null {
+/** Reads the backup through; gives the ids of the keys that sealed its secrets, none where there are none. */
+function checkBackup(file: string, { store, look }: FolderTools): readonly string[] {
   const facts = factsOf(file, look)
   store.checkVersion(file, facts.version)
   const faults = look.faultsIn(file)
   if (faults.length > 0) throw damaged(file, faults)
-  return facts.sealFingerprint
+  return facts.keysInUse
 }
 
 function factsOf(file: string, look: FolderTools["look"]): FileFacts {
@@ -138,17 +137,15 @@ interface KeySearch {
   readonly file: string
   readonly dataDir: string
   readonly secretKey: string | null
-  readonly fingerprint: string | null
+  /** Ids of the keys that the backup needs. */
+  readonly inUse: readonly string[]
   readonly stamp: string
 }
 
 /** Finds the key that fits, and puts the one beside the backup into the folder where the folder's own does not. */
-function settleKey({ file, dataDir, secretKey, fingerprint, stamp }: KeySearch, { seal }: FolderTools): KeyState {
-  if (fingerprint === null) return "not_needed"
-  const fits = (text: string): boolean => {
-    const key = decodeKey(text.trim())
-    return key !== undefined && new seal.Seal(key).fingerprint === fingerprint
-  }
+function settleKey({ file, dataDir, secretKey, inUse, stamp }: KeySearch, tools: FolderTools): KeyState {
+  if (inUse.length === 0) return "not_needed"
+  const fits = (text: string): boolean => tools.secretKey.opensAll(text, inUse)
   // Where it is set, it is the one that a start uses.
   if (secretKey !== null) return fits(secretKey) ? "fits" : "missing"
   const own = keyFileIn(dataDir)

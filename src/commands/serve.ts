@@ -95,6 +95,9 @@ async function greet(config: Config, running: Running, terminal: Terminal): Prom
   } else {
     terminal.print("First API key: the one in WAYBILL_API_KEY.")
   }
+  if (running.setupLink !== undefined) {
+    terminal.print(`Make yourself the owner (good until used): ${terminal.paint("bold", running.setupLink)}`)
+  }
   terminal.print()
   terminal.print(firstStepsTitle(process.platform))
   if (!reachable) {

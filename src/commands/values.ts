@@ -13,6 +13,17 @@ export function readAge(text: string): number {
   return durationOf(text, 366 * 86_400_000, "how far back, such as 30m, 12h or 7d")
 }
 
+/** When something is to end: a time, left as it stands for the server to judge, or so long from now, up to ten years. */
+export function readEnd(text: string): (now: number) => string {
+  if (!/^\d+(\.\d+)?[a-z]*$/.test(text)) return () => text
+  const durationMs = durationOf(
+    text,
+    3_660 * 86_400_000,
+    "a time such as 2027-11-21T00:00:00Z, or how long, such as 90d",
+  )
+  return now => new Date(now + durationMs).toISOString()
+}
+
 /** A whole number within bounds. */
 export function readNumber(least: number, most: number): (text: string) => number {
   return text => {

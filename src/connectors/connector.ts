@@ -42,8 +42,11 @@ export interface Connector<Own = Settings> {
   readonly title: string
   /** Validates `config`, draws its form, documents it. Fields with `secret: true` are stored apart, sealed. */
   readonly settings: TSchema
-  /** What the schema cannot say: URLs, header names, secrets. Empty when all is well. */
-  check(settings: Own): readonly SettingsFault[]
+  /**
+   * What the schema cannot say: URLs, header names, secrets, certificates. Empty when all is well. `now`, in ms since 1970,
+   * where settings are new: then what has run out is a fault too.
+   */
+  check(settings: Own, now?: number): readonly SettingsFault[]
   /** The environments that these settings have an endpoint for. */
   environments(settings: Own): readonly Environment[]
   /** Works out once what all deliveries under these settings have in common. */
@@ -83,6 +86,7 @@ export interface EndpointVerification<Own = Settings> {
 /** What signs a verification. */
 export interface VerificationMessage {
   readonly id: string
+  readonly integration: IntegrationId
   readonly signingKeys: readonly SigningKey[]
 }
 

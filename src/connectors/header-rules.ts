@@ -34,6 +34,20 @@ const reserved: ReadonlyMap<string, string> = new Map([
   ...framing.map((name): [string, string] => [name, FRAMING]),
 ])
 
+/** Names by which an answer would tell a browser how to treat this server's own pages and cookies, in lower case. */
+const browserHeaders = [
+  "x-content-type-options",
+  "referrer-policy",
+  "content-security-policy",
+  "cross-origin-opener-policy",
+  "cross-origin-resource-policy",
+  "permissions-policy",
+  "cache-control",
+  "strict-transport-security",
+  "set-cookie",
+  "clear-site-data",
+]
+
 /** Beginnings of names that may not be added, in lower case, and why. */
 const reservedPrefixes: readonly (readonly [prefix: string, reason: string])[] = [
   ["proxy-", FRAMING],
@@ -42,6 +56,14 @@ const reservedPrefixes: readonly (readonly [prefix: string, reason: string])[] =
   ["x-waybill-", OURS],
   ["ce-", "is kept for the attributes of CloudEvents"],
 ]
+
+/** Names that RFC 9421 and RFC 9530 sign a message with, in lower case. */
+const signatureHeaders = ["signature", "signature-input", "content-digest"]
+
+/** Whether a header carries the signature of an HTTP message. */
+export function isSignatureHeader(name: string): boolean {
+  return signatureHeaders.includes(name.toLowerCase())
+}
 
 /** Whether a text can be the name of a header. */
 export function isHeaderName(text: string): boolean {
@@ -59,10 +81,16 @@ export function headerNameFault(name: string): string | null {
   return reason === undefined ? null : `The header ${name} ${reason}.`
 }
 
+/** Whether a header of an answer is about this server's pages in a browser, which it alone decides. */
+export function isBrowserHeader(name: string): boolean {
+  return browserHeaders.includes(name.toLowerCase())
+}
+
 /** Why a header may not stand in an answer that a person writes, as a sentence; null where it may. */
 export function answerHeaderFault(name: string, value: string): string | null {
   if (!isHeaderName(name)) return headerNameFault(name)
   if (framing.includes(name.toLowerCase())) return `The header ${name} ${FRAMING}.`
+  if (isBrowserHeader(name)) return `The header ${name} is about this server's own pages, which an inbox has no say in.`
   const fault = headerValueFault(value)
   return fault === null ? null : `The value of ${name} ${fault}`
 }

@@ -5,6 +5,7 @@
 import { parseScript } from "../domain/answer-script.ts"
 import { environments } from "../domain/event.ts"
 import { formatId } from "../domain/id.ts"
+import { basicHeader } from "./auth-settings.ts"
 import type { Connector, Prepared, Settings } from "./connector.ts"
 import { asWebhook, checkInboxSettings, INBOX_URL, type InboxSettings, inboxSettings } from "./inbox-settings.ts"
 import { webhook } from "./webhook.ts"
@@ -55,9 +56,9 @@ export function secretHeadersOf(settings: Settings): ReadonlySet<string> {
   return new Set(["authorization", ...own.map(name => name.toLowerCase())])
 }
 
-/** Whether an integration of these settings signs its requests. */
-export function signsRequests(settings: Settings): boolean {
-  return (settings as InboxSettings).signature?.scheme !== "none"
+/** How an integration of these settings signs its requests. */
+export function signatureOf(settings: Settings): NonNullable<InboxSettings["signature"]>["scheme"] {
+  return (settings as InboxSettings).signature?.scheme ?? "v1"
 }
 
 /** The settings of an inbox that gets what a webhook's endpoints get; null where the connector sends something else. */
@@ -67,8 +68,9 @@ export function inboxInPlaceOf(connector: string, settings: Settings): Settings 
   return { ...request, ...withoutUrl("production", production), ...withoutUrl("sandbox", sandbox) }
 }
 
+/** What is between Waybill and the endpoint, a token or a certificate, an inbox is not asked for; a password shows there. */
 function withoutUrl(environment: string, endpoint: WebhookSettings["production"]): Settings {
   if (endpoint === undefined) return {}
-  const { url: _, ...headers } = endpoint
-  return { [environment]: headers }
+  const { url: _, auth, tls: __, ...headers } = endpoint
+  return { [environment]: auth?.kind === "basic" ? { authorization: basicHeader(auth).value, ...headers } : headers }
 }

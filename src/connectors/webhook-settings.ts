@@ -1,11 +1,14 @@
 /** The settings of a webhook: their schema, from which form, validation and documents come, and what it cannot say. */
 import Type, { type Static } from "typebox"
 import { type Environment, environments } from "../domain/event.ts"
+import type { SigningKey } from "../domain/exchange.ts"
 import { parsePointer, pointerTo } from "../domain/json-pointer.ts"
+import { authSchema, checkAuth } from "./auth-settings.ts"
 import type { SettingsFault } from "./connector.ts"
-import { headerNameFault, headerValueFault, isHeaderName } from "./header-rules.ts"
+import { headerNameFault, headerValueFault, isHeaderName, isSignatureHeader } from "./header-rules.ts"
+import { checkTls, tlsSchema } from "./tls-settings.ts"
+import { MAX_URL_CHARACTERS, urlFault } from "./url-rules.ts"
 
-const MAX_URL_CHARACTERS = 8_192
 const MAX_VALUE_BYTES = 4_096
 const MAX_HEADERS = 50
 
@@ -48,6 +51,8 @@ function endpointSchema(environment: Environment) {
         maxLength: MAX_URL_CHARACTERS,
       }),
       ...endpointHeaders,
+      auth: Type.Optional(authSchema),
+      tls: Type.Optional(tlsSchema),
     },
     {
       title: `${environment === "production" ? "Production" : "Sandbox"} endpoint`,
@@ -112,11 +117,19 @@ export const requestSettings = {
   signature: Type.Optional(
     Type.Object(
       {
-        scheme: Type.Enum(["v1", "v1a", "none"], {
+        scheme: Type.Enum(["v1", "v1a", "rfc9421", "none"], {
           title: "Scheme",
           description:
-            "Standard Webhooks: v1 is symmetric (HMAC-SHA256), v1a asymmetric (Ed25519), none signs nothing.",
+            "Standard Webhooks: v1 is symmetric (HMAC-SHA256), v1a asymmetric (Ed25519). rfc9421 signs the HTTP message, none signs nothing.",
         }),
+        algorithm: Type.Optional(
+          Type.Enum(["ed25519", "hmac-sha256"], {
+            title: "Algorithm",
+            // No default, as the other schemes have no such choice.
+            description:
+              "For rfc9421 only: ed25519 with a whsk_ key, hmac-sha256 with a whsec_ secret. Left out: ed25519.",
+          }),
+        ),
       },
       {
         title: "Signature",
@@ -149,9 +162,23 @@ export const webhookSettings = Type.Object(
 
 export type WebhookSettings = Static<typeof webhookSettings>
 
-/** What the schema cannot say of webhook settings that it has passed; empty when all is well. */
-export function checkWebhookSettings(settings: WebhookSettings): SettingsFault[] {
-  const faults = environments.flatMap(environment => checkEndpoint(settings, environment))
+/** What kind of key the settings sign with; null where they sign nothing. */
+export function keySchemeOf({ signature }: Pick<WebhookSettings, "signature">): SigningKey["scheme"] | null {
+  const { scheme = "v1", algorithm = "ed25519" } = signature ?? {}
+  switch (scheme) {
+    case "none":
+      return null
+    case "rfc9421":
+      return algorithm === "ed25519" ? "v1a" : "v1"
+    case "v1":
+    case "v1a":
+      return scheme
+  }
+}
+
+/** What the schema cannot say of webhook settings that it has passed, at `now` if it is given; empty when all is well. */
+export function checkWebhookSettings(settings: WebhookSettings, now?: number): SettingsFault[] {
+  const faults = environments.flatMap(environment => checkEndpoint(settings, environment, now))
   if (environments.every(environment => settings[environment] === undefined)) {
     faults.push({ pointer: "", message: "Give an endpoint: production, sandbox or both." })
   }
@@ -165,11 +192,16 @@ export function checkWebhookSettings(settings: WebhookSettings): SettingsFault[]
     const message = "This is no header name: use letters, digits and hyphens, as in x-record-id."
     faults.push({ pointer: "/destination_record/header", message })
   }
+  const { scheme = "v1", algorithm } = settings.signature ?? {}
+  if (algorithm !== undefined && scheme !== "rfc9421") {
+    const message = `Only the scheme rfc9421 has a choice of algorithm; ${scheme} has its own. Leave it out.`
+    faults.push({ pointer: "/signature/algorithm", message })
+  }
   return faults
 }
 
 /** What is wrong with the endpoint of one environment, or nothing where there is none. */
-export function checkEndpoint(settings: WebhookSettings, environment: Environment): SettingsFault[] {
+export function checkEndpoint(settings: WebhookSettings, environment: Environment, now?: number): SettingsFault[] {
   const endpoint = settings[environment]
   if (endpoint === undefined) return []
   const at = pointerTo("", environment)
@@ -179,6 +211,17 @@ export function checkEndpoint(settings: WebhookSettings, environment: Environmen
   }
   report(`${at}/url`, urlFault(endpoint.url))
   if (endpoint.authorization !== undefined) report(`${at}/authorization`, authorizationFault(endpoint.authorization))
+  const { auth, tls } = endpoint
+  if (auth !== undefined) {
+    const twice = "Both authorization and auth are set, and a request has one Authorization. Set one of them to null."
+    report(`${at}/auth`, endpoint.authorization === undefined ? null : twice)
+    for (const { pointer, message } of checkAuth(auth)) report(`${at}/auth${pointer}`, message)
+  }
+  if (tls !== undefined) {
+    const plain = "The URL is an http one, which has no TLS. Begin it with https://, or leave tls out."
+    report(`${at}/tls`, /^http:/i.test(endpoint.url) ? plain : null)
+    for (const { pointer, message } of checkTls(tls, now)) report(`${at}/tls${pointer}`, message)
+  }
   const seen = new Set<string>()
   for (const [name, value] of Object.entries(endpoint.headers ?? {})) {
     const pointer = pointerTo(`${at}/headers`, name)
@@ -187,29 +230,12 @@ export function checkEndpoint(settings: WebhookSettings, environment: Environmen
       pointer,
       isRepeated ? `The header ${name} is there twice; the case of its letters tells nothing apart.` : null,
     )
-    report(pointer, headerNameFault(name) ?? valueFault(name, value))
+    const isSigned = settings.signature?.scheme === "rfc9421" && isSignatureHeader(name)
+    const taken = `The header ${name} carries the signature of the scheme rfc9421; Waybill sets it itself.`
+    report(pointer, headerNameFault(name) ?? (isSigned ? taken : valueFault(name, value)))
     seen.add(name.toLowerCase())
   }
   return faults
-}
-
-/** Where the URL leads is judged apart from this, since that depends on what the operator allows. */
-function urlFault(text: string): string | null {
-  if (text.includes("{{")) return "Templates such as {{variable}} are not built yet; give the URL as it is."
-  // The URL parser would drop or mend these in silence.
-  if (/[\s\u0000-\u001f\u007f]/.test(text)) {
-    return "The URL holds a space, a line break or another control character. Take it out, or write %20 for a space."
-  }
-  if (!/^https?:\/\//i.test(text)) return "Waybill sends to http and https URLs. Begin the URL with https://."
-  const url = URL.parse(text)
-  if (url === null) return "This is no URL. Write it in full: https://crm.example/hook."
-  if (url.username !== "" || url.password !== "" || /^https?:\/\/[^/?#]*@/i.test(text)) {
-    return "The URL holds a user name or password. Put it into the Authorization value instead."
-  }
-  if (text.includes("#")) return "The part of the URL from # on is never sent. Leave it out."
-  return url.href.length > MAX_URL_CHARACTERS
-    ? "With its special characters encoded, the URL is longer than 8 KiB."
-    : null
 }
 
 function authorizationFault(value: string): string | null {

@@ -1,12 +1,20 @@
 /** The webhook connector: each event by POST to a URL of the owner's own, in the format of the owner's choice, signed. */
 import { type Environment, environments } from "../domain/event.ts"
-import type { Answer, Header, SigningKey } from "../domain/exchange.ts"
+import type { Answer, Credentials, Header, RequestSignature, SigningKey } from "../domain/exchange.ts"
 import { binaryCloudEvent, STRUCTURED_MEDIA_TYPE, structuredCloudEvent, waybillBody } from "../domain/format.ts"
 import { parsePointer } from "../domain/json-pointer.ts"
+import { basicHeader, grantOf } from "./auth-settings.ts"
 import type { Build, Connector, Prepared, Subject, VerificationMessage } from "./connector.ts"
 import { recordInBody, recordInHeader } from "./destination-record.ts"
 import { headerValueFault } from "./header-rules.ts"
-import { checkEndpoint, checkWebhookSettings, type WebhookSettings, webhookSettings } from "./webhook-settings.ts"
+import { identityOf } from "./tls-settings.ts"
+import {
+  checkEndpoint,
+  checkWebhookSettings,
+  keySchemeOf,
+  type WebhookSettings,
+  webhookSettings,
+} from "./webhook-settings.ts"
 import { verdictOfVerification } from "./webhook-verification.ts"
 
 export const webhook: Connector<WebhookSettings> = {
@@ -75,7 +83,11 @@ interface Target {
   readonly url: string
   /** Authorization and the owner's further headers. */
   readonly headers: readonly Header[]
-  readonly scheme: SigningKey["scheme"] | "none"
+  /** Null where the endpoint asks for nothing but headers. */
+  readonly credentials: Omit<Credentials, "holder"> | null
+  /** The kind of key that signs; null where nothing does. */
+  readonly scheme: SigningKey["scheme"] | null
+  readonly form: Pick<RequestSignature, "form">
 }
 
 /** The target of an environment, or what becomes of its deliveries: there is none, or its settings are no good. */
@@ -98,7 +110,17 @@ function targetOf(settings: WebhookSettings, environment: Environment): Target |
   if (endpoint.authorization !== undefined) {
     headers.unshift({ name: "authorization", value: endpoint.authorization, secret: true })
   }
-  return { environment, url: new URL(endpoint.url).href, headers, scheme: settings.signature?.scheme ?? "v1" }
+  if (endpoint.auth?.kind === "basic") headers.unshift(basicHeader(endpoint.auth))
+  const tls = endpoint.tls === undefined ? null : identityOf(endpoint.tls)
+  const grant = endpoint.auth?.kind === "oauth2" ? grantOf(endpoint.auth) : null
+  return {
+    environment,
+    url: new URL(endpoint.url).href,
+    headers,
+    credentials: tls === null && grant === null ? null : { tls, grant },
+    scheme: keySchemeOf(settings),
+    form: settings.signature?.scheme === "rfc9421" ? { form: "rfc9421" } : {},
+  }
 }
 
 function contentType(value: string): Header {
@@ -106,18 +128,19 @@ function contentType(value: string): Header {
 }
 
 function signingOf({ messageId, integration }: Subject): VerificationMessage {
-  return { id: messageId, signingKeys: integration.signingKeys }
+  return { id: messageId, integration: integration.id, signingKeys: integration.signingKeys }
 }
 
 /** A request, signed with all keys that are valid now; without a signature it still carries the message's id. */
 function post(
-  { url, scheme, environment }: Target,
+  { url, scheme, form, environment, credentials }: Target,
   headers: readonly Header[],
   body: string | Uint8Array,
-  { id, signingKeys }: VerificationMessage,
+  { id, integration, signingKeys }: VerificationMessage,
 ): Build {
-  const request = { kind: "http", method: "POST", url, headers, body, signature: null } as const
-  if (scheme === "none") {
+  const asked = credentials && { credentials: { holder: `${integration}/${environment}`, ...credentials } }
+  const request = { kind: "http", method: "POST", url, headers, body, signature: null, ...asked } as const
+  if (scheme === null) {
     return { kind: "send", request: { ...request, headers: [...headers, { name: "webhook-id", value: id }] } }
   }
   // After a change of scheme the old keys alone would make a signature that the receiver no longer looks for.
@@ -125,7 +148,7 @@ function post(
     const facts = { field: `signing secret ${scheme}`, environment }
     return { kind: "withhold", reason: "missing_credentials", facts }
   }
-  return { kind: "send", request: { ...request, signature: { id, keys: signingKeys } } }
+  return { kind: "send", request: { ...request, signature: { id, keys: signingKeys, ...form } } }
 }
 
 function verificationRequest(
@@ -138,7 +161,7 @@ function verificationRequest(
   return "kind" in target ? target : post(target, [contentType("application/json"), ...target.headers], "{}", message)
 }
 
-/** URL, Authorization and headers, whatever their order and case: only these are verified. */
+/** URL, headers and credentials, whatever their order and case: only these are verified. */
 function fingerprintOfEndpoint(
   settings: WebhookSettings,
   environment: Environment,
@@ -148,9 +171,15 @@ function fingerprintOfEndpoint(
   if (endpoint === undefined) return null
   const headers = Object.entries(endpoint.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
   headers.sort(([a = ""], [b = ""]) => (a < b ? -1 : 1))
-  return keyedHash(
-    JSON.stringify([URL.parse(endpoint.url)?.href ?? endpoint.url, endpoint.authorization ?? null, headers]),
-  )
+  const { auth, tls } = endpoint
+  const url = URL.parse(endpoint.url)?.href ?? endpoint.url
+  // Those without credentials stay as they were hashed before there were any.
+  const credentials = auth === undefined && tls === undefined ? [] : [sorted(auth), sorted(tls)]
+  return keyedHash(JSON.stringify([url, endpoint.authorization ?? null, headers, ...credentials]))
+}
+
+function sorted(fields: object = {}): readonly (readonly [name: string, value: unknown])[] {
+  return Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
 function recordReader({ destination_record: record }: WebhookSettings): (answer: Answer) => string | null {

@@ -27,9 +27,24 @@ const timeouts: readonly ReasonCode[] = ["timeout_connect", "timeout_response", 
 /** What an exchange came to. `now` is the time of the answer, from which `Retry-After` counts. */
 export function outcomeOf(exchange: Exchange, now: number): Outcome {
   if (exchange.kind === "answered") return answered(exchange.answer, now)
-  const { class: errorClass, phase, code } = exchange
-  const facts: Facts = { class: errorClass, phase, ...(code === "" ? {} : { error: code }) }
+  const { class: errorClass, phase, code, token } = exchange
+  const error = code === "" ? {} : { error: code }
+  const facts: Facts = { class: errorClass, phase, ...error, ...(token === undefined ? {} : tokenFacts(exchange)) }
   return { kind: "unreachable", reason: reasonOfError(errorClass, phase), facts }
+}
+
+/** What is known of a token endpoint that gave no token. Its status is no answer of the endpoint, so it decides nothing. */
+function tokenFacts({ token, message }: Exchange & { readonly kind: "broken" }): Facts {
+  if (token === undefined) return {}
+  const { host, cause, status, retryAfterMs } = token
+  return {
+    host,
+    party: "token_endpoint",
+    cause,
+    detail: message.replace(/\.$/, ""),
+    ...(status === null ? {} : { token_status: status }),
+    ...(retryAfterMs === null ? {} : { retry_after_ms: retryAfterMs }),
+  }
 }
 
 /** How an attempt counts in the history. What never became a request (`unsendable`, `withheld`) counts as an error. */
@@ -117,7 +132,8 @@ function afterError(
     }
   }
   const limit = timeouts.includes(reason) ? { limit_ms: policy.timeoutMs } : {}
-  return retryOrFail(policy, progress, reason, { ...limit, ...facts }, now, 0)
+  const askedMs = typeof facts.retry_after_ms === "number" ? facts.retry_after_ms : 0
+  return retryOrFail(policy, progress, reason, { ...limit, ...facts }, now, askedMs)
 }
 
 /** The next retry of the schedule, no earlier than the other side asked; failed where the schedule is used up. */

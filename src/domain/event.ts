@@ -7,13 +7,22 @@ export const environments = ["production", "sandbox"] as const
 
 /**
  * What came in as `data`. `json` is the raw text of a JSON value, kept byte for byte (API-14); `text` a string of
- * another media type; `bytes` anything else; `none` an event without data, which differs from `null` (CE-11).
+ * another media type; `bytes` anything else; `none` an event without data, which differs from `null` (CE-11). `masked`: what
+ * readers see of one with private fields, never what is sent.
  */
 export type Payload =
-  | { readonly kind: "json"; readonly text: string }
-  | { readonly kind: "text"; readonly text: string; readonly mediaType: string }
+  | { readonly kind: "json"; readonly text: string; readonly masked?: true }
+  | { readonly kind: "text"; readonly text: string; readonly mediaType: string; readonly masked?: true }
   | { readonly kind: "bytes"; readonly bytes: Uint8Array; readonly mediaType: string | null }
   | { readonly kind: "none" }
+
+/** What is private of an event. */
+export interface Privacy {
+  /** JSON pointers into `data`: those that were named when it came in. */
+  readonly pointers: readonly string[]
+  /** Its payload as readers see it. */
+  readonly masked: Payload
+}
 
 /** The attributes of a CloudEvent that have no field of ours, so that they can be sent on as they came (CE-6). */
 export interface CloudAttributes {

@@ -43,6 +43,7 @@ function majority(cases: readonly string[]): { readonly case?: string } {
 
 function causeOf({ reason, status }: Tried): string {
   if (reason === null) return ""
+  if (reason === "no_token") return "no_token"
   if (reason === "rate_limited" || reason === "gone") return reason === "gone" ? "address" : "rate_limited"
   if (connectivity.includes(reason)) return "connectivity"
   if (outage.includes(reason)) return "outage"

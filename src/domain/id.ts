@@ -22,6 +22,10 @@ export type IdKind =
   | "req"
   | "rec"
   | "grp"
+  | "per"
+  | "inv"
+  | "ses"
+  | "ers"
 
 /** An id of one kind; a plain number at run time, so that an event's id cannot be passed for an integration's. */
 export type Id<Kind extends IdKind = IdKind> = number & { readonly kind?: Kind }
@@ -32,6 +36,9 @@ export type ProjectId = Id<"prj">
 export type AppId = Id<"app">
 export type KeyId = Id<"key">
 export type RecoveryId = Id<"rec">
+export type PersonId = Id<"per">
+export type InvitationId = Id<"inv">
+export type SessionId = Id<"ses">
 
 /** A delivery is named by what it is: one event on its way to one integration. */
 export interface DeliveryId {

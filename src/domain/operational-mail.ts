@@ -135,10 +135,11 @@ function errorOf(error: OperationalData<"waybill.integration.disabled">["last_er
 }
 
 /** `2026-11-21 10:00:00 UTC` */
-function timeOf(text: string): string {
+export function timeOf(text: string): string {
   return `${text.slice(0, 19).replace("T", " ")} UTC`
 }
 
-function asHtml(text: string): string {
+/** A text as it stands in HTML. */
+export function asHtml(text: string): string {
   return text.replace(/[&<>"']/g, found => `&#${found.charCodeAt(0)};`)
 }

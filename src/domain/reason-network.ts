@@ -3,6 +3,7 @@ import type { ReasonCode, ReasonRow } from "./reason.ts"
 
 const url = "/config[/{environment}/url]"
 const timeLimit = "/policy/timeout_ms"
+const auth = "/config[/{environment}/auth]"
 
 const common = { colour: "amber_then_red", triedAgain: "yes", setting: url } as const
 
@@ -59,7 +60,7 @@ export const networkRows = {
     what: "No secure connection to {host|the endpoint} came about[ ({error})].",
     causes: "The port does not speak TLS, or the server's TLS version or certificate is not acceptable.",
     advice: "Check that the URL's port is the one for https, and test the server's TLS set-up.",
-    classes: ["TLS_ERROR", "TLS_UNTRUSTED", "TLS_EXPIRED", "TLS_NAME_MISMATCH"],
+    classes: ["TLS_ERROR", "TLS_UNTRUSTED", "TLS_EXPIRED", "TLS_NAME_MISMATCH", "TLS_CLIENT_REFUSED"],
     variants: {
       by: "class",
       wordings: {
@@ -68,7 +69,17 @@ export const networkRows = {
           what: "The certificate of {host|the endpoint} was not issued by an authority that is trusted here[ ({error})].",
           causes:
             "The certificate is self-signed, or the server does not send the certificates between its own and the authority's.",
-          advice: "Install a certificate from a public authority, with the whole chain.",
+          advice:
+            "Install a certificate from a public authority, with the whole chain; or, where the authority is one of your own, set its certificate as tls.ca of the endpoint.",
+        },
+        TLS_CLIENT_REFUSED: {
+          title: "Client certificate refused",
+          what: "{host|The endpoint} ended the TLS connection[ ({error})]: it asks for a client certificate, and takes none but one that it knows.",
+          causes:
+            "No client certificate is set here, or it has expired, was revoked, or comes from an authority that the endpoint does not trust.",
+          advice:
+            "Set tls.certificate (with the certificates between it and its authority) and tls.key to what the endpoint's owner has given out or let in, and compare with the log there.",
+          setting: "/config[/{environment}/tls]",
         },
         TLS_EXPIRED: {
           title: "Certificate expired",
@@ -81,6 +92,49 @@ export const networkRows = {
           what: "The certificate that came is not for {host|the endpoint}[ ({error})].",
           causes: "The URL has another name than the certificate, or the name leads to another server.",
           advice: "Use a name that the certificate holds, or add this name to the certificate.",
+        },
+      },
+    },
+  },
+  no_token: {
+    ...common,
+    setting: auth,
+    title: "No access token",
+    what: "The token endpoint[ {host}] gave no access token, so the event itself was not sent[: {detail}].",
+    causes: "The client or its secret is wrong, or the token endpoint is not well.",
+    advice: "Compare auth with what the owner of the token endpoint has given out, then send a test event.",
+    classes: ["TOKEN_FAILED"],
+    variants: {
+      by: "cause",
+      wordings: {
+        refused: {
+          title: "No access token: refused[ ({token_status})]",
+          causes:
+            "The client id or the client secret is wrong, has expired or was revoked; the scope or the audience is not allowed for this client; or the client has to be named in the other way (client_auth).",
+          advice:
+            "Compare client_id, client_secret, scope and audience letter by letter with what the authorization server shows, try the other client_auth, and look at its log. Then send a test event.",
+        },
+        unavailable: {
+          title: "No access token: not available[ ({token_status})]",
+          causes: "The authorization server is down, overloaded, or gets more requests for tokens than it allows.",
+          advice:
+            "Nothing to do here while retries are left: they ask again. If it stays, look at the authorization server's health or its status page.",
+        },
+        unusable: {
+          title: "No access token: unusable answer[ ({token_status})]",
+          causes:
+            "The token URL leads to something else than a token endpoint, such as a sign-in page, or the answer is no JSON with an access_token of the type Bearer.",
+          advice:
+            "Correct token_url: authorization servers publish theirs as token_endpoint under /.well-known/openid-configuration or /.well-known/oauth-authorization-server.",
+          setting: "/config[/{environment}/auth/token_url]",
+        },
+        unreachable: {
+          title: "No access token: not reached",
+          causes:
+            "A typo in the token URL, an authorization server that is down or out of reach, or a certificate of its that is not trusted.",
+          advice:
+            "Check the host and the port in token_url, and send it a plain request from the machine that Waybill runs on. For a certificate of an authority of your own, set tls.ca.",
+          setting: "/config[/{environment}/auth/token_url]",
         },
       },
     },

@@ -12,7 +12,7 @@ const sendPlain =
   "Look at the server's health and its log, and send it a plain request to see whether it answers at all. Where it is somebody else's, see their status page."
 
 const credentialsChanged =
-  "[The credentials here last changed at {credentials_changed_at}.|The integration's revisions show when the credentials last changed here.]"
+  "[The credentials here last changed at {credentials_changed_at}.|The integration's revisions show when the credentials last changed here.][ The token comes from {token_host}, and a fresh one is refused as well: look at the scope, the audience, and what the client may do.]"
 
 const rejections: Readonly<Record<string, Partial<Wording>>> = {
   "400": {

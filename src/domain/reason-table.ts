@@ -187,6 +187,16 @@ const leftOut = {
     triedAgain: "no",
     classes: [],
   },
+  person_erased: {
+    title: "Person erased",
+    what: "The person whom the event is about is being erased, so nothing more of it is sent.",
+    causes: "Somebody asked for the erasure of this profile while the event waited.",
+    advice: "Nothing to do. In a moment the event and all that was made of it has gone.",
+    setting: null,
+    colour: "grey",
+    triedAgain: "no",
+    classes: [],
+  },
 } as const satisfies Partial<Record<ReasonCode, ReasonRow>>
 
 const notReady = {
@@ -283,6 +293,20 @@ const heldBack = {
     colour: "red",
     triedAgain: "no",
     classes: ["EGRESS_BLOCKED"],
+    variants: {
+      by: "party",
+      wordings: {
+        token_endpoint: {
+          title: "Address of the token endpoint not allowed",
+          what: "Waybill may not send to the token endpoint[ {host}]: its address is not public, or its port not allowed.",
+          causes:
+            "The token URL, or the name in it, leads to this machine, a private network, a reserved address or a port that is not for web servers.",
+          advice:
+            "Set token_url to a public address. If this one is meant, whoever runs Waybill can list it in WAYBILL_EGRESS_ALLOW; then retry by hand.",
+          setting: "/config[/{environment}/auth/token_url]",
+        },
+      },
+    },
   },
   integration_disabled: {
     title: "Integration switched off",
@@ -313,6 +337,23 @@ const heldBack = {
     colour: "red",
     triedAgain: "no",
     classes: [],
+    variants: {
+      by: "private",
+      wordings: {
+        masked: {
+          title: "Private fields masked",
+          what: "Its private fields were masked[ at {masked_at}], as no delivery of the event was open any more: nothing whole was left to send.",
+          causes: "It was asked for again at the moment in which the last delivery of the event ended.",
+          advice: "Have the source send the event again.",
+        },
+        unreadable: {
+          title: "Private fields unreadable",
+          what: "Its data holds private fields and is kept sealed, and the seal could not be opened, so nothing was sent.",
+          causes: "The database was changed past Waybill, or the key that it was sealed with is gone.",
+          advice: "Put the key back, then have the source send the event again.",
+        },
+      },
+    },
   },
 } as const satisfies Partial<Record<ReasonCode, ReasonRow>>
 

@@ -56,6 +56,8 @@ export interface Candidate {
   readonly event: RoutedEvent
   readonly standing: Standing
   readonly payloadExpiresAt: number
+  /** When its private fields were masked, so that its data is no longer there whole; null where it is. */
+  readonly maskedAt?: number | null
 }
 
 /** Whether an event fits what was asked for by how it stands. Its own properties are the search's. */
@@ -123,7 +125,7 @@ export function needsPayload(ask: RecoveryAsk, candidate: Candidate, integration
 
 /** Rules on an event that fits, as a new event would be routed now. */
 export function ruleOn(ask: RecoveryAsk, candidate: Candidate, integration: RoutingIntegration, now: number): Ruling {
-  if (candidate.payloadExpiresAt <= now) return { kind: "expired" }
+  if (candidate.payloadExpiresAt <= now || typeof candidate.maskedAt === "number") return { kind: "expired" }
   if (!isRoutedAnew(ask, candidate)) return { kind: "send" }
   const { event } = candidate
   const routed = route({ ...event, historical: event.historical && !ask.includeHistorical }, [integration])

@@ -36,7 +36,7 @@ export function describeVerdict(verdict: SignatureVerdict): string {
     case "timestamp_too_new":
       return `The header webhook-timestamp is ${verdict.bySeconds} s ahead; 300 s are allowed. The clocks of sender and receiver differ.`
     case "no_match":
-      return "No signature in webhook-signature fits a key of this integration: the body was changed on the way, or another secret signed it."
+      return "No signature of the request fits a key of this integration: the body was changed on the way, or another secret signed it."
     case "not_signed":
       return "This integration signs nothing: its signature.scheme is none."
     case "not_checked":

@@ -129,6 +129,13 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
     colour: "red",
     questions: threeQuestions,
     variants: {
+      no_token: {
+        title: "Everything fails: no access token",
+        causes:
+          "The token endpoint gives no token: it refuses the client or its secret, is down, or its URL leads elsewhere.",
+        advice:
+          "Read what it answered under the last errors, correct auth in the integration's configuration, send a test event, then replay what failed with POST /v1/recoveries.",
+      },
       credentials: {
         title: "Everything fails: credentials",
         causes:
@@ -197,6 +204,11 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
     colour: "amber",
     questions: [],
     variants: {
+      no_token: {
+        causes:
+          "The token endpoint gives no token: it refuses the client or its secret, is down, or its URL leads elsewhere.",
+        advice: "Read what it answered under the last errors, and correct auth in the integration's configuration.",
+      },
       credentials: {
         causes: "The other side refuses who is asking: the token has probably expired or was changed.",
         advice: "Compare the Authorization with a valid token of the other side, and set the new one.",
@@ -242,6 +254,12 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
         title: "A spike in failures: no connection",
         causes: `Connections fail on and off: one of several servers is down, or the network in between is. ${notOnUs}`,
         advice: "Check each of the addresses behind the name, and what stands between.",
+      },
+      no_token: {
+        title: "A spike in failures: no access token",
+        causes:
+          "The token endpoint gives no token, for some of what is sent: it is partly down, or gets too many requests.",
+        advice: "Read what it answered under the last errors, and look at the authorization server's health.",
       },
       credentials: {
         title: "A spike in failures: credentials",

@@ -3,7 +3,8 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
 import formats from "ajv-formats"
 import type { EventDraft } from "../domain/event.ts"
 import { nearest } from "../domain/nearest.ts"
-import type { EventType } from "../store/projects.ts"
+import { type PrivateFields, privateFieldsOf } from "../domain/private-fields.ts"
+import type { EventType, Project } from "../store/projects.ts"
 import type { Refusal } from "./intake.ts"
 
 /** A type with its schema ready to be held against data; null accepts anything. */
@@ -35,6 +36,19 @@ export function refusesType(types: ReadonlyMap<string, CataloguedType>, draft: E
   const pointer = `/data${error?.instancePath ?? ""}${typeof missing === "string" ? `/${missing}` : ""}`
   const message = `\`${pointer.slice(1).replaceAll("/", ".")}\` breaks the schema of ${draft.type}: ${error?.message ?? "invalid"}.`
   return { kind: "refused", code: "schema_mismatch", errors: [{ pointer, message }] }
+}
+
+/** What is private in events of a type: what its project and the type itself name. `type`: null for all types together. */
+export function privateFieldsIn(
+  { privateFields }: Project,
+  types: ReadonlyMap<string, CataloguedType>,
+  type: string | null,
+): PrivateFields | null {
+  const own =
+    type === null
+      ? [...types.values()].flatMap(known => known.type.privateFields)
+      : (types.get(type)?.type.privateFields ?? [])
+  return privateFields.length + own.length === 0 ? null : privateFieldsOf([...privateFields, ...own])
 }
 
 function compileSchema(schema: string): ValidateFunction {

@@ -3,9 +3,12 @@
  * told to the feed after it.
  */
 import type { ProjectId } from "../domain/id.ts"
-import { type Actor, type Change, recordChange } from "../store/changes.ts"
+import { type Actor, type Change, noteChange, recordChange } from "../store/changes.ts"
+import type { Commit } from "../store/commit.ts"
 import type { Database } from "../store/database.ts"
 import type { Emitted, Telling, Tidings } from "../store/ledger.ts"
+import { assertOpen, stillOpen } from "../store/projects.ts"
+import type { Step } from "../store/step.ts"
 import type { Store } from "../store/store.ts"
 import type { Feed } from "./feed.ts"
 
@@ -16,10 +19,19 @@ export interface NewChange {
   readonly subject: string
   readonly by: Actor
   readonly facts?: Readonly<Record<string, unknown>>
+  /** How the subject stood before and after, as JSON text without any secret; left out where there is no such thing. */
+  readonly before?: string
+  readonly after?: string
 }
 
-/** Writes a change down in the transaction that it was given with. */
+/** Writes a change down in the transaction that it was given with; throws ProjectRemoved where its project is going. */
 export type Note = (change: NewChange) => Promise<void>
+
+/** Says what is known of a change only while it is made. */
+export type Say = (more: Pick<NewChange, "before" | "after" | "facts">) => void
+
+/** The same as a step, in the commit that it was given with. */
+export type NoteStep = (change: NewChange) => Step<void>
 
 /** Accepts operational events in the transaction that it was given with. */
 export type Tell = (tidings: Tidings) => Promise<void>
@@ -45,6 +57,7 @@ export class Changes {
       const telling = ledger.telling(tx)
       told = telling
       const note: Note = async change => {
+        await assertOpen(tx, change.project)
         const noted: Change = { id: ids.next(), at: now(), facts: {}, ...change }
         await recordChange(tx, noted)
         written.push(noted)
@@ -61,12 +74,36 @@ export class Changes {
     return result
   }
 
-  /** Runs work and its one change in one transaction, then tells the feed. */
-  together<T>(change: NewChange, work: (tx: Database) => Promise<T>): Promise<T> {
+  /**
+   * Runs work and its one change in one transaction, then tells the feed. What the change was before and after, the work
+   * says where only it knows.
+   */
+  together<T>(change: NewChange, work: (tx: Database, say: Say) => Promise<T>): Promise<T> {
     return this.inTransaction(async (tx, note) => {
-      const result = await work(tx)
-      await note(change)
+      let more: Partial<NewChange> = {}
+      const result = await work(tx, said => {
+        more = said
+      })
+      await note({ ...change, ...more })
       return result
     })
+  }
+
+  /** Runs a step with the changes that it notes in the next commit of the ledger, then tells the feed of them. */
+  async inCommit<T>(work: (commit: Commit, note: NoteStep) => Step<T>): Promise<T> {
+    const { now, ledger } = this.#store
+    let written: Change[] = []
+    const result = await ledger.inNextCommit(commit => {
+      // A commit that another one has crossed is made once more.
+      written = []
+      return work(commit, function* (change) {
+        yield* stillOpen(change.project)
+        const noted: Change = { id: yield* commit.nextId(), at: now(), facts: {}, ...change }
+        yield* noteChange(noted)
+        written.push(noted)
+      })
+    })
+    for (const change of written) this.#feed.changed(change)
+    return result
   }
 }

@@ -3,10 +3,13 @@
 import type { Build } from "../connectors/connector.ts"
 import { attemptOutcome, decide, outcomeOf } from "../domain/decide.ts"
 import type { DeliveryProgress, Facts, Next, Outcome, Reason } from "../domain/delivery.ts"
+import { withoutEchoes } from "../domain/echoed-secrets.ts"
 import type { Event } from "../domain/event.ts"
-import type { Exchange, OutboundRequest } from "../domain/exchange.ts"
+import type { Answer, Exchange, OutboundRequest } from "../domain/exchange.ts"
 import { formatId } from "../domain/id.ts"
 import type { Policy } from "../domain/policy.ts"
+import { maskExchange, privateTexts } from "../domain/private-exchange.ts"
+import { MASK, privateFieldsOf } from "../domain/private-fields.ts"
 import { afterSkip, sleepingFacts } from "../domain/protection.ts"
 import type { Claim, Settlement } from "../store/ledger.ts"
 import type { Transport } from "../transport/http.ts"
@@ -47,7 +50,7 @@ export function makeDeliver(options: DeliverOptions): Deliver {
       const facts = { by: live.integration.disabledBy, off_at: live.record.disabledAt }
       return ended(claim, { code: "integration_disabled", facts }, payloadDays)
     }
-    if (claim.event === null) return ended(claim, { code: "payload_expired", facts: {} }, payloadDays)
+    if (claim.event === null) return ended(claim, { code: "payload_expired", facts: claim.gone ?? {} }, payloadDays)
     const builder = await directory.builder(live, claim.revision)
     const build = buildFor(live, builder, claim.event, now())
     if (build.kind !== "send") return unbuilt(claim, build, payloadDays)
@@ -126,16 +129,22 @@ async function attempt(options: DeliverOptions, work: Work, tell?: (ended: Ended
   }
   const startedAt = now()
   metrics.inFlight.inc()
-  const exchange = await transport.send(request, {
+  const sent = await transport.send(request, {
     deadlineMs: policy.timeoutMs,
     keepBytes: policy.keepResponseBytes,
     connections: policy.maxConcurrent,
     mayGo: () => options.maySend(claim.claim),
   })
+  const exchange = withoutPrivate(withoutEchoes(sent), work)
   metrics.inFlight.dec()
   const endedAt = now()
   const place = placeOf(request.url)
-  const outcome = withFacts(outcomeOf(exchange, endedAt), { host: place.host, environment: work.event.environment })
+  const tokenUrl = request.credentials?.grant?.tokenUrl
+  const outcome = withFacts(outcomeOf(exchange, endedAt), {
+    host: place.host,
+    environment: work.event.environment,
+    ...(tokenUrl === undefined ? {} : { token_host: placeOf(tokenUrl).host }),
+  })
   const progress: DeliveryProgress = {
     id: claim.delivery,
     attempt: claim.scheduleAttempts + 1,
@@ -163,12 +172,21 @@ async function attempt(options: DeliverOptions, work: Work, tell?: (ended: Ended
     },
     attemptReason: next.status === "delivered" ? null : { code: next.reason.code, facts: outcome.facts },
     next,
-    recordId:
-      exchange.kind === "answered" && next.status === "delivered"
-        ? work.builder.prepared.destinationRecord(exchange.answer)
-        : null,
+    recordId: exchange.kind === "answered" && next.status === "delivered" ? recordOf(work, exchange.answer) : null,
     payloadDays: work.payloadDays,
   }
+}
+
+/** What came back, without the private values that went out: from here on nobody sees them. */
+function withoutPrivate(exchange: Exchange, { claim, event }: Work): Exchange {
+  const fields = claim.privacy === undefined ? null : privateFieldsOf(claim.privacy.pointers)
+  return fields === null ? exchange : maskExchange(exchange, privateTexts(event.payload, fields))
+}
+
+/** The id that the destination gave; none where it is a private value, as every masked one reads the same. */
+function recordOf({ builder }: Work, answer: Answer): string | null {
+  const record = builder.prepared.destinationRecord(answer)
+  return record?.includes(MASK) === true ? null : record
 }
 
 /** Held back without an attempt: its endpoint rests, or others of it are before this one. */

@@ -3,26 +3,12 @@
  * with. The store is the truth; whoever changes something there says `reload` here afterwards. What other processes change
  * is noticed within a quarter of a second, or at once where an event comes that was routed by what stood here before.
  */
-import type { Connector, Prepared } from "../connectors/connector.ts"
-import { findConnector } from "../connectors/index.ts"
-import { joinSecrets } from "../connectors/secrets.ts"
-import { type Environment, type EventDraft, environments } from "../domain/event.ts"
-import { compileEventRules, type NameAnswer } from "../domain/event-names.ts"
-import { parseExact } from "../domain/exact-json.ts"
-import type { SigningKey } from "../domain/exchange.ts"
+import type { EventDraft } from "../domain/event.ts"
 import type { AppId, IntegrationId, ProjectId } from "../domain/id.ts"
-import type { Integration, VerificationState } from "../domain/integration.ts"
-import { presets, resolvePolicy } from "../domain/policy.ts"
-import { prepare, type RoutingIntegration } from "../domain/route.ts"
+import type { RoutingIntegration } from "../domain/route.ts"
 import type { Log } from "../log.ts"
 import { atOneMoment, type Changed, configurationNews, configurationVersion } from "../store/configuration.ts"
-import {
-  type IntegrationRecord,
-  integrationNames,
-  loadIntegrations,
-  type Snapshot,
-  snapshotAt,
-} from "../store/integrations.ts"
+import { type IntegrationRecord, integrationNames, loadIntegrations, snapshotAt } from "../store/integrations.ts"
 import {
   type App,
   type EventType,
@@ -33,26 +19,11 @@ import {
   saveApp,
 } from "../store/projects.ts"
 import type { Store } from "../store/store.ts"
-import { type CataloguedType, catalogued, refusesType } from "./catalogue.ts"
+import { type CataloguedType, catalogued, privateFieldsIn, refusesType } from "./catalogue.ts"
 import type { Refusal } from "./intake.ts"
+import { type Builder, builderOf, goLive, type LiveIntegration } from "./live-integration.ts"
 
-/** An integration with everything that is made of its configuration once, not once an event. */
-export interface LiveIntegration {
-  readonly record: IntegrationRecord
-  readonly integration: Integration
-  readonly connector: Connector
-  /** Settings with their secrets opened. */
-  readonly settings: Readonly<Record<string, unknown>>
-  readonly prepared: Prepared
-  readonly routing: RoutingIntegration
-}
-
-/** What builds a delivery's request: of today's configuration, or of the revision that its first attempt was made with. */
-export interface Builder {
-  readonly prepared: Prepared
-  readonly nameFor: (type: string) => NameAnswer
-  readonly revision: number
-}
+export { type Builder, goLive, type LiveIntegration, signingKeysAt } from "./live-integration.ts"
 
 /** Hears of a change; of an integration, with how it stood here before. */
 export type ChangeListener = (changed: Changed, before: LiveIntegration | undefined) => void
@@ -182,7 +153,9 @@ export class Directory {
     const { db, seal } = this.#store
     // Before what it is the version of.
     const version = this.#store.engine === "postgres" ? await configurationVersion(db) : undefined
-    for (const project of await listProjects(db)) this.#enter(project)
+    const projects = await listProjects(db)
+    for (const id of this.#projects.keys()) if (!projects.some(project => project.id === id)) this.#forget(id)
+    for (const project of projects) this.#enter(project)
     for (const app of await listApps(db)) this.#rememberApp(app)
     const types = await listEventTypes(db)
     for (const entry of this.#projects.values()) entry.types.clear()
@@ -235,7 +208,9 @@ export class Directory {
   }
 
   async #reloadProject(id: ProjectId): Promise<void> {
-    for (const project of await listProjects(this.#store.db)) if (project.id === id) this.#enter(project)
+    const project = (await listProjects(this.#store.db)).find(each => each.id === id)
+    if (project === undefined) this.#forget(id)
+    else this.#enter(project)
   }
 
   integrations(): Iterable<IntegrationRecord> {
@@ -275,6 +250,12 @@ export class Directory {
     return this.#projects.get(project)?.payloadDays ?? 7
   }
 
+  /** What is private in events of a type, or of any where none is named; null where nothing is. */
+  privateFields(project: ProjectId, type: string | null) {
+    const entry = this.#projects.get(project)
+    return entry === undefined ? null : privateFieldsIn(entry.project, entry.types, type)
+  }
+
   apps(project: ProjectId): readonly App[] {
     return [...(this.#projects.get(project)?.apps.values() ?? [])]
   }
@@ -299,6 +280,11 @@ export class Directory {
     return saved
   }
 
+  /** Takes in an app that was saved. */
+  rememberApp(app: App): void {
+    this.#rememberApp(app)
+  }
+
   eventTypes(project: ProjectId): readonly EventType[] {
     return [...(this.#projects.get(project)?.types.values() ?? [])].map(entry => entry.type)
   }
@@ -314,7 +300,10 @@ export class Directory {
   /** What a strict project has against an event; undefined where it may come in. */
   refuses(project: ProjectId, draft: EventDraft): Refusal | undefined {
     const entry = this.#projects.get(project)
-    if (entry === undefined) return undefined
+    if (entry === undefined) {
+      const message = "The project has been removed, and its keys with it."
+      return { kind: "refused", code: "unauthorized", errors: [{ pointer: "", message }] }
+    }
     const { strictTypes, strictApps } = entry.project
     if (strictApps && draft.app !== null && !entry.apps.has(draft.app)) {
       const message = `The app ${draft.app} is not known to this project. Make it with POST /v1/apps.`
@@ -352,6 +341,16 @@ export class Directory {
     }
   }
 
+  /** A project that is being removed: nothing goes to any of its integrations, and nobody knows their names any more. */
+  #forget(id: ProjectId): void {
+    for (const app of this.apps(id)) this.#appNames.delete(app.id)
+    for (const { record } of this.integrationsOf(id)) {
+      this.#integrations.delete(record.id)
+      this.#names.delete(record.id)
+    }
+    this.#projects.delete(id)
+  }
+
   #rememberApp(app: App): void {
     this.#projects.get(app.project)?.apps.set(app.name, app)
     this.#appNames.set(app.id, app.name)
@@ -372,68 +371,4 @@ export class Directory {
 function everything(integrations: readonly IntegrationId[]): readonly Changed[] {
   const each = [...new Set(integrations)].map((subject): Changed => ({ kind: "integration", subject }))
   return [{ kind: "key", subject: 0 }, ...each]
-}
-
-/** The keys that sign at a time: the newest, then those whose grace has not run out. */
-export function signingKeysAt(record: IntegrationRecord, now: number): readonly SigningKey[] {
-  return record.signingKeys.filter(key => key.expiresAt === null || key.expiresAt > now)
-}
-
-/** Makes of a record what routing and building need. What was checked when it was saved is taken as it is. */
-export function goLive(record: IntegrationRecord): LiveIntegration {
-  const { snapshot } = record
-  const connector = findConnector(snapshot.connector)
-  if (connector === undefined)
-    throw new Error(`Integration ${record.id} needs the unknown connector ${snapshot.connector}.`)
-  const { settings, faults } = joinSecrets(connector.settings, snapshot.config, record.secrets)
-  const fault = record.fault ?? faults[0]?.message ?? null
-  // Against retention it was held when it was saved; a retention that shrank since must not change a policy.
-  const policy = resolvePolicy(snapshot.policy, Number.POSITIVE_INFINITY)
-  const integration: Integration = {
-    id: record.id,
-    project: record.project,
-    name: snapshot.name,
-    connector: snapshot.connector,
-    revision: record.revision,
-    enabled: record.enabled,
-    disabledBy: record.disabledBy,
-    paused: record.paused,
-    apps: snapshot.apps,
-    settings,
-    events: snapshot.events,
-    filter: snapshot.filter === null ? null : (parseExact(snapshot.filter) ?? null),
-    policy: policy.kind === "policy" ? policy.policy : presets.standard,
-    verification: Object.fromEntries(
-      environments.map(environment => [environment, record.verification[environment]?.state ?? "pending"]),
-    ) as Record<Environment, VerificationState>,
-    createdAt: record.createdAt,
-  }
-  return {
-    record,
-    integration,
-    connector,
-    settings,
-    prepared: fault === null ? connector.prepare(settings) : brokenBy(fault),
-    routing: prepare(integration, connector.environments(settings)),
-  }
-}
-
-/** Stands in for settings that cannot be opened: its deliveries fail and say so, nobody else's are touched. */
-function brokenBy(detail: string): Prepared {
-  return {
-    build: () => ({ kind: "fail", reason: "request_invalid", facts: { field: "config", detail } }),
-    destinationRecord: () => null,
-  }
-}
-
-/**
- * Bodies stay as the pinned revision makes them, so that automatic retries send the same bytes; where they go and what
- * they are signed with is today's, so that mending the address mends what waits.
- */
-function builderOf(live: LiveIntegration, snapshot: Snapshot, revision: number): Builder {
-  const todays = ["production", "sandbox", "signature"]
-  const current = Object.fromEntries(todays.flatMap(key => (key in live.settings ? [[key, live.settings[key]]] : [])))
-  const pinned = Object.fromEntries(Object.entries(snapshot.config).filter(([key]) => !todays.includes(key)))
-  const prepared = live.connector.prepare({ ...pinned, ...current })
-  return { prepared, nameFor: compileEventRules(snapshot.events), revision }
 }

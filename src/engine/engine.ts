@@ -225,7 +225,8 @@ export class Engine implements LaneOwner {
       lane.expect(this.#time())
       this.#pump(lane)
       void this.#lines.letGo(id, () => this.expect(id, this.#time()))
-    } else {
+    } else if (live !== undefined || directory.integrationName(id) !== undefined) {
+      // What waits in those of a project that is being removed goes with it.
       const reason: Reason =
         live === undefined
           ? { code: "integration_removed", facts: {} }

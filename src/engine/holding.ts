@@ -26,6 +26,8 @@ export interface LaneOwner {
 export interface Holding {
   /** The fencing number of what is claimed now; null while it is not sure that it may claim. */
   readonly fence: number | null
+  /** How many processes are alive, this one among them, as far as it knows. */
+  readonly processes: number
   holds(lane: IntegrationId): boolean
   /** Whether what was claimed under this number may still be sent; where that is not known yet, when it is. */
   maySend(fence: number): boolean | Promise<boolean>
@@ -47,6 +49,7 @@ export interface Holding {
 /** All lanes, always. */
 export class AllLanes implements Holding {
   readonly fence: number
+  readonly processes = 1
   #isStarted = false
 
   constructor(fence: number) {

@@ -7,14 +7,21 @@
  */
 import { timingSafeEqual } from "node:crypto"
 import { setTimeout } from "node:timers/promises"
-import { answerOf, type InboxAnswer, inbox, secretHeadersOf, signsRequests } from "../connectors/inbox.ts"
-import { formatId, type IntegrationId, parseId } from "../domain/id.ts"
+import { answerOf, type InboxAnswer, inbox, secretHeadersOf, signatureOf } from "../connectors/inbox.ts"
+import { formatId, type IntegrationId, type ProjectId, parseId } from "../domain/id.ts"
+import { provesBody } from "../domain/private-exchange.ts"
+import { MASK } from "../domain/private-fields.ts"
 import type { SignatureVerdict } from "../domain/signature-verdict.ts"
 import type { Log } from "../log.ts"
-import { emptyInbox, endInboxAnswer, forgetTurns, keepInboxRequest } from "../store/inbox.ts"
+import { utf8Text } from "../sources/source.ts"
+import type { Commit } from "../store/commit.ts"
+import { emptyInbox, endInboxAnswer, forgetTurns, keepInboxRequest, type NewInboxRequest } from "../store/inbox.ts"
 import { lastInboxRequest } from "../store/inbox-reads.ts"
+import { type Opened, openSealed, type SealedRow, selectSealed } from "../store/sealed-payloads.ts"
+import { row, type Step } from "../store/step.ts"
 import type { Store } from "../store/store.ts"
 import type { InboxPlace } from "../transport/http.ts"
+import { verifyMessage } from "../transport/message-signature.ts"
 import { verify } from "../transport/sign.ts"
 import { type Directory, type LiveIntegration, signingKeysAt } from "./directory.ts"
 
@@ -88,7 +95,7 @@ export class Inboxes {
     const at = this.#store.now()
     const secrets = secretHeadersOf(settings)
     const kept = await this.#store.ledger.inNextCommit(commit =>
-      keepInboxRequest(commit, {
+      this.#keep(commit, record.project, incoming, {
         integration: record.id,
         at,
         method: incoming.method,
@@ -98,15 +105,32 @@ export class Inboxes {
         ]),
         body: incoming.body,
         bodyBytes: incoming.bodyBytes,
-        signature: signsRequests(settings)
-          ? verdictOf(incoming, signingKeysAt(record, at), at)
-          : { kind: "not_signed" },
+        signature:
+          signatureOf(settings) === "none"
+            ? { kind: "not_signed" }
+            : verdictOf(
+                incoming,
+                signatureOf(settings) === "rfc9421" ? this.path(record.id) : null,
+                signingKeysAt(record, at),
+                at,
+              ),
         status: answer.status,
         script,
         delayMs: answer.delayMs,
       }),
     )
     return kept && { ...answer, id: kept.id, status: kept.status }
+  }
+
+  /** Keeps a request; of one with private fields what readers may see. */
+  *#keep(commit: Commit, project: ProjectId, incoming: Incoming, request: NewInboxRequest): Step<Kept | undefined> {
+    const event = parseId("evt", incoming.headers["webhook-id"]?.toString() ?? "")
+    const sealed = event === undefined ? undefined : yield* row<SealedRow>(selectSealed([{ project, event }]))
+    if (sealed === undefined) return yield* keepInboxRequest(commit, request)
+    const opened = openSealed(this.#store.seal, sealed, commit.now)
+    const body = Buffer.from(opened.kind === "whole" ? maskBody(request.body, opened) : MASK)
+    const headers = request.headers.map(([name, value]) => [name, provesBody(name) ? null : value] as const)
+    return yield* keepInboxRequest(commit, { ...request, headers, body, bodyBytes: body.length })
   }
 
   /** Waits as long as an answer is to be held back; false where its sender has gone, or Waybill stops, before that. */
@@ -158,6 +182,19 @@ export class Inboxes {
   }
 }
 
+interface Kept {
+  readonly id: number
+  readonly status: number
+}
+
+/** A body of ours holds the data as it came in. Any other says nothing of what is private, whatever its sender knows or guesses. */
+function maskBody(body: Uint8Array, { payload, privacy }: Opened & { readonly kind: "whole" }): string {
+  const text = utf8Text(body)
+  if (text === null || payload.kind !== "json" || privacy.masked.kind !== "json") return MASK
+  const { text: shown } = privacy.masked
+  return text.includes(payload.text) ? text.replaceAll(payload.text, () => shown) : MASK
+}
+
 const PREFIX = "int_".length
 const ID_LETTERS = 11
 
@@ -165,18 +202,22 @@ function pairsOf(rawHeaders: readonly string[]): [name: string, value: string][]
   return rawHeaders.flatMap((name, i): [string, string][] => (i % 2 === 0 ? [[name, rawHeaders[i + 1] ?? ""]] : []))
 }
 
+/** `path`: the inbox's own where the message is signed by RFC 9421, which covers where it goes; else null. */
 function verdictOf(
-  { headers, body, bodyBytes }: Incoming,
+  { method, headers, body, bodyBytes }: Incoming,
+  path: string | null,
   keys: readonly { readonly secret: string }[],
   at: number,
 ): SignatureVerdict {
   const one = (name: string) => headers[name]?.toString()
-  const verification = verify({
-    headers: { id: one("webhook-id"), timestamp: one("webhook-timestamp"), signature: one("webhook-signature") },
-    body,
-    secrets: keys.map(key => key.secret),
-    nowSeconds: Math.floor(at / 1_000),
-  })
+  const common = { body, secrets: keys.map(key => key.secret), nowSeconds: Math.floor(at / 1_000) }
+  const verification =
+    path === null
+      ? verify({
+          headers: { id: one("webhook-id"), timestamp: one("webhook-timestamp"), signature: one("webhook-signature") },
+          ...common,
+        })
+      : verifyMessage({ method, uri: `http://${one("host")}${path}`, header: one, ...common })
   switch (verification.kind) {
     case "verified":
       return { kind: "valid" }

@@ -2,8 +2,9 @@
  * Intake: an event that was read becomes an event that is stored. It finds the app, holds the event against the
  * catalogue where the project is strict, asks the router who gets it, and stores all of that in one commit.
  */
-import type { Event, EventDraft } from "../domain/event.ts"
+import type { Event, EventDraft, Privacy } from "../domain/event.ts"
 import type { AppId, IntegrationId, KeyId, ProjectId } from "../domain/id.ts"
+import { maskPayload, privateFieldsOf } from "../domain/private-fields.ts"
 import { DUE } from "../domain/queue.ts"
 import { route } from "../domain/route.ts"
 import { ConfigurationChanged } from "../store/configuration.ts"
@@ -25,12 +26,14 @@ export interface Incoming {
   readonly fingerprint: string | null
   readonly idempotencyKey: string | null
   readonly receivedAt: number
+  /** Fields that are private whatever the configuration says: those of an event that is sent once more. */
+  readonly privateFields?: readonly string[]
 }
 
-/** Why an event was not taken: what the project's own rules refuse. */
+/** Why an event was not taken: what the project's own rules refuse, or that the project is no more. */
 export interface Refusal {
   readonly kind: "refused"
-  readonly code: "unknown_type" | "unknown_app" | "schema_mismatch"
+  readonly code: "unknown_type" | "unknown_app" | "schema_mismatch" | "unauthorized"
   readonly errors: readonly { readonly pointer: string; readonly message: string }[]
 }
 
@@ -73,6 +76,9 @@ export class Intake {
     // Only the first event of an app waits for this.
     const appId =
       app === null ? null : (this.#directory.appId(incoming.project, app) ?? (await this.#makeApp(incoming, app)))
+    // Removed while the app was made.
+    if (this.#directory.project(incoming.project) === undefined)
+      return this.#directory.refuses(incoming.project, incoming.draft) ?? this.#accept(incoming)
     const arrival = { ...this.#arrival(incoming, appId), routedBy: this.#directory.version }
     let accepted: Accepted | undefined
     try {
@@ -102,7 +108,7 @@ export class Intake {
     const arrival = this.#arrivalFor(incoming, appId, { targets: [target], withheld: {}, red: 0, test: true })
     const [accepted] = await this.#ledger.accept([arrival])
     if (accepted?.kind !== "new") throw new Error("A test event has no id of its own, so it cannot be a repeat.")
-    this.#feed.accepted(accepted.event, [integration], {})
+    this.#feed.accepted(asRead(arrival, accepted.event), [integration], {})
     return firstClaim(arrival, accepted.event, integration, fence)
   }
 
@@ -128,7 +134,17 @@ export class Intake {
   ) {
     const { project, key, draft, fingerprint, idempotencyKey, receivedAt } = incoming
     const payloadDays = this.#directory.payloadDays(project)
-    return { project, key, draft, fingerprint, idempotencyKey, appId, receivedAt, payloadDays, ...routing }
+    const arrival = { project, key, draft, fingerprint, idempotencyKey, appId, receivedAt, payloadDays, ...routing }
+    const privacy = this.#privacyOf(incoming)
+    return privacy === undefined ? arrival : { ...arrival, privacy }
+  }
+
+  /** What is private of an event; its receivers, and the rules that chose them, see it whole. */
+  #privacyOf({ project, draft, privateFields = [] }: Incoming): Privacy | undefined {
+    const today = this.#directory.privateFields(project, draft.type)
+    const fields = privateFields.length === 0 ? today : privateFieldsOf([...privateFields, ...(today?.pointers ?? [])])
+    const masked = fields === null ? null : maskPayload(draft.payload, fields)
+    return fields === null || masked === null ? undefined : { pointers: fields.pointers, masked }
   }
 
   #setGoing(arrival: Arrival, event: Event): void {
@@ -137,12 +153,17 @@ export class Intake {
       else this.#engine.send(firstClaim(arrival, event, integration, claim))
     }
     const targets = arrival.targets.map(target => target.integration)
-    this.#feed.accepted(event, targets, arrival.withheld)
+    this.#feed.accepted(asRead(arrival, event), targets, arrival.withheld)
   }
 
   #giveBack(arrival: Arrival): void {
     for (const { integration, claim } of arrival.targets) if (claim !== null) this.#engine.giveBack(integration)
   }
+}
+
+/** The event as those who read it see it. */
+function asRead({ privacy }: Arrival, event: Event): Event {
+  return privacy === undefined ? event : { ...event, payload: privacy.masked }
 }
 
 /** The claim of a delivery that was stored as being sent already. */
@@ -152,6 +173,7 @@ function firstClaim(arrival: Arrival, event: Event, integration: IntegrationId, 
     delivery: { event: event.id, integration },
     claim: fence,
     event,
+    privacy: arrival.privacy,
     project: arrival.project,
     revision: null,
     attempts: 0,

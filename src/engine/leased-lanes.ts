@@ -43,10 +43,7 @@ const SHOW_EVERY_MS = 1_000
 const MOST_ASKED = 256
 /** Calls to other processes go out together, so often at the most (ND-46). */
 const CALL_EVERY_MS = 50
-/**
- * A lane that is another's goes to it after that, whatever is still under way: that is settled under its own claim, and
- * takes places of the new holder until then.
- */
+/** A lane that is another's goes to it after that. What is under way is settled under its claim, and takes places there until then. */
 const HAND_OVER_MS = 5_000
 /** How often lanes are shared out anew where nothing says that they have changed. */
 const SHARE_EVERY_MS = 5_000
@@ -97,6 +94,10 @@ export class LeasedLanes implements Holding {
   get fence(): number | null {
     const { tenure } = this.#options.lanes
     return tenure.isSure ? tenure.number : null
+  }
+
+  get processes(): number {
+    return Math.max(1, this.#alive.length)
   }
 
   holds(lane: IntegrationId): boolean {

@@ -16,7 +16,12 @@ import type { Directory } from "./directory.ts"
 /** How many blocks end in one commit. */
 const PIECE = 500
 
-const neverBlocking: readonly ReasonCode[] = ["payload_expired", "integration_disabled", "integration_removed"]
+const neverBlocking: readonly ReasonCode[] = [
+  "payload_expired",
+  "person_erased",
+  "integration_disabled",
+  "integration_removed",
+]
 
 export interface LinesParts {
   readonly ledger: Pick<Ledger, "endBlocks">

@@ -112,6 +112,11 @@ export class Metrics {
     labelNames: ["engine"],
     registers: this.#on,
   })
+  readonly rewrapPending = new Gauge({
+    name: "waybill_secret_rewrap_pending",
+    help: "Sealed values that an older key than the newest has sealed; the same on all processes. At 0 the older keys open nothing any more.",
+    registers: this.#on,
+  })
   readonly egressBlocked = new Counter({
     name: "waybill_egress_blocked_total",
     help: "Requests that the guard against private addresses held back.",

@@ -6,7 +6,8 @@
  */
 
 import { isReservedType } from "../domain/event-names.ts"
-import { composeMail, type MailContent } from "../domain/operational-mail.ts"
+import { composeInvitation, type InvitationMail } from "../domain/invitation-mail.ts"
+import { composeMail, type MailContent, type MailText } from "../domain/operational-mail.ts"
 import type { Log } from "../log.ts"
 import { leads } from "../store/leader.ts"
 import {
@@ -16,6 +17,7 @@ import {
   dueMails,
   endMail,
   endUnknownMails,
+  mailPlace,
   nextMailAt,
   putOffMail,
   removeDoneMails,
@@ -93,6 +95,11 @@ export class Notifier {
     this.#stopListening?.()
     clearInterval(this.#timer)
     while (this.#run !== undefined) await this.#run
+  }
+
+  /** Whether mail is set up. */
+  get isSetUp(): boolean {
+    return this.#options.mailer !== null
   }
 
   /** Looks for mails that are due. */
@@ -181,17 +188,22 @@ export class Notifier {
 
   /** Sends one; false where the server is not there. */
   async #send(mailer: Mailer, mail: DueMail): Promise<boolean> {
-    const { store, directory, publicUrl, host, now, log } = this.#options
+    const { store, directory, host, now, log } = this.#options
     const { db, fence } = store
     const sending = { id: mail.id, fence }
-    const to = directory.project(mail.project)?.alertEmails ?? []
+    const content = JSON.parse(mail.content) as MailContent | InvitationMail
+    const to = content.cause === "invitation" ? [content.to] : (directory.project(mail.project)?.alertEmails ?? [])
     if (to.length === 0) {
       await endMail(db, sending, "Nobody is to be told any more.", now())
       return true
     }
-    const content = JSON.parse(mail.content) as MailContent
     const messageId = `<${mail.key.replaceAll(":", ".")}@${host}>`
-    const outbound = { ...composeMail(content, publicUrl()), to, messageId, at: content.at }
+    const words = this.#compose(mail.key, content)
+    if (words === null) {
+      await endMail(db, sending, "What it holds was sealed with another key.", now())
+      return true
+    }
+    const outbound = { ...words, to, messageId, at: content.at }
     // Written down before the server hears of the mail: whoever finds it so after a crash does not send it again.
     const handed = await mailer.handOver(outbound, () => beginMail(db, sending, now()))
     if (handed.kind !== "unreachable") this.#absences = 0
@@ -222,6 +234,19 @@ export class Notifier {
         // It may have been begun.
         await putOffMail(db, sending, { dueAt: now(), refusals: mail.refusals, at: now() })
         return false
+    }
+  }
+
+  /** The words of a mail; null where its seal cannot be opened any more. */
+  #compose(key: string, content: MailContent | InvitationMail): MailText | null {
+    const { store, publicUrl, log } = this.#options
+    if (content.cause !== "invitation") return composeMail(content, publicUrl())
+    try {
+      const token = store.seal.open(mailPlace(key), content.sealedToken)
+      return composeInvitation(content, `${publicUrl()}/invitation?token=${token}`)
+    } catch (error) {
+      log.warn({ err: error, mail: key }, "an invitation cannot be mailed any more: its token does not open")
+      return null
     }
   }
 

@@ -5,10 +5,10 @@
  */
 import { setTimeout as rest } from "node:timers/promises"
 import { formatId, type RecoveryId } from "../domain/id.ts"
-import { type RecoveryAction, type RecoveryAsk, stateAfter, walkFrom } from "../domain/recovery.ts"
+import { type RecoveryAction, type RecoveryAsk, type RecoveryState, stateAfter, walkFrom } from "../domain/recovery.ts"
 import type { Log } from "../log.ts"
 import type { Actor } from "../store/changes.ts"
-import { StoreUnavailable } from "../store/database.ts"
+import { type Database, StoreUnavailable } from "../store/database.ts"
 import { METADATA_MS } from "../store/kept.ts"
 import { leads } from "../store/leader.ts"
 import {
@@ -43,6 +43,8 @@ export interface NewRecovery {
   readonly project: number
   readonly ask: RecoveryAsk
   readonly by: Actor
+  /** What goes along with it, in its transaction. */
+  readonly along?: (tx: Database, record: RecoveryRecord) => Promise<void>
 }
 
 /** How soon what was asked of another process is noticed. */
@@ -82,7 +84,7 @@ export class Recoverer {
   }
 
   /** Begins a recovery; gives it as it is stored. */
-  async begin({ project, ask, by }: NewRecovery): Promise<RecoveryRecord> {
+  async begin({ project, ask, by, along }: NewRecovery): Promise<RecoveryRecord> {
     const { store, changes, now } = this.#options
     const at = now()
     const id = store.ids.next()
@@ -102,8 +104,11 @@ export class Recoverer {
       endedAt: null,
       lanes: ask.integrations.map(integration => ({ integration, reached, isThrough: false })),
     }
-    const change = { project, kind: "recovery.created", subject: formatId("rec", id), by }
-    await changes.together(change, tx => insertRecovery(tx, record))
+    const change = { project, kind: "recovery.created", subject: formatId("rec", id), by, after: auditTextOf(ask) }
+    await changes.together(change, async tx => {
+      await insertRecovery(tx, record)
+      await along?.(tx, record)
+    })
     this.#wake.resolve()
     return record
   }
@@ -120,7 +125,10 @@ export class Recoverer {
     if (to === state) return undefined
     await changes.inTransaction(async (tx, note) => {
       const isMoved = await setRecoveryState(tx, id, { from: [state], to, now: now() })
-      if (isMoved) await note({ project, kind: `recovery.${pastOf[action]}`, subject: formatId("rec", id), by })
+      if (!isMoved) return
+      const stands = (text: RecoveryState) => JSON.stringify({ state: text })
+      const change = { project, kind: `recovery.${pastOf[action]}`, subject: formatId("rec", id), by }
+      await note({ ...change, before: stands(state), after: stands(to) })
     })
     this.#wake.resolve()
     return undefined
@@ -206,6 +214,13 @@ export class Recoverer {
     await Promise.race([rest(ms, undefined, { signal: over.signal }).catch(() => undefined), this.#wake.promise])
     over.abort()
   }
+}
+
+/** What a recovery was asked for, as JSON text for the audit log. */
+function auditTextOf({ integrations, from, to, ...rest }: RecoveryAsk): string {
+  const time = (ms: number) => new Date(ms).toISOString()
+  const ids = integrations.map(id => formatId("int", id))
+  return JSON.stringify({ integrations: ids, from: time(from), to: time(to), ...rest })
 }
 
 const pastOf = { pause: "paused", resume: "resumed", cancel: "canceled" } as const satisfies Record<

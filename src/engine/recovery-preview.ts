@@ -16,6 +16,8 @@ export interface Preview {
   readonly sample: readonly Sample[]
   /** When the last of the payloads that have gone was due to go, ms since 1970; null where none has. */
   readonly lastExpiredAt: number | null
+  /** When private fields were masked last of those whose data is no longer there whole; null where there are none. */
+  readonly lastMaskedAt: number | null
   /** Set where the counting stopped for time: all that was received before is counted. */
   readonly countedTo: number | null
 }
@@ -53,7 +55,7 @@ export async function previewRecovery(
     let after = walkFrom(Math.max(ask.from, now() - METADATA_MS))
     for (;;) {
       const { found, reached } = await lookOn(store.reads, { ...look, after })
-      sheet.add(integration, await ruleOnAll(store.reads, ask, live, found, now()))
+      sheet.add(integration, await ruleOnAll(store, ask, live, found, now()))
       if (reached === null) break
       after = reached
       if (performance.now() < endsAt) continue
@@ -71,6 +73,7 @@ class Sheet {
   #found = 0
   #send = 0
   #lastExpiredAt: number | null = null
+  #lastMaskedAt: number | null = null
   #countedTo: number | null = null
 
   constructor(sampleOfEach: number) {
@@ -84,7 +87,10 @@ class Sheet {
     this.#sample.push(...ruled.slice(0, Math.max(0, room)).map(each => ({ ...each, integration })))
     for (const { found, ruling } of ruled) {
       if (ruling.kind === "send") this.#send++
-      if (ruling.kind === "expired") this.#lastExpiredAt = Math.max(this.#lastExpiredAt ?? 0, found.payloadExpiresAt)
+      if (ruling.kind !== "expired") continue
+      const { maskedAt = null, payloadExpiresAt } = found
+      if (maskedAt === null) this.#lastExpiredAt = Math.max(this.#lastExpiredAt ?? 0, payloadExpiresAt)
+      else this.#lastMaskedAt = Math.max(this.#lastMaskedAt ?? 0, maskedAt)
     }
     for (const unsent of countsOf(ruled)) {
       const key = `${unsent.outcome}/${unsent.reason}`
@@ -105,6 +111,7 @@ class Sheet {
       unsent: [...this.#unsent.values()],
       sample: this.#sample,
       lastExpiredAt: this.#lastExpiredAt,
+      lastMaskedAt: this.#lastMaskedAt,
       countedTo: this.#countedTo,
     }
   }

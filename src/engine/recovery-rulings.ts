@@ -3,8 +3,9 @@ import type { Payload } from "../domain/event.ts"
 import type { EventId } from "../domain/id.ts"
 import { needsPayload, type RecoveryAsk, type Ruling, ruleOn } from "../domain/recovery.ts"
 import { readPayloads } from "../store/event-reads.ts"
-import type { Reader } from "../store/reader.ts"
 import type { Found } from "../store/recovery-look.ts"
+import { openAll } from "../store/sealed-payloads.ts"
+import type { Store } from "../store/store.ts"
 import type { RecoveryOutcome } from "../store/tallies.ts"
 import type { LiveIntegration } from "./directory.ts"
 
@@ -26,7 +27,7 @@ const BYTES_AT_A_TIME = 4_194_304
 
 /** Rules on events that fit what was asked for. Those whose payload has gone have expired. */
 export async function ruleOnAll(
-  db: Reader,
+  store: Pick<Store, "reads" | "seal">,
   ask: RecoveryAsk,
   live: LiveIntegration,
   found: readonly Found[],
@@ -35,10 +36,13 @@ export async function ruleOnAll(
   const ruled: Ruled[] = []
   for (const group of byBytes(found)) {
     const asking = new Set(group.filter(event => needsPayload(ask, event, live.routing)))
-    const payloads: ReadonlyMap<EventId, Payload> =
-      asking.size === 0 ? new Map() : await readPayloads(db, [...asking], now)
+    const payloads: ReadonlyMap<EventId, { readonly payload: Payload }> =
+      asking.size === 0
+        ? new Map()
+        : // A filter asks for what its rule is about, private or not.
+          await openAll(store, live.record.project, await readPayloads(store.reads, [...asking], now), now)
     for (const event of group) {
-      const payload = payloads.get(event.id)
+      const payload = payloads.get(event.id)?.payload
       if (payload === undefined && asking.has(event)) ruled.push({ found: event, ruling: { kind: "expired" } })
       else ruled.push({ found: event, ruling: ruleOn(ask, withPayload(event, payload), live.routing, now) })
     }

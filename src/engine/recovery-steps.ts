@@ -180,7 +180,7 @@ export class RecoverySteps {
   ): Promise<number | null> {
     const { id, project, ask } = recovery
     const { integration } = lane
-    const ruled = await ruleOnAll(this.#options.store.reads, ask, live, found, this.#options.now())
+    const ruled = await ruleOnAll(this.#options.store, ask, live, found, this.#options.now())
     const { ordered } = live.integration.policy
     const sends = ruled.flatMap(({ found: each, ruling }): Send[] => {
       if (ruling.kind !== "send") return []

@@ -120,7 +120,7 @@ export class Tail {
 
   #sleep(ms: number): void {
     clearTimeout(this.#timer)
-    if (!this.#isStopped) this.#timer = setTimeout(() => void this.#look(), ms)
+    if (!this.#isStopped) this.#timer = setTimeout(() => void this.#look(), ms).unref()
   }
 
   async #look(): Promise<void> {

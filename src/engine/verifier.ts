@@ -1,10 +1,10 @@
 /** Asks endpoints to show that they are there and listen, and keeps what they answered. */
+import { withoutEchoes } from "../domain/echoed-secrets.ts"
 import { type Environment, environments } from "../domain/event.ts"
 import type { Exchange, OutboundRequest } from "../domain/exchange.ts"
 import { formatId, type IntegrationId } from "../domain/id.ts"
 import type { VerificationState } from "../domain/integration.ts"
 import { describeReason } from "../domain/reason.ts"
-import type { Actor } from "../store/changes.ts"
 import type { Database } from "../store/database.ts"
 import { type IntegrationRecord, saveVerdict, saveVerification, type Verification } from "../store/integrations.ts"
 import type { Store } from "../store/store.ts"
@@ -35,7 +35,7 @@ export class Verifier {
 
   /**
    * Keeps where each endpoint of a record stands that is being saved, before any request: verified ones stay so unless
-   * their URL, Authorization or headers changed; all others wait for the request that `verify` sends. In the transaction
+   * their URL, headers or credentials changed; all others wait for the request that `verify` sends. In the transaction
    * of the save, or a new address would for a moment pass as verified.
    */
   async stand(tx: Database, record: IntegrationRecord): Promise<void> {
@@ -56,9 +56,10 @@ export class Verifier {
 
   /**
    * Sends the verifying requests of these environments, all at once, and keeps what came of them, unless the endpoint was
-   * changed while it was being asked.
+   * changed while it was being asked. What the endpoint answers is nobody's doing: whose change asked it stands before it
+   * in the audit log.
    */
-  async verify(id: IntegrationId, which: readonly Environment[], by: Actor): Promise<void> {
+  async verify(id: IntegrationId, which: readonly Environment[]): Promise<void> {
     const { directory, engine, changes, operational, aftermath } = this.#parts
     const live = directory.integration(id)
     if (live === undefined) return
@@ -73,7 +74,7 @@ export class Verifier {
           project: live.record.project,
           kind: verification.state === "verified" ? "verification.passed" : "verification.failed",
           subject: formatId("int", id),
-          by,
+          by: { kind: "waybill", id: "verification" },
           facts: { environment, message: verification.message },
         })
         await tell({ emits: [operational.event(live, tidingsOf(live, environment, verification), { environment })] })
@@ -106,7 +107,8 @@ export class Verifier {
     const { verification } = connector
     if (verification === undefined) return undefined
     const rule = verification.rule(settings)
-    const message = { id: formatId("evt", store.ids.next()), signingKeys: signingKeysAt(record, store.now()) }
+    const signingKeys = signingKeysAt(record, store.now())
+    const message = { id: formatId("evt", store.ids.next()), integration: record.id, signingKeys }
     const build = verification.request(settings, environment, message)
     if (build === null) return undefined
     const endpoint = verification.fingerprint(settings, environment, text => store.seal.keyedHash(text)) ?? ""
@@ -120,11 +122,12 @@ export class Verifier {
       headers: [...build.request.headers, { name: "user-agent", value: userAgent }],
     }
     const { policy } = integration
-    const exchange = await transport.send(request, {
+    const sent = await transport.send(request, {
       deadlineMs: policy.timeoutMs,
       keepBytes: policy.keepResponseBytes,
       connections: policy.maxConcurrent,
     })
+    const exchange = withoutEchoes(sent)
     const verdict = verification.verdict(rule, exchange)
     return {
       state: verdict.passed ? "verified" : "failed",

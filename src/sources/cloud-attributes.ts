@@ -122,7 +122,7 @@ function readAttributes(
     externalId,
     source,
     occurredAt: cloud.time === undefined ? null : (parseTime(cloud.time) ?? null),
-    environment: environmentOf(reader.optional("environment", environmentComplaint)),
+    environment: environmentOf(reader.optional("environment", environmentComplaint), limits),
     app: reader.optional("app", appComplaint) ?? null,
     profileId: reader.key("profileid"),
     deviceId: reader.key("deviceid"),
@@ -205,8 +205,8 @@ class AttributeReader {
   }
 }
 
-function environmentOf(value: string | undefined): Environment {
-  return value === "sandbox" ? "sandbox" : "production"
+function environmentOf(value: string | undefined, { environment = "production" }: ReadLimits): Environment {
+  return value === "sandbox" || value === "production" ? value : environment
 }
 
 /** The characters of RFC 3986 in a path, and beside them `?` in a query or fragment. */

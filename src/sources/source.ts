@@ -3,7 +3,7 @@
  * rules for fields that several forms share stand here once.
  */
 import { isUtf8 } from "node:buffer"
-import type { EventDraft } from "../domain/event.ts"
+import type { Environment, EventDraft } from "../domain/event.ts"
 import { EVENT_TYPE_RULE, isEventType, isReservedType } from "../domain/event-names.ts"
 import { pointerTo } from "../domain/json-pointer.ts"
 import { type JsonFault, MAX_DEPTH, type Span } from "../domain/json-spans.ts"
@@ -64,6 +64,8 @@ export interface ReadLimits {
   readonly maxEventBytes: number
   /** Events in one batch. */
   readonly maxBatch: number
+  /** The environment of events that name none; `production` where it is left out. */
+  readonly environment?: Environment
 }
 
 /** Mistakes of one event that are told at once. */

@@ -50,7 +50,7 @@ import {
 } from "./source.ts"
 
 /** The fields of an event, as senders write them. */
-const nativeFields = [
+export const nativeFields = [
   "type",
   "data",
   "id",
@@ -133,6 +133,7 @@ class EventReader {
     this.#text = text
     this.#pointer = pointer
     this.#limits = limits
+    if (limits.environment !== undefined) this.#draft.environment = limits.environment
   }
 
   read(member: Member): void {
@@ -198,7 +199,8 @@ class EventReader {
   }
 
   #environment(member: Member): Environment {
-    return this.#string(member, environmentComplaint) === "sandbox" ? "sandbox" : "production"
+    const found = this.#string(member, environmentComplaint)
+    return found === "sandbox" || found === "production" ? found : this.#draft.environment
   }
 
   #time(member: Member): number | null {

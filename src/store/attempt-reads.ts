@@ -12,6 +12,7 @@ import {
 } from "../domain/id.ts"
 import type { ReasonCode } from "../domain/reason.ts"
 import { list, raw, type Sql, sql } from "./database.ts"
+import { type EventFilter, eventConditions } from "./event-filter.ts"
 import { isReadable, METADATA_MS, rowsOfPart } from "./kept.ts"
 import type { Reader } from "./reader.ts"
 import { attemptFlags } from "./settle.ts"
@@ -165,17 +166,19 @@ export async function lastAttempts(
     readonly project: ProjectId
     readonly integration: IntegrationId
     readonly outcome: "success" | "error"
+    /** What has to hold of their events. */
+    readonly of?: EventFilter
     readonly limit: number
     readonly now: number
   },
 ): Promise<AttemptSummary[]> {
-  const { project, integration, limit, now } = asked
+  const { project, integration, of = {}, limit, now } = asked
   const outcome = asked.outcome === "success" ? sql`a.outcome = 'success'` : sql`a.outcome <> 'success'`
   const rows = await db.query<AttemptRow>(sql`
     select ${attemptColumns}
     from attempt a join event e on e.project_id = a.project_id and e.id = a.event_id
     where a.integration_id = ${integration} and ${outcome} and a.id >= ${firstIdAt(now - METADATA_MS)}
-      and a.project_id = ${project} and ${isReadable(now)}
+      and a.project_id = ${project} and ${isReadable(now)} and ${eventConditions(of)}
     order by a.id desc limit ${limit}`)
   return rows.map(attemptOfRow)
 }

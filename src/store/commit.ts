@@ -13,6 +13,11 @@ export interface Commit {
   nextId(): Step<number>
   /** Nobody else touches the line of this key until the commit is over. */
   lockLine(lane: IntegrationId, key: string): Step<void>
+  /**
+   * What is removed in this commit is to be gone: the embedded engine overwrites it where it lay, and writes what its search
+   * index still gathers, so that nothing of it comes in later.
+   */
+  scrub(): Step<void>
   /** Accepts operational events and writes mails down. */
   tell(tidings: Tidings): Step<readonly Emitted[]>
 }

@@ -13,6 +13,44 @@ export function deleteIdempotency(upTo: number): Limited {
       select project_id, key from idempotency where created_at <= ${upTo} order by created_at limit ${limit})`
 }
 
+/** Answers that were kept for repeats. Index kept_answer_by_age. */
+export function deleteKeptAnswers(upTo: number): Limited {
+  return limit => sql`
+    delete from kept_answer
+    where (project_id, route, key) in (
+      select project_id, route, key from kept_answer where created_at <= ${upTo} order by created_at limit ${limit})`
+}
+
+/** Removals and erasures that were done by then. Index job_by_kind. */
+export function deleteDoneRemovals(upTo: number): Limited {
+  return limit => sql`
+    delete from job
+    where id in (
+      select id from job
+      where kind in ('project_removal', 'erasure') and state = 'done' and updated_at <= ${upTo} limit ${limit})`
+}
+
+/** Sessions that have ended by themselves. Index session_by_end. */
+export function deleteSessions(upTo: number): Limited {
+  return limit => sql`
+    delete from session
+    where id in (select id from session where idle_expires_at <= ${upTo} order by idle_expires_at limit ${limit})`
+}
+
+/** Invitations whose time was over by then. Index invitation_by_end. */
+export function deleteInvitations(upTo: number): Limited {
+  return limit => sql`
+    delete from invitation
+    where id in (select id from invitation where expires_at <= ${upTo} order by expires_at limit ${limit})`
+}
+
+/** Tries to sign in that no longer count. Index sign_in_limit_by_age. */
+export function deleteTries(upTo: number): Limited {
+  return limit => sql`
+    delete from sign_in_limit
+    where subject in (select subject from sign_in_limit where since <= ${upTo} order by since limit ${limit})`
+}
+
 /** Refused requests. Here and below: ids before this one, and of this time or earlier. Primary key. */
 export function deleteRejections(before: number, upTo: number): Limited {
   return limit => sql`

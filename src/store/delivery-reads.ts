@@ -41,6 +41,7 @@ export interface DeliveryRecord {
     readonly type: string
     readonly environment: Environment
     readonly app: AppId | null
+    readonly source: string
     readonly test: boolean
     readonly receivedAt: number
     readonly payloadExpiresAt: number
@@ -70,6 +71,7 @@ export interface DeliveryRow {
   readonly type: string
   readonly environment: Environment
   readonly app_id: number | null
+  readonly source: string
   readonly test: number
   readonly received_at: number
   readonly payload_expires_at: number
@@ -87,7 +89,7 @@ export const deliveryColumns: Sql = sql`
   d.attempts, d.charged, d.last_attempt_id, d.recovery_id, d.record_id, d.created_at, d.updated_at,
   ${frontOf(sql`event_id`)} as front_event, ${frontOf(sql`status`)} as front_status,
   d.status = 'failed' and coalesce(d.in_line, 0) = 1 as blocks_key,
-  e.type, e.environment, e.app_id, e.test, e.received_at, e.payload_expires_at`
+  e.type, e.environment, e.app_id, e.source, e.test, e.received_at, e.payload_expires_at`
 
 export function deliveryOfRow(row: DeliveryRow): DeliveryRecord {
   return {
@@ -115,6 +117,7 @@ export function deliveryOfRow(row: DeliveryRow): DeliveryRecord {
       type: row.type,
       environment: row.environment,
       app: row.app_id,
+      source: row.source,
       test: row.test === 1,
       receivedAt: row.received_at,
       payloadExpiresAt: row.payload_expires_at,

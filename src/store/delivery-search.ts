@@ -13,6 +13,7 @@ import type { DeliveryId, EventId, IntegrationId, ProjectId, RecoveryId } from "
 import type { ReasonCode } from "../domain/reason.ts"
 import { join, list, type Sql, sql } from "./database.ts"
 import { type DeliveryRecord, type DeliveryRow, deliveryColumns, deliveryOfRow } from "./delivery-reads.ts"
+import { type EventFilter, eventConditions } from "./event-filter.ts"
 import { edgeOfWindow, spanOf } from "./event-search.ts"
 import { isReadable } from "./kept.ts"
 import type { Reader } from "./reader.ts"
@@ -34,6 +35,8 @@ export interface DeliveryFilter {
   readonly from?: number | undefined
   /** Its event was received before this time. */
   readonly to?: number | undefined
+  /** What else has to hold of its event. */
+  readonly of?: Pick<EventFilter, "app" | "environment" | "source"> | undefined
 }
 
 export interface DeliverySearch {
@@ -244,6 +247,7 @@ function conditions({ filter, after, now }: DeliverySearch): Sql {
   if (filter.orderingKey !== undefined) all.push(sql`d.ordering_key = ${filter.orderingKey}`)
   if (filter.from !== undefined) all.push(sql`e.received_at >= ${filter.from}`)
   if (filter.to !== undefined) all.push(sql`e.received_at < ${filter.to}`)
+  if (filter.of !== undefined) all.push(eventConditions(filter.of))
   if (after !== undefined) {
     all.push(
       sql`(d.event_id < ${after.event} or (d.event_id = ${after.event} and d.integration_id < ${after.integration}))`,

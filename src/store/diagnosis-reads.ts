@@ -311,7 +311,8 @@ export async function switchesSince(
   return db.query(sql`
     select at, kind, by_kind, by_id from change
     where project_id = ${project} and id >= ${firstIdAt(since)} and subject = ${subject}
-      and kind not in ('integration.updated', 'integration.created')
+      and kind not in ('integration.updated', 'integration.created', 'integration.verification_asked',
+        'integration.tested', 'integration.emptied', 'integration.secret_read')
     order by id desc limit 50`)
 }
 

@@ -17,6 +17,7 @@ export interface EventFilter {
   readonly status?: EventStatus | undefined
   readonly app?: AppId | undefined
   readonly environment?: Environment | undefined
+  readonly source?: string | undefined
   readonly profileId?: string | undefined
   readonly deviceId?: string | undefined
   readonly sourceRecord?: string | undefined
@@ -38,6 +39,7 @@ export function eventConditions(filter: EventFilter): Sql {
   else if (status !== undefined) conditions.push(sql`e.status = ${status}`)
   if (app !== undefined) conditions.push(sql`e.app_id = ${app}`)
   if (environment !== undefined) conditions.push(sql`e.environment = ${environment}`)
+  if (filter.source !== undefined) conditions.push(sql`e.source = ${filter.source}`)
   if (filter.profileId !== undefined) conditions.push(sql`e.profile_id = ${filter.profileId}`)
   if (filter.deviceId !== undefined) conditions.push(sql`e.device_id = ${filter.deviceId}`)
   if (filter.sourceRecord !== undefined) conditions.push(sql`e.source_record = ${filter.sourceRecord}`)

@@ -121,6 +121,7 @@ export function alikeOf({ claim, attempt, attemptReason, next }: Settlement): Al
 const ends: readonly ReasonCode[] = [
   "integration_disabled",
   "integration_removed",
+  "person_erased",
   "payload_expired",
   "sleeping",
   "no_recent_success",

@@ -1,5 +1,6 @@
 /** Counts over time, from the tallies that are kept as events pass: no graph ever scans deliveries. */
-import type { IntegrationId, ProjectId } from "../domain/id.ts"
+import type { Environment } from "../domain/event.ts"
+import type { AppId, IntegrationId, ProjectId } from "../domain/id.ts"
 import { sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
 
@@ -28,10 +29,13 @@ export async function deliveryHistory(
     readonly project: ProjectId
     readonly integration: IntegrationId
     readonly interval: keyof typeof bucketSizes
+    /** Only of events of these; null: of all. */
+    readonly app?: AppId | null
+    readonly environment?: Environment | null
     readonly now: number
   },
 ): Promise<HistoryBucket[]> {
-  const { project, integration, interval, now } = asked
+  const { project, integration, interval, app = null, environment = null, now } = asked
   const size = bucketSizes[interval]
   const newest = now - (now % size)
   const oldest = newest - (bucketCounts[interval] - 1) * size
@@ -39,6 +43,8 @@ export async function deliveryHistory(
     select hour - hour % ${size} as at, outcome, sum(count) as count from delivery_tally
     where project_id = ${project} and integration_id = ${integration} and hour >= ${oldest} and hour < ${newest + size}
       and outcome in ('success', 'error', 'skipped', 'interrupted', 'sender_fault')
+      and ${app === null ? sql`true` : sql`app_id = ${app}`}
+      and ${environment === null ? sql`true` : sql`environment = ${environment}`}
     group by 1, 2`)
   const counts = new Map(rows.map(row => [`${row.at} ${row.outcome}`, row.count]))
   return Array.from({ length: bucketCounts[interval] }, (_, i) => {

@@ -106,7 +106,8 @@ export async function loadIntegrations(db: Reader, seal: Seal, only?: Integratio
       from integration_verification ${which(sql`integration_id`)}`),
   )
   return rows.map(row => {
-    const opened = openSecrets(seal, row.id, secrets.get(row.id) ?? [], keys.get(row.id) ?? [])
+    const owner = { id: row.id, project: row.project_id }
+    const opened = openSecrets(seal, owner, secrets.get(row.id) ?? [], keys.get(row.id) ?? [])
     return recordOfRow(row, opened, verifications.get(row.id) ?? [])
   })
 }
@@ -114,13 +115,14 @@ export async function loadIntegrations(db: Reader, seal: Seal, only?: Integratio
 type Opened = Pick<IntegrationRecord, "secrets" | "signingKeys" | "fault">
 
 /** A secret that was changed or moved does not open: that is this integration's fault alone (API-40). The others stay. */
-function openSecrets(seal: Seal, id: IntegrationId, secrets: readonly SecretRow[], keys: readonly KeyRow[]): Opened {
+function openSecrets(seal: Seal, owner: Owner, secrets: readonly SecretRow[], keys: readonly KeyRow[]): Opened {
+  const { id } = owner
   const values = secrets.flatMap(({ pointer, sealed }): (readonly [string, string])[] => {
-    const secret = openOrNull(seal, secretPlace(id, pointer), sealed)
+    const secret = openOrNull(seal, [secretPlace(owner, pointer), secretPlaceOfV1(id, pointer)], sealed)
     return secret === null ? [] : [[pointer, secret]]
   })
   const signingKeys = keys.flatMap(({ number, scheme, sealed, created_at, expires_at }): KeptSigningKey[] => {
-    const secret = openOrNull(seal, keyPlace(id, number), sealed)
+    const secret = openOrNull(seal, [keyPlace(owner, number), keyPlaceOfV1(id, number)], sealed)
     return secret === null ? [] : [{ number, scheme, secret, createdAt: created_at, expiresAt: expires_at }]
   })
   const fault =
@@ -132,9 +134,9 @@ function openSecrets(seal: Seal, id: IntegrationId, secrets: readonly SecretRow[
   return { secrets: new Map(values), signingKeys, fault }
 }
 
-function openOrNull(seal: Seal, place: string, sealed: string): string | null {
+function openOrNull(seal: Seal, [place, placeOfV1]: readonly [string, string], sealed: string): string | null {
   try {
-    return seal.open(place, sealed)
+    return seal.open(place, sealed, placeOfV1)
   } catch {
     return null
   }
@@ -201,7 +203,7 @@ export async function saveIntegration(
       ${JSON.stringify(save.secretsChanged)})`)
   await db.query(sql`delete from integration_secret where integration_id = ${id}`)
   for (const [pointer, secret] of record.secrets) {
-    const sealed = seal.seal(secretPlace(id, pointer), secret)
+    const sealed = seal.seal(secretPlace(record, pointer), secret)
     await db.query(
       sql`insert into integration_secret (integration_id, pointer, sealed) values (${id}, ${pointer}, ${sealed})`,
     )
@@ -256,25 +258,20 @@ export async function integrationNames(
 }
 
 /** Adds a signing key, and sets when those before it stop to sign; such as cannot be opened go. */
-export async function addSigningKey(
-  db: Database,
-  seal: Seal,
-  id: IntegrationId,
-  key: KeptSigningKey,
-  graceUntil: number,
-) {
+export async function addSigningKey(db: Database, seal: Seal, owner: Owner, key: KeptSigningKey, graceUntil: number) {
+  const { id } = owner
   await db.query(sql`
     update signing_key set expires_at = ${graceUntil} where integration_id = ${id} and expires_at is null`)
   const kept = await db.query<Pick<KeyRow, "number" | "sealed">>(
     sql`select number, sealed from signing_key where integration_id = ${id}`,
   )
   for (const { number, sealed } of kept) {
-    if (openOrNull(seal, keyPlace(id, number), sealed) !== null) continue
+    if (openOrNull(seal, [keyPlace(owner, number), keyPlaceOfV1(id, number)], sealed) !== null) continue
     await db.query(sql`delete from signing_key where integration_id = ${id} and number = ${number}`)
   }
   await db.query(sql`
     insert into signing_key (integration_id, number, scheme, sealed, created_at, expires_at)
-    values (${id}, ${key.number}, ${key.scheme}, ${seal.seal(keyPlace(id, key.number), key.secret)}, ${key.createdAt},
+    values (${id}, ${key.number}, ${key.scheme}, ${seal.seal(keyPlace(owner, key.number), key.secret)}, ${key.createdAt},
       ${key.expiresAt})`)
 }
 
@@ -370,11 +367,26 @@ interface RevisionRow {
   readonly secrets_changed: string
 }
 
-function secretPlace(id: IntegrationId, pointer: string): string {
+/** Whose a secret is. */
+type Owner = Pick<IntegrationRecord, "id" | "project">
+
+/** The place that a secret of the settings is sealed for. */
+export function secretPlace({ id, project }: Owner, pointer: string): string {
+  return `integration_secret/${project}/${id}${pointer}`
+}
+
+/** The place that a signing key is sealed for. */
+export function keyPlace({ id, project }: Owner, number: number): string {
+  return `signing_key/${project}/${id}/${number}`
+}
+
+/** The same in the form `v1`. */
+export function secretPlaceOfV1(id: IntegrationId, pointer: string): string {
   return `integration_secret/${id}${pointer}`
 }
 
-function keyPlace(id: IntegrationId, number: number): string {
+/** The same in the form `v1`. */
+export function keyPlaceOfV1(id: IntegrationId, number: number): string {
   return `signing_key/${id}/${number}`
 }
 

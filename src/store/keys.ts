@@ -2,16 +2,26 @@
 import { createHash, randomInt } from "node:crypto"
 import { crc32 } from "node:zlib"
 import type { KeyId, ProjectId } from "../domain/id.ts"
+import type { Limits } from "../domain/limits.ts"
 import { type Database, sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
 
-export interface ApiKey {
+/** Those that are built; `publishable` and `device` keys are not yet. */
+export type KeyKind = "secret"
+
+export interface ApiKey extends Limits {
   readonly id: KeyId
   readonly project: ProjectId
+  readonly kind: KeyKind
   readonly name: string
   readonly prefix: string
   readonly last4: string
+  /** `domain/scope.ts` */
   readonly scopes: readonly string[]
+  /** How many requests it may make a minute; null: any number. */
+  readonly maxRequestsPerMinute: number | null
+  /** The text id of the key or the person that made it; null for the first of a project. */
+  readonly createdBy: string | null
   readonly createdAt: number
   readonly expiresAt: number | null
   readonly revokedAt: number | null
@@ -21,16 +31,29 @@ export interface ApiKey {
 
 const LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-/** A new key: `wb_live_`, 30 random letters (178 bits), and a checksum of six, so that a typo is told from a guess (API-1). */
-export function generateKey(): string {
-  const body = `wb_live_${Array.from({ length: 30 }, () => LETTERS[randomInt(62)]).join("")}`
+/**
+ * A new key: what it is for, 30 random letters (178 bits), and a checksum of six, so that a typo is told from a guess
+ * (API-1). `wb_live_sk_`: a secret key that may act on production. `wb_test_sk_`: one that is limited to sandbox.
+ */
+export function generateKey(environment: Limits["environment"] = null): string {
+  const prefix = environment === "sandbox" ? "wb_test_sk_" : "wb_live_sk_"
+  const body = `${prefix}${Array.from({ length: 30 }, () => LETTERS[randomInt(62)]).join("")}`
   return body + checksum(body)
 }
+
+/** Our own: those of today, and those of before keys had a kind. */
+const ownForm = /^(wb_(?:live|test)_sk_|wb_live_)[0-9A-Za-z]{36}$/
 
 /** False for a text that cannot be one of our own keys because its checksum is wrong. Keys that users bring have none. */
 export function isPlausibleKey(key: string): boolean {
   if (!key.startsWith("wb_")) return false
-  return !/^wb_live_[0-9A-Za-z]{36}$/.test(key) || key.endsWith(checksum(key.slice(0, -6)))
+  return !ownForm.test(key) || key.endsWith(checksum(key.slice(0, -6)))
+}
+
+/** What is shown of a key: how it begins, which says what it is, and its last four letters. */
+export function shownOf(key: string): { readonly prefix: string; readonly last4: string } {
+  const [, prefix = key.slice(0, 8)] = ownForm.exec(key) ?? []
+  return { prefix, last4: key.slice(-4) }
 }
 
 /** What is kept of a key: SHA-256, hex. */
@@ -41,10 +64,16 @@ export function hashKey(key: string): string {
 interface KeyRow {
   readonly id: number
   readonly project_id: number
+  readonly kind: KeyKind
   readonly name: string
   readonly prefix: string
   readonly last4: string
   readonly scopes: string
+  readonly app_id: number | null
+  readonly environment: "production" | "sandbox" | null
+  readonly source: string | null
+  readonly max_requests_per_minute: number | null
+  readonly created_by: string | null
   readonly created_at: number
   readonly expires_at: number | null
   readonly revoked_at: number | null
@@ -53,9 +82,10 @@ interface KeyRow {
 }
 
 const columns = sql`
-  id, project_id, name, prefix, last4, scopes, created_at, expires_at, revoked_at, last_used_at, last_event_at`
+  id, project_id, kind, name, prefix, last4, scopes, app_id, environment, source, max_requests_per_minute, created_by,
+  created_at, expires_at, revoked_at, last_used_at, last_event_at`
 
-/** Stores a key under its hash. */
+/** Stores a secret key under its hash; gives it as it is kept. */
 export async function insertKey(
   db: Database,
   key: {
@@ -64,16 +94,25 @@ export async function insertKey(
     name: string
     secret: string
     scopes: readonly string[]
+    limits: Limits
+    maxRequestsPerMinute: number | null
     at: number
     expiresAt: number | null
     createdBy: string | null
   },
-): Promise<void> {
-  const { secret } = key
-  await db.query(sql`
-    insert into api_key (id, project_id, name, prefix, last4, hash, scopes, created_by, created_at, expires_at)
-    values (${key.id}, ${key.project}, ${key.name}, ${secret.slice(0, 8)}, ${secret.slice(-4)}, ${hashKey(secret)},
-      ${JSON.stringify(key.scopes)}, ${key.createdBy}, ${key.at}, ${key.expiresAt})`)
+): Promise<ApiKey> {
+  const { limits, secret } = key
+  const { prefix, last4 } = shownOf(secret)
+  const rows = await db.query<KeyRow>(sql`
+    insert into api_key (id, project_id, name, prefix, last4, hash, scopes, app_id, environment, source,
+      max_requests_per_minute, created_by, created_at, expires_at)
+    values (${key.id}, ${key.project}, ${key.name}, ${prefix}, ${last4}, ${hashKey(secret)},
+      ${JSON.stringify(key.scopes)}, ${limits.app}, ${limits.environment}, ${limits.source},
+      ${key.maxRequestsPerMinute}, ${key.createdBy}, ${key.at}, ${key.expiresAt})
+    returning ${columns}`)
+  const [made] = rows.map(keyOfRow)
+  if (made === undefined) throw new Error("An insert gave no row back.")
+  return made
 }
 
 /** The key with this hash, revoked and expired ones too; undefined where there is none. Index: api_key.hash. */
@@ -87,6 +126,26 @@ export async function listKeys(db: Reader, project: ProjectId, before: number, l
   const rows = await db.query<KeyRow>(sql`
     select ${columns} from api_key where project_id = ${project} and id < ${before} order by id desc limit ${limit}`)
   return rows.map(keyOfRow)
+}
+
+/** One key of a project; undefined where it has none of that id. Primary key. */
+export async function readKey(db: Reader, project: ProjectId, id: KeyId): Promise<ApiKey | undefined> {
+  const rows = await db.query<KeyRow>(sql`
+    select ${columns} from api_key where id = ${id} and project_id = ${project}`)
+  return rows.map(keyOfRow)[0]
+}
+
+/** Changes what may be changed of a key; gives it as it is then. Its rights stay what they are: for others there is another key. */
+export async function changeKey(
+  db: Database,
+  { id, project }: Pick<ApiKey, "id" | "project">,
+  to: Pick<ApiKey, "name" | "expiresAt" | "maxRequestsPerMinute">,
+): Promise<ApiKey | undefined> {
+  const rows = await db.query<KeyRow>(sql`
+    update api_key set
+      name = ${to.name}, expires_at = ${to.expiresAt}, max_requests_per_minute = ${to.maxRequestsPerMinute}
+    where id = ${id} and project_id = ${project} returning ${columns}`)
+  return rows.map(keyOfRow)[0]
 }
 
 /** Revokes a key; gives it as it is then, or undefined where the project has no such key. */
@@ -126,10 +185,16 @@ function keyOfRow(row: KeyRow): ApiKey {
   return {
     id: row.id,
     project: row.project_id,
+    kind: row.kind,
     name: row.name,
     prefix: row.prefix,
     last4: row.last4,
     scopes: JSON.parse(row.scopes) as string[],
+    app: row.app_id,
+    environment: row.environment,
+    source: row.source,
+    maxRequestsPerMinute: row.max_requests_per_minute,
+    createdBy: row.created_by,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,

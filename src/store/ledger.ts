@@ -1,6 +1,6 @@
 /** What the path of an event asks of the store, in batches; the rest is plain reading and writing. */
-import type { AttemptRecord, Next, Reason } from "../domain/delivery.ts"
-import type { Event, EventDraft, Withheld } from "../domain/event.ts"
+import type { AttemptRecord, Facts, Next, Reason } from "../domain/delivery.ts"
+import type { Event, EventDraft, Privacy, Withheld } from "../domain/event.ts"
 import type { AppId, AttemptId, DeliveryId, EventId, IntegrationId, KeyId, ProjectId } from "../domain/id.ts"
 import type { Queue } from "../domain/queue.ts"
 import type { Change } from "./changes.ts"
@@ -28,6 +28,8 @@ export interface Arrival {
   readonly withheld: Withheld
   /** How many of the withholdings someone has to act on. */
   readonly red: number
+  /** Set where its data holds private fields: it is stored masked, and whole only under seal. */
+  readonly privacy?: Privacy | undefined
   /**
    * The version of the configuration that it was routed by: where another process has changed it since, nothing is stored
    * and ConfigurationChanged is thrown. Undefined: stored whatever the configuration is by now.
@@ -51,8 +53,12 @@ export type Accepted =
 export interface Claim {
   readonly delivery: DeliveryId
   readonly claim: number
-  /** Null where its payload has gone. */
+  /** With its whole payload; null where that has gone. */
   readonly event: Event | null
+  /** Set where its data holds private fields, which nothing that is written down may show. */
+  readonly privacy?: Privacy | undefined
+  /** Facts on why the payload has gone. */
+  readonly gone?: Facts | undefined
   readonly project: ProjectId
   /** The revision that its first attempt was made with; null before that. */
   readonly revision: number | null
@@ -225,7 +231,10 @@ export abstract class Ledger {
   }
 
   /** Makes a delivery due now, its schedule anew, whatever its state, unless it is being sent or is not there. */
-  retry(delivery: DeliveryId, project: ProjectId): Promise<"due" | "sending" | "absent" | "payload_expired"> {
+  retry(
+    delivery: DeliveryId,
+    project: ProjectId,
+  ): Promise<"due" | "sending" | "absent" | "payload_expired" | "payload_masked"> {
     return this.inNextCommit(commit => retryOne(commit, delivery, project))
   }
 

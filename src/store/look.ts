@@ -6,6 +6,7 @@ import { closeSync, existsSync, openSync, readSync } from "node:fs"
 import { resolve } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
+import { idsOfRow } from "./keys-in-use.ts"
 import { versionOf } from "./migrate.ts"
 
 const SQLITE_CORRUPT = 11
@@ -16,8 +17,8 @@ export interface FileFacts {
   readonly version: number
   /** Whether it keeps a write-ahead log, as every database does that Waybill has opened; a backup does not. */
   readonly isWal: boolean
-  /** Identifies the key that seals its secrets; null where none has sealed anything yet. */
-  readonly sealFingerprint: string | null
+  /** Ids of the keys that seal its secrets, newest first; none where none has sealed anything yet. */
+  readonly keysInUse: readonly string[]
   /** When the latest event was received, in ms since 1970; null where there is none. */
   readonly lastEventAt: number | null
   /** Hosts that integrations which are switched on point to, each once. */
@@ -42,8 +43,7 @@ export function lookAt(path: string): FileFacts {
     const version = versionOf(connection)
     const one = (text: string) => Object.values(connection.prepare(text).get() ?? {})[0] ?? null
     const isWal = isWalFile(path)
-    if (version === 0) return { version, isWal, sealFingerprint: null, lastEventAt: null, hosts: [] }
-    const fingerprint = one("select value from meta where key = 'seal'")
+    if (version === 0) return { version, isWal, keysInUse: [], lastEventAt: null, hosts: [] }
     // The end of each project's stretch of the primary key; events come in in the order of their ids.
     const lastEventAt = one(`
       select max((
@@ -52,7 +52,7 @@ export function lookAt(path: string): FileFacts {
     return {
       version,
       isWal,
-      sealFingerprint: fingerprint === null ? null : String(fingerprint),
+      keysInUse: idsOfRow(one("select value from meta where key = 'seal'")),
       lastEventAt: lastEventAt === null ? null : Number(lastEventAt),
       hosts: hostsOf(connection),
     }

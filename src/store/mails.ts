@@ -21,6 +21,11 @@ export interface DueMail {
   readonly refusals: number
 }
 
+/** The place that what a mail shows alone is sealed for. */
+export function mailPlace(key: string): string {
+  return `mail/${key}`
+}
+
 /** How mail stands. */
 export interface MailCounts {
   readonly waiting: number

@@ -9,6 +9,7 @@ import { isRed } from "../domain/reason.ts"
 import type { Commit } from "./commit.ts"
 import { raw, type Sql, sql } from "./database.ts"
 import { endBlocks, queueInLine, release } from "./line.ts"
+import { maskedAt } from "./sealed-payloads.ts"
 import { change, row, rows, type Step } from "./step.ts"
 import { along } from "./walk.ts"
 
@@ -113,16 +114,17 @@ export function* retryOne(
   commit: Commit,
   delivery: DeliveryId,
   project: ProjectId,
-): Step<"due" | "sending" | "absent" | "payload_expired"> {
+): Step<"due" | "sending" | "absent" | "payload_expired" | "payload_masked"> {
   const { tallies, now } = commit
   const { integration, event } = delivery
   const found = yield* row<StateRow>(sql`
-    select d.status, d.reason, d.ordering_key, d.recovery_id, e.payload_expires_at
+    select d.status, d.reason, d.ordering_key, d.recovery_id, e.payload_expires_at, ${maskedAt} as masked_at
     from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
     where d.integration_id = ${integration} and d.event_id = ${event} and d.project_id = ${project} for update of d`)
   if (found === undefined) return "absent"
   if (found.status === "sending") return "sending"
   if (found.payload_expires_at <= now) return "payload_expired"
+  if (found.masked_at !== null) return "payload_masked"
   const queue = yield* queueInLine(commit, delivery, found.ordering_key)
   yield* change(sql`
     update delivery set
@@ -148,6 +150,7 @@ interface StateRow extends RecoveredRow {
   readonly status: "pending" | "sending" | "delivered" | "retrying" | "failed" | "skipped" | "withheld"
   readonly reason: Parameters<typeof isRed>[0] | null
   readonly payload_expires_at: number
+  readonly masked_at: number | null
   readonly ordering_key: string | null
 }
 

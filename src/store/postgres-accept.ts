@@ -8,6 +8,9 @@ import type { Accepted, Arrival } from "./ledger.ts"
 import { arrayOf } from "./postgres-arrays.ts"
 import { Columns, verb } from "./postgres-columns.ts"
 import type { PostgresParts } from "./postgres-parts.ts"
+import { kindOf } from "./rows.ts"
+import type { Seal } from "./seal.ts"
+import { type SealedRow, sealedRow } from "./sealed-payloads.ts"
 
 const DAY_MS = 86_400_000
 
@@ -56,14 +59,21 @@ const accept = verb("accept_1", 5, arrivalColumns, deliveryColumns)
 export interface AcceptCall {
   readonly statement: Sql
   readonly ids: readonly EventId[]
+  /** What keeps data with private fields whole, by the places of its arrivals, from 1: to be stored with those that are new. */
+  readonly sealed: readonly { readonly i: number; readonly row: SealedRow }[]
 }
 
 /** Forms the call for a batch; the parts of its payloads have been made. Ids are drawn now. */
-export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: PostgresParts, now: number): AcceptCall {
+export function acceptCall(
+  arrivals: readonly Arrival[],
+  { ids, parts, seal }: { readonly ids: Ids; readonly parts: PostgresParts; readonly seal: Seal },
+  now: number,
+): AcceptCall {
   const rows = new Columns(arrivalColumns)
   const deliveries = new Columns(deliveryColumns)
   const locks = new Set<bigint>()
   const drawn: EventId[] = []
+  const sealed: { readonly i: number; readonly row: SealedRow }[] = []
   let hasIds = false
   for (const [index, arrival] of arrivals.entries()) {
     const { draft, project, receivedAt, targets } = arrival
@@ -71,7 +81,9 @@ export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: Postgr
     const id: EventId = ids.next()
     drawn.push(id)
     if (draft.externalId !== null || arrival.idempotencyKey !== null) hasIds = true
-    const payload = payloadColumns(draft.payload)
+    const { privacy } = arrival
+    const stored = privacy === undefined ? draft.payload : privacy.masked
+    const payload = payloadColumns(stored)
     rows.add({
       id,
       project,
@@ -99,10 +111,13 @@ export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: Postgr
       open: targets.length,
       fingerprint: arrival.fingerprint,
       idempotency: arrival.idempotencyKey,
-      kind: draft.payload.kind,
+      kind: kindOf(stored),
       data: payload?.data ?? null,
       media: payload?.mediaType ?? null,
     })
+    if (privacy !== undefined) {
+      sealed.push({ i, row: sealedRow(seal, { ...arrival, privacy }, id, receivedAt + arrival.payloadDays * DAY_MS) })
+    }
     for (const { integration, claim, ordered } of targets) {
       const key = ordered ? draft.orderingKey : null
       if (key !== null) locks.add(lineLock(integration, key))
@@ -118,7 +133,7 @@ export function acceptCall(arrivals: readonly Arrival[], ids: Ids, parts: Postgr
     ...deliveries.arrays,
     String(hasIds),
   ]
-  return { statement: accept(values), ids: drawn }
+  return { statement: accept(values), ids: drawn, sealed }
 }
 
 /** The oldest configuration that any of them was routed by; null where that is not to be held against today's. */

@@ -1,12 +1,14 @@
 /** Claim on PostgreSQL: the oldest due deliveries of several lanes in one round trip, with their events and payloads. */
 import type { Event } from "../domain/event.ts"
-import type { DeliveryId, IntegrationId } from "../domain/id.ts"
+import type { DeliveryId, EventId, IntegrationId } from "../domain/id.ts"
 import { DUE, type Queue } from "../domain/queue.ts"
 import type { Commit } from "./commit.ts"
 import { type Sql, sql } from "./database.ts"
 import type { Claim, Claimed } from "./ledger.ts"
 import { Columns, verb } from "./postgres-columns.ts"
-import { type EventRow, eventColumns, eventOfRow, type PayloadRow, payloadOfRow } from "./rows.ts"
+import { type EventRow, eventColumns, eventOfRow, isMasked, type PayloadRow, payloadOfRow } from "./rows.ts"
+import type { Seal } from "./seal.ts"
+import { type Opened, openSealed, type SealedEvent, type SealedRow, selectSealed } from "./sealed-payloads.ts"
 import { change, row, rows, type Step } from "./step.ts"
 
 /** What a lane asks for. */
@@ -49,21 +51,31 @@ type DeliveryRow = DueRow &
 export type ClaimRow = { readonly i: number } & (DeliveryRow | { readonly event_id: null; readonly due_at: number })
 
 /** What each lane gets. */
-export function claimedOf(wanted: readonly Wanted[], fence: number, found: readonly ClaimRow[]): readonly Claimed[] {
+export function claimedOf(
+  wanted: readonly Wanted[],
+  fence: number,
+  found: readonly ClaimRow[],
+  opener: Opener,
+): readonly Claimed[] {
   const byLane = Map.groupBy(found, ({ i }) => i)
   return wanted.map(({ lane }, index) => {
     const claims: Claim[] = []
     let nextAt: number | null = null
     for (const one of byLane.get(index + 1) ?? []) {
       if (one.event_id === null) nextAt = one.due_at
-      else claims.push(claimOfRow(lane, fence, one as DeliveryRow))
+      else claims.push(claimOfRow(lane, fence, one as DeliveryRow, opener))
     }
     return { claims, nextAt }
   })
 }
 
 /** Takes one delivery that waits for its time and is due, where this process holds its lane. Primary key. */
-export function* claimOne({ now }: Commit, { integration, event }: DeliveryId, fence: number): Step<Claim | null> {
+export function* claimOne(
+  { now }: Commit,
+  { integration, event }: DeliveryId,
+  fence: number,
+  seal: Seal,
+): Step<Claim | null> {
   const held = yield* row(sql`
     select 1 as it from lane where integration_id = ${integration} and holder = ${fence} for share`)
   if (held === undefined) return null
@@ -84,7 +96,7 @@ export function* claimOne({ now }: Commit, { integration, event }: DeliveryId, f
       update event set n_retrying = n_retrying - 1, n_open = n_open + 1
       where project_id = ${due.project_id} and id = ${event}`)
   }
-  return claimOfRow(integration, fence, due)
+  return claimOfRow(integration, fence, due, yield* openerFor([due], seal, now))
 }
 
 /**
@@ -95,6 +107,7 @@ export function* lostClaims(
   limit: number,
   fence: number | undefined,
   forgotten: readonly DeliveryId[],
+  { seal, now }: { readonly seal: Seal; readonly now: number },
 ): Step<readonly Claim[]> {
   const ours =
     fence === undefined
@@ -112,7 +125,31 @@ export function* lostClaims(
         where d.integration_id = ${integration} and d.event_id = ${event} and d.claim = ${fence ?? 0}`)),
     )
   }
-  return lost.map(one => claimOfRow(one.integration_id, one.claim, one))
+  const opener = yield* openerFor(lost, seal, now)
+  return lost.map(one => claimOfRow(one.integration_id, one.claim, one, opener))
+}
+
+/** Makes the data of events with private fields whole. */
+export type Opener = (event: EventId) => Opened
+
+/** Events of these rows whose data is masked where it is read. */
+export function maskedEvents(found: readonly ClaimRow[]): readonly SealedEvent[] {
+  return found.flatMap(row =>
+    row.event_id !== null && "kind" in row && row.kind?.startsWith("masked") === true
+      ? [{ project: row.project_id, event: row.event_id }]
+      : [],
+  )
+}
+
+/** Opens what these rows keep. */
+export function openerOf(sealed: readonly SealedRow[], seal: Seal, now: number): Opener {
+  const byEvent = new Map(sealed.map(row => [row.event_id, row]))
+  return event => openSealed(seal, byEvent.get(event), now)
+}
+
+function* openerFor(found: readonly DeliveryRow[], seal: Seal, now: number): Step<Opener> {
+  const masked = maskedEvents(found.map(row => ({ i: 0, ...row })))
+  return openerOf(masked.length === 0 ? [] : yield* rows<SealedRow>(selectSealed(masked)), seal, now)
 }
 
 type LostRow = DeliveryRow & { readonly integration_id: number; readonly claim: number }
@@ -127,14 +164,18 @@ const lostSelect = sql`
   from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
     left join payload p on p.event_id = e.id and p.part = e.payload_part`
 
-function claimOfRow(lane: IntegrationId, claim: number, found: DeliveryRow): Claim {
+function claimOfRow(lane: IntegrationId, claim: number, found: DeliveryRow, opener: Opener): Claim {
   const { kind, data, media_type, payload_part: part } = found
   const payload = payloadOfRow(part, kind === null ? undefined : { kind, data, media_type })
-  const event: Event | null = payload === undefined ? null : eventOfRow({ ...found, id: found.event_id }, payload)
+  const opened = payload !== undefined && isMasked(payload) ? opener(found.event_id) : undefined
+  const whole = opened === undefined ? payload : opened.kind === "whole" ? opened.payload : undefined
+  const event: Event | null = whole === undefined ? null : eventOfRow({ ...found, id: found.event_id }, whole)
   return {
     delivery: { event: found.event_id, integration: lane },
     claim,
     event,
+    privacy: opened?.kind === "whole" ? opened.privacy : undefined,
+    gone: opened?.kind === "gone" ? opened.facts : undefined,
     project: found.project_id,
     revision: found.d_revision,
     attempts: found.attempts,

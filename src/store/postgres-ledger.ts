@@ -24,20 +24,38 @@ import {
   type Tidings,
 } from "./ledger.ts"
 import { codeOf, isWorthRepeating, type PostgresDatabase, PostgresTransaction } from "./postgres.ts"
-import { acceptCall, acceptedOf, type EarlierRow, identitiesOf, lineLock, locksOf } from "./postgres-accept.ts"
-import { type ClaimRow, claimCall, claimedOf, claimOne, lostClaims, type Wanted } from "./postgres-claim.ts"
+import {
+  type AcceptCall,
+  acceptCall,
+  acceptedOf,
+  type EarlierRow,
+  identitiesOf,
+  lineLock,
+  locksOf,
+} from "./postgres-accept.ts"
+import {
+  type ClaimRow,
+  claimCall,
+  claimedOf,
+  claimOne,
+  lostClaims,
+  maskedEvents,
+  openerOf,
+  type Wanted,
+} from "./postgres-claim.ts"
 import { Columns, verb } from "./postgres-columns.ts"
 import type { PostgresParts } from "./postgres-parts.ts"
 import { settleCall } from "./postgres-settle.ts"
-import { endedKey, switchOffOf } from "./settle.ts"
+import type { Seal } from "./seal.ts"
+import { insertSealed, maskOver, type SealedRow, selectSealed } from "./sealed-payloads.ts"
+import { endedKey, mayMask, switchOffOf } from "./settle.ts"
 import { change, given, rows, type Step } from "./step.ts"
 import { switchOff } from "./switch-off.ts"
 import { TallySheet } from "./tallies.ts"
 import type { CommitWatcher } from "./watcher.ts"
 
 /** How large a batch becomes. */
-const MOST_ARRIVALS = 500
-const MOST_SETTLEMENTS = 500
+const MOST_PIECES = 500
 const MOST_LANES = 200
 const MOST_WORKS = 50
 /** How often a commit is tried that another has crossed. */
@@ -48,6 +66,7 @@ export interface PostgresLedgerOptions {
   readonly pools: { readonly ingest: PostgresDatabase; readonly engine: PostgresDatabase }
   readonly ids: Ids
   readonly parts: PostgresParts
+  readonly seal: Seal
   readonly now: () => number
   readonly watcher?: CommitWatcher | undefined
 }
@@ -65,6 +84,7 @@ const release = verb("release_1", 2, endedColumns)
 export class PostgresLedger extends Ledger {
   readonly #ids: Ids
   readonly #parts: PostgresParts
+  readonly #seal: Seal
   readonly #now: () => number
   readonly #pools: PostgresLedgerOptions["pools"]
   readonly #accepts: Batches<readonly Arrival[], Answered>
@@ -75,17 +95,18 @@ export class PostgresLedger extends Ledger {
   /** Ends with the last transaction of the configuration. */
   #configuring: Promise<unknown> = Promise.resolve()
 
-  constructor({ pools, ids, parts, now, watcher }: PostgresLedgerOptions) {
+  constructor({ pools, ids, parts, seal, now, watcher }: PostgresLedgerOptions) {
     super()
     this.#pools = pools
     this.#ids = ids
     this.#parts = parts
+    this.#seal = seal
     this.#now = now
     const size = (items: readonly unknown[]) => Math.max(1, items.length)
     const shared = { watcher, isHopeless: (error: unknown) => error instanceof StoreUnavailable }
     this.#accepts = new Batches<readonly Arrival[], Answered>({
       ...shared,
-      most: MOST_ARRIVALS,
+      most: MOST_PIECES,
       sizeOf: size,
       // Two of one id are accepted one after the other, so that the second finds the first.
       namesOf: arrivals => arrivals.flatMap(identitiesOf),
@@ -93,7 +114,7 @@ export class PostgresLedger extends Ledger {
     })
     this.#settles = new Batches<readonly Settlement[], readonly Settled[]>({
       ...shared,
-      most: MOST_SETTLEMENTS,
+      most: MOST_PIECES,
       sizeOf: size,
       carryOut: batch => this.#repeating(() => this.#settle(batch)),
     })
@@ -134,7 +155,7 @@ export class PostgresLedger extends Ledger {
   }
 
   claimOne(delivery: DeliveryId, fence: number): Promise<Claim | null> {
-    return this.inNextCommit(commit => claimOne(commit, delivery, fence))
+    return this.inNextCommit(commit => claimOne(commit, delivery, fence, this.#seal))
   }
 
   settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
@@ -142,7 +163,7 @@ export class PostgresLedger extends Ledger {
   }
 
   lost(limit: number, fence?: number, forgotten: readonly DeliveryId[] = []): Promise<readonly Claim[]> {
-    return this.inNextCommit(() => lostClaims(limit, fence, forgotten))
+    return this.inNextCommit(({ now }) => lostClaims(limit, fence, forgotten, { seal: this.#seal, now }))
   }
 
   inNextCommit<T>(work: (commit: Commit) => Step<T>): Promise<T> {
@@ -216,9 +237,12 @@ export class PostgresLedger extends Ledger {
     if (arrivals.length === 0) return batch.map(() => [])
     const now = this.#now()
     await this.#parts.ensure(classesOf(arrivals), now)
-    const { statement, ids } = acceptCall(arrivals, this.#ids, this.#parts, now)
-    const accepted = acceptedOf(arrivals, ids, await this.#pools.ingest.query<EarlierRow>(statement))
-    return likeBatch(batch, accepted)
+    const call = acceptCall(arrivals, { ids: this.#ids, parts: this.#parts, seal: this.#seal }, now)
+    const earlier =
+      call.sealed.length === 0
+        ? await this.#pools.ingest.query<EarlierRow>(call.statement)
+        : await this.#pools.ingest.transaction(tx => acceptSealed(tx, call))
+    return likeBatch(batch, acceptedOf(arrivals, call.ids, earlier))
   }
 
   async #claim(batch: readonly (Wanted & { readonly fence: number })[]): Promise<readonly Claimed[]> {
@@ -226,7 +250,10 @@ export class PostgresLedger extends Ledger {
     // All of one start, but for a moment in which a process has lost its lease and taken another.
     for (const [fence, wanted] of Map.groupBy(batch, one => one.fence)) {
       const statement = claimCall(wanted, fence, this.#now())
-      const found = claimedOf(wanted, fence, await this.#pools.engine.query<ClaimRow>(statement))
+      const rows = await this.#pools.engine.query<ClaimRow>(statement)
+      const masked = maskedEvents(rows)
+      const sealed = masked.length === 0 ? [] : await this.#pools.engine.query<SealedRow>(selectSealed(masked))
+      const found = claimedOf(wanted, fence, rows, openerOf(sealed, this.#seal, this.#now()))
       for (const [i, one] of wanted.entries()) claimed[batch.indexOf(one)] = found[i] ?? { claims: [], nextAt: null }
     }
     return claimed
@@ -270,12 +297,14 @@ export class PostgresLedger extends Ledger {
   }
 
   #commit(): Commit {
-    const [ids, parts] = [this.#ids, this.#parts]
+    const [ids, parts, seal] = [this.#ids, this.#parts, this.#seal]
     const commit: Commit = {
       now: this.#now(),
       tallies: new TallySheet(),
       parts,
       nextId: () => given(ids.next()),
+      // Rows that are gone are overwritten when their pages are vacuumed, and its index is never behind.
+      scrub: () => given(undefined),
       *lockLine(lane, key) {
         yield* rows(sql`select pg_advisory_xact_lock(${String(lineLock(lane, key))}::bigint)`)
       },
@@ -290,7 +319,7 @@ export class PostgresLedger extends Ledger {
         }
         if (emits.length === 0) return []
         for (const days of classesOf(emits)) yield* parts.partFor(days, commit.now)
-        const { statement, ids: drawn } = acceptCall(emits, ids, parts, commit.now)
+        const { statement, ids: drawn } = acceptCall(emits, { ids, parts, seal }, commit.now)
         const accepted = acceptedOf(emits, drawn, yield* rows<EarlierRow>(statement))
         return emits.flatMap((arrival, i) => {
           const one = accepted[i]
@@ -322,6 +351,15 @@ export class PostgresLedger extends Ledger {
   }
 }
 
+/** Stores arrivals together with what keeps the data of some of them whole. */
+async function acceptSealed(tx: Database, { statement, sealed }: AcceptCall): Promise<readonly EarlierRow[]> {
+  const earlier = await tx.query<EarlierRow>(statement)
+  const known = new Set(earlier.map(({ i }) => i))
+  const fresh = sealed.flatMap(({ i, row }) => (known.has(i) ? [] : [row]))
+  if (fresh.length > 0) await tx.query(insertSealed(fresh))
+  return earlier
+}
+
 /** What a settlement brings about beyond its delivery, in the transaction that settles it. */
 function* conclude(
   commit: Commit,
@@ -334,6 +372,8 @@ function* conclude(
   const settled: Settled[] = []
   for (const [i, settlement] of all.entries()) {
     const { claim, consequences } = settlement
+    const { project, delivery } = claim
+    if (moved.has(i + 1) && mayMask(settlement)) yield* maskOver(commit, { project, event: delivery.event })
     if (consequences?.lane !== undefined) yield* keepLane(claim.delivery.integration, consequences.lane)
     const off = switchOffOf(settlement)
     const switched: Change | null = off === null ? null : yield* switchOff(commit, claim, off)
@@ -367,7 +407,7 @@ function* releaseAll(
 /** Whether more follows from a settlement than `settle_1` does. */
 function needsMore(settlement: Settlement): boolean {
   const { consequences } = settlement
-  if (switchOffOf(settlement) !== null || endedKey(settlement) !== null) return true
+  if (switchOffOf(settlement) !== null || endedKey(settlement) !== null || mayMask(settlement)) return true
   return consequences?.lane !== undefined || emitsOf(settlement).length > 0 || (consequences?.mails ?? []).length > 0
 }
 

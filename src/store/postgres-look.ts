@@ -1,5 +1,6 @@
 /** Looks at a PostgreSQL database for those who ask what is wrong with it. Changes nothing. */
 import { raw, sql } from "./database.ts"
+import { idsOfRow } from "./keys-in-use.ts"
 import { type SchemaFacts, schemaOf } from "./postgres-migrate.ts"
 import type { Session } from "./postgres-session.ts"
 import { connectionsPerProcess } from "./postgres-store.ts"
@@ -7,8 +8,8 @@ import { connectionsPerProcess } from "./postgres-store.ts"
 /** What a database says of what is in it, and of how it does. */
 export interface DatabaseFacts {
   readonly schema: SchemaFacts
-  /** Identifies the key that seals its secrets; null where none has sealed anything yet. */
-  readonly sealFingerprint: string | null
+  /** Ids of the keys that seal its secrets, newest first; none where none has sealed anything yet. */
+  readonly keysInUse: readonly string[]
   /** When the latest event was received, in ms since 1970; null where there is none. */
   readonly lastEventAt: number | null
   /** Hosts that integrations which are switched on point to, each once. */
@@ -44,7 +45,7 @@ export async function lookAtDatabase({ db }: Session): Promise<DatabaseFacts> {
     connections: { most, used, perProcess: connectionsPerProcess },
     oldestTransactionMs: oldest,
   }
-  if (schema.version === 0) return { ...state, sealFingerprint: null, lastEventAt: null, hosts: [], nodes: [] }
+  if (schema.version === 0) return { ...state, keysInUse: [], lastEventAt: null, hosts: [], nodes: [] }
   const [inside] = await db.query<InsideRow>(sql`
     select (select value from meta where key = 'seal') as seal, (
         select max((select e.received_at from event e where e.project_id = p.id order by e.id desc limit 1)) from project p
@@ -53,7 +54,7 @@ export async function lookAtDatabase({ db }: Session): Promise<DatabaseFacts> {
     select name from node where expires_at > clock_timestamp() order by id`)
   return {
     ...state,
-    sealFingerprint: inside?.seal ?? null,
+    keysInUse: idsOfRow(inside?.seal),
     lastEventAt: inside?.last_event_at ?? null,
     hosts: await hostsOf(db),
     nodes: nodes.map(({ name }) => name),

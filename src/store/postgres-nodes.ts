@@ -28,13 +28,22 @@ export interface NodesView {
   readonly at: number
 }
 
+/** How a process enters itself. */
+export interface NodeEntry {
+  readonly name: string
+  readonly isLeaving: boolean
+  /** Ids of the sealing keys that it has, newest first. */
+  readonly sealingKeys: readonly string[]
+}
+
 /** Takes a place among the processes; gives its number. */
-export async function joinNodes(db: PostgresDatabase, name: string, isLeaving: boolean): Promise<number> {
+export async function joinNodes(db: PostgresDatabase, { name, isLeaving, sealingKeys }: NodeEntry): Promise<number> {
   for (;;) {
     // Not a number that shares its part of each millisecond's ids with a process that is alive: see id.ts.
     const [row] = await db.query<{ id: number }>(sql`
-      insert into node (id, name, expires_at, is_leaving)
-      select n.id, ${name}, clock_timestamp() + ${LEASE_MS} * interval '1 millisecond', ${isLeaving ? 1 : 0} = 1
+      insert into node (id, name, expires_at, is_leaving, sealing_keys)
+      select n.id, ${name}, clock_timestamp() + ${LEASE_MS} * interval '1 millisecond', ${isLeaving ? 1 : 0} = 1,
+        ${sealingKeys.join(" ")}
       from (select nextval('node_id') as id) n
       where not exists (
         select 1 from node o

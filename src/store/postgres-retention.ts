@@ -19,7 +19,7 @@ import { Pace } from "./pace.ts"
 import { endTogether } from "./postgres-expired.ts"
 import { DAY_MS, DAYS_AHEAD, dayOf, makeAhead } from "./postgres-parts.ts"
 import type { Reader } from "./reader.ts"
-import type { Counts, Piece, Step } from "./retention.ts"
+import type { Counts, Piece, Step } from "./retention-step.ts"
 import { change, type Step as Work } from "./step.ts"
 
 export interface PostgresRetentionParts {

@@ -2,22 +2,23 @@
 
 import { randomUUID } from "node:crypto"
 import { Ids, idShareOf } from "../domain/id.ts"
-import { sql } from "./database.ts"
 import { Floor } from "./floor.ts"
+import { openSeal, readKeysInUse } from "./keys-in-use.ts"
 import { PostgresDatabase } from "./postgres.ts"
 import { assertServer } from "./postgres-check.ts"
 import { PostgresClock } from "./postgres-clock.ts"
+import { enterRing } from "./postgres-keys.ts"
 import { PostgresLanes, setClock } from "./postgres-lanes.ts"
 import { PostgresLedger } from "./postgres-ledger.ts"
-import { assertMigrated, migratePostgres } from "./postgres-migrate.ts"
+import { assertMigrated, migratePostgres, schemaOf } from "./postgres-migrate.ts"
 import { makeAhead, PostgresParts } from "./postgres-parts.ts"
 import { PostgresRoom } from "./postgres-room.ts"
 import { withSession } from "./postgres-session.ts"
 import { Tenure } from "./postgres-tenure.ts"
 import { Wakes } from "./postgres-wakes.ts"
 import type { Reader } from "./reader.ts"
-import type { Seal } from "./seal.ts"
-import { sealOf } from "./secret-key.ts"
+import { Ring } from "./seal.ts"
+import { ringFor } from "./secret-key.ts"
 import { makeFolder, type Store, type StoreOptions } from "./store.ts"
 
 /** Connections for each use. One process holds 17 at the most: another is for being called by the others (postgres-wakes.ts). */
@@ -47,6 +48,9 @@ export interface PostgresStore extends Store {
   readonly lanes: PostgresLanes
 }
 
+/** How faults name it. */
+const THE_DATABASE = "the database"
+
 /** Nothing is kept free: whose disk it is sees to that. */
 const noBallast = { isSpent: false, restore: () => false }
 
@@ -55,6 +59,9 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresSt
   const { url, watcher, monotonicNow = () => performance.now() } = options
   await withSession(url, async session => {
     await assertServer(session, options.allowUnsafe ?? false)
+    // Before anything is changed: who lacks a key leaves no trace.
+    const known = (await schemaOf(session.db)).version === 0 ? [] : await readKeysInUse(session.db)
+    if (known.length > 0) ringFor(options, known, session.place)
     if (options.migrate ?? true) await migratePostgres(session)
     else await assertMigrated(session)
   })
@@ -71,19 +78,24 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresSt
   }
   try {
     makeFolder(options.dataDir)
-    const seal = await sealFor(engine, options)
+    const keys = ringFor(options, await readKeysInUse(engine), THE_DATABASE)
     const clock = new PostgresClock(monotonicNow)
     await setClock(clock, pools.lanes)
     const now = options.now ?? (() => clock.now())
     // Its number in the system is not enough: in containers all of them are number 1, and names of machines are made twice.
     const name = `${options.name} ${randomUUID().slice(0, 8)}`
-    const tenure = new Tenure({ db: pools.lanes, name, monotonicNow })
+    const tenure = new Tenure({
+      ...{ db: pools.lanes, name, monotonicNow, sealingKeys: new Ring(keys).ids },
+      admit: () => enterRing(engine, keys, options),
+    })
+    const before = await readKeysInUse(engine)
     await tenure.begin()
+    const seal = await engine.transaction(tx => tx.run(openSeal(keys, before)))
     const ids = new Ids(now, 0, idShareOf(tenure.number))
     tenure.shares(ids)
     const parts = new PostgresParts(engine, ids)
     await makeAhead(engine, now())
-    const ledger = new PostgresLedger({ pools, ids, parts, now, watcher })
+    const ledger = new PostgresLedger({ pools, ids, parts, seal, now, watcher })
     return {
       engine: "postgres",
       db: engine,
@@ -111,15 +123,4 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresSt
     await closeAll()
     throw error
   }
-}
-
-/** The seal of the secrets. Of several processes that start at once on an empty database the first says which it is. */
-async function sealFor(db: PostgresDatabase, options: PostgresOptions): Promise<Seal> {
-  const known = async () => {
-    const [found] = await db.query<{ value: string }>(sql`select value from meta where key = 'seal'`)
-    return found?.value
-  }
-  const seal = sealOf(options, await known(), "the database")
-  await db.query(sql`insert into meta (key, value) values ('seal', ${seal.fingerprint}) on conflict (key) do nothing`)
-  return sealOf(options, await known(), "the database")
 }

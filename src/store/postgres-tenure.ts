@@ -15,6 +15,10 @@ export interface TenureOptions {
   readonly db: PostgresDatabase
   /** Of no other process. */
   readonly name: string
+  /** Ids of the sealing keys that this process has, newest first. */
+  readonly sealingKeys: readonly string[]
+  /** Asked once it stands among the others; throws where it may not stay. */
+  readonly admit: () => Promise<void>
   /** A clock of the process that only ever goes forward, in ms. */
   readonly monotonicNow: () => number
 }
@@ -23,15 +27,19 @@ export class Tenure {
   readonly name: string
   readonly #db: PostgresDatabase
   readonly #monotonicNow: () => number
+  readonly #sealingKeys: readonly string[]
+  readonly #admit: () => Promise<void>
   #number = 0
   #sureUntil = 0
   #ids: Ids | undefined
   #isLeaving = false
 
-  constructor({ db, name, monotonicNow }: TenureOptions) {
+  constructor({ db, name, monotonicNow, sealingKeys, admit }: TenureOptions) {
     this.#db = db
     this.name = name
     this.#monotonicNow = monotonicNow
+    this.#sealingKeys = sealingKeys
+    this.#admit = admit
   }
 
   /** The number under which it claims: greater than that of any place taken before. */
@@ -53,7 +61,13 @@ export class Tenure {
   async begin(): Promise<void> {
     const before = this.#number
     const sentAt = this.#monotonicNow()
-    const number = await joinNodes(this.#db, this.name, this.#isLeaving)
+    const entry = { name: this.name, isLeaving: this.#isLeaving, sealingKeys: this.#sealingKeys }
+    const number = await joinNodes(this.#db, entry)
+    // Keys may have changed while it was not there.
+    await this.#admit().catch(async (error: unknown) => {
+      await leaveNodes(this.#db, number, this.name)
+      throw error
+    })
     this.#number = number
     this.#sureUntil = sentAt + LEASE_MS - MARGIN_MS
     this.#ids?.takeShare(idShareOf(number))

@@ -1,5 +1,6 @@
 /** Recoveries as they are kept: what was asked for, how far each one is, what came of what it queued. */
-import type { IntegrationId, ProjectId, RecoveryId } from "../domain/id.ts"
+import type { Environment } from "../domain/event.ts"
+import type { AppId, IntegrationId, ProjectId, RecoveryId } from "../domain/id.ts"
 import type { RecoveryAsk, RecoveryState } from "../domain/recovery.ts"
 import type { Actor } from "./changes.ts"
 import { type Database, list, raw, type Sql, sql } from "./database.ts"
@@ -93,9 +94,22 @@ export async function readRecovery(
 export async function listRecoveries(
   db: Reader,
   project: ProjectId,
-  page: { readonly before: number; readonly limit: number },
+  page: {
+    readonly before: number
+    readonly limit: number
+    /** Only those that were asked for of one app, or environment; null: all. */
+    readonly app?: AppId | null
+    readonly environment?: Environment | null
+  },
 ): Promise<RecoveryRecord[]> {
-  return select(db, sql`r.project_id = ${project} and r.id < ${page.before} order by r.id desc limit ${page.limit}`)
+  const { before, limit, app = null, environment = null } = page
+  return select(
+    db,
+    sql`r.project_id = ${project} and r.id < ${before}
+      and ${app === null ? sql`true` : sql`r.asked like ${`%"app":${app},%`}`}
+      and ${environment === null ? sql`true` : sql`r.asked like ${`%"environment":"${environment}",%`}`}
+    order by r.id desc limit ${limit}`,
+  )
 }
 
 /** Those that something is left to do for, oldest first. Index recovery_open. */

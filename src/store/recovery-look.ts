@@ -24,6 +24,7 @@ import { typeCondition } from "./event-filter.ts"
 import { isReadable } from "./kept.ts"
 import type { Reader } from "./reader.ts"
 import { type EventRow, eventColumns, eventOfRow } from "./rows.ts"
+import { maskedAt } from "./sealed-payloads.ts"
 import { along } from "./walk.ts"
 
 /** A stretch of a recovery's walk at one integration. */
@@ -112,7 +113,7 @@ async function selectEvents(db: Reader, look: Look, which: (id: Sql) => Sql, may
   return rows.flatMap(row => foundOf(row, look))
 }
 
-const columns: Sql = sql`${eventColumns}, e.withheld, d.status, d.reason`
+const columns: Sql = sql`${eventColumns}, e.withheld, d.status, d.reason, ${maskedAt} as masked_at`
 
 /** Tests are nobody's history, and what this recovery has queued before is not its business any more. */
 function conditions({ ask, recovery, now }: Look): Sql {
@@ -145,6 +146,7 @@ function standingCondition({ ask, integration }: Look): Sql {
 
 interface FoundRow extends EventRow {
   readonly withheld: string
+  readonly masked_at: number | null
   readonly status: DeliveryStatus | null
   readonly reason: ReasonCode | null
 }
@@ -156,6 +158,7 @@ function foundOf(row: FoundRow, { ask, integration }: Look): Found[] {
     event,
     standing: standingOf(row, integration),
     payloadExpiresAt: row.payload_expires_at,
+    maskedAt: row.masked_at,
     payloadPart: row.payload_part,
     payloadBytes: row.payload_bytes,
   }

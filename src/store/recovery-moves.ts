@@ -14,6 +14,7 @@ import { raw, sql } from "./database.ts"
 import { queueInLine, release } from "./line.ts"
 import { countOf, moveCount } from "./move.ts"
 import { withheldReason } from "./recovery-look.ts"
+import { maskedAt } from "./sealed-payloads.ts"
 import { change, row, rows, type Step } from "./step.ts"
 import type { RecoveryOutcome } from "./tallies.ts"
 import { along } from "./walk.ts"
@@ -99,12 +100,12 @@ function* requeue(commit: Commit, { recovery, project, integration }: RecoveryPi
   // Primary keys.
   const stored = yield* row<StoredRow>(sql`
     select d.status, d.reason, d.facts, d.queue, d.ordering_key, d.revision, d.schedule_attempts, d.charged,
-      d.recovery_id, e.payload_expires_at
+      d.recovery_id, e.payload_expires_at, ${maskedAt} as masked_at
     from delivery d join event e on e.project_id = d.project_id and e.id = d.event_id
     where d.integration_id = ${integration} and d.event_id = ${event} and d.project_id = ${project} for update of d`)
   if (stored === undefined || standing.kind !== "delivery" || stored.status !== standing.status) return false
   if (stored.status !== "failed" && stored.status !== "delivered" && stored.status !== "withheld") return false
-  if (stored.recovery_id === recovery || stored.payload_expires_at <= now) return false
+  if (stored.recovery_id === recovery || stored.payload_expires_at <= now || stored.masked_at !== null) return false
   const before: Before = {
     kind: "delivery",
     status: stored.status,
@@ -133,7 +134,7 @@ function* insert(commit: Commit, { recovery, project, integration }: RecoveryPie
   const { tallies, now } = commit
   const { event, standing, orderingKey } = send
   const stored = yield* readEvent(project, event)
-  if (stored === undefined || stored.payload_expires_at <= now) return false
+  if (stored === undefined || stored.payload_expires_at <= now || stored.masked_at !== null) return false
   const reason = withheldReason(stored.withheld, integration)
   if (reason !== (standing.kind === "withheld" ? standing.reason : null)) return false
   const there = yield* row(sql`
@@ -164,10 +165,10 @@ function* insert(commit: Commit, { recovery, project, integration }: RecoveryPie
 
 function readEvent(project: ProjectId, event: EventId): Step<EventRow | undefined> {
   return row<EventRow>(sql`
-    select project_id, id, type, environment, app_id, received_at, test, targets, withheld, payload_expires_at,
-      (select event_id from tally_marker) as tallied
-    from event
-    where project_id = ${project} and id = ${event} for update`)
+    select e.project_id, e.id, e.type, e.environment, e.app_id, e.received_at, e.test, e.targets, e.withheld,
+      e.payload_expires_at, ${maskedAt} as masked_at, (select event_id from tally_marker) as tallied
+    from event e
+    where e.project_id = ${project} and e.id = ${event} for update of e`)
 }
 
 /** What is given back. */
@@ -285,12 +286,14 @@ interface StoredRow {
   readonly charged: number
   readonly recovery_id: number | null
   readonly payload_expires_at: number
+  readonly masked_at: number | null
 }
 
 interface EventRow extends Retargeted {
   readonly targets: string
   readonly withheld: string
   readonly payload_expires_at: number
+  readonly masked_at: number | null
 }
 
 interface WaitingRow {

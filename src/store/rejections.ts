@@ -84,12 +84,20 @@ interface RejectionRow {
 /** Refused requests of a project older than `before`, newest first. Index: rejection_by_project. */
 export async function listRejections(
   db: Reader,
-  asked: { readonly project: ProjectId; readonly before: number; readonly limit: number; readonly now: number },
+  asked: {
+    readonly project: ProjectId
+    /** Only those that came with this key; null: all. */
+    readonly key?: KeyId | null
+    readonly before: number
+    readonly limit: number
+    readonly now: number
+  },
 ): Promise<Rejection[]> {
-  const { project, before, limit, now } = asked
+  const { project, key = null, before, limit, now } = asked
   const rows = await db.query<RejectionRow>(sql`
     select id, key_id, at, status, code, detail, errors, request, body, body_bytes from rejection
     where project_id = ${project} and id < ${before} and at > ${now - REJECTIONS_MS}
+      and ${key === null ? sql`true` : sql`key_id = ${key}`}
     order by id desc limit ${limit}`)
   return rows.map(row => ({
     id: row.id,

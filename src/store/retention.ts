@@ -4,6 +4,7 @@
  * nothing, and each piece joins the next commit, so that nobody waits longer for it than for a large batch.
  */
 import { firstIdAt, type IntegrationId } from "../domain/id.ts"
+import { SIGN_IN_WINDOW_MS } from "../domain/person.ts"
 import { nextUntallied, tallyArrivals } from "./arrival-tallies.ts"
 import { blockedLines, expiredBehind } from "./blocked-lines.ts"
 import type { Commit } from "./commit.ts"
@@ -12,14 +13,19 @@ import {
   deleteAttempts,
   deleteChanges,
   deleteDeliveryHour,
+  deleteDoneRemovals,
   deleteEntries,
   deleteFailures,
   deleteIdempotency,
   deleteInbox,
   deleteInboxRequests,
   deleteIngestHour,
+  deleteInvitations,
+  deleteKeptAnswers,
   deleteRejections,
   deleteRevision,
+  deleteSessions,
+  deleteTries,
   type Limited,
 } from "./deletions.ts"
 import {
@@ -37,6 +43,7 @@ import {
 import { carryOver, expiredParts, lookAtExchanges, lookAtPayloads, removeFromPart } from "./expired-parts.ts"
 import { forgetTurns } from "./inbox.ts"
 import { INBOX_REQUESTS_MS, METADATA_MS, REJECTIONS_MS } from "./kept.ts"
+import { KEPT_ANSWER_MS } from "./kept-answers.ts"
 import type { Ledger } from "./ledger.ts"
 import { endExpired } from "./move.ts"
 import { removeOldEvents } from "./old-events.ts"
@@ -44,53 +51,20 @@ import { Pace, type PaceLimits } from "./pace.ts"
 import { expiredOf, pausedIntegrations } from "./paused-waiting.ts"
 import { endTogether } from "./postgres-expired.ts"
 import { daysAhead } from "./postgres-parts.ts"
-import { oldestDueAt as oldestDueAtOnPostgres, postgresSteps } from "./postgres-retention.ts"
+import {
+  oldestDueAt as oldestDueAtOnPostgres,
+  type PostgresRetentionParts,
+  postgresSteps,
+} from "./postgres-retention.ts"
 import type { Reader } from "./reader.ts"
 import { oldRecoveries } from "./recoveries.ts"
 import { removeRecovery } from "./recovery-moves.ts"
+import type { Counted, Counts, Piece, Step } from "./retention-step.ts"
+import { privatePayloads } from "./sealed-retention.ts"
 import { change, row, rows, type Step as Work } from "./step.ts"
 import type { Store } from "./store.ts"
 
 const HOUR_MS = 3_600_000
-
-/** How many of each. */
-export type Counts = Readonly<Partial<Record<Counted, number>>>
-/** What went, by its table; payloads that were carried over, deliveries that failed, pages that the disk got back. */
-export type Counted =
-  | "part"
-  | "payload"
-  | "exchange"
-  | "payload_carried"
-  | "delivery_ended"
-  | "event"
-  | "delivery"
-  | "attempt"
-  | "failure_group"
-  | "recovery"
-  | "idempotency"
-  | "rejection"
-  | "inbox_request"
-  | "search_entry"
-  | "delivery_tally"
-  | "ingest_tally"
-  | "change"
-  | "integration_revision"
-  | "page_returned"
-
-/** A piece that is done. */
-export interface Piece {
-  readonly counts: Counts
-  /** How long it held the writer; 0 for one that only read. */
-  readonly ms: number
-  /** Integrations in which something is due now, as what stood before it in its line has gone. */
-  readonly released?: readonly IntegrationId[]
-}
-
-/** One kind of thing that is let go. */
-export interface Step {
-  readonly name: string
-  pieces(): AsyncGenerator<Piece>
-}
 
 export interface RetentionParts {
   readonly engine: Store["engine"]
@@ -144,8 +118,13 @@ export class Retention {
       // Before any event goes.
       { name: "what came in", pieces: () => this.#untallied(at - METADATA_MS) },
       { name: "idempotency", pieces: () => this.#sweep("idempotency", deleteIdempotency(at - IDEMPOTENCY_MS)) },
+      { name: "kept answers", pieces: () => this.#sweep("kept_answer", deleteKeptAnswers(at - KEPT_ANSWER_MS)) },
+      { name: "sessions", pieces: () => this.#sweep("session", deleteSessions(at)) },
+      { name: "invitations", pieces: () => this.#sweep("invitation", deleteInvitations(at - METADATA_MS)) },
+      { name: "tries to sign in", pieces: () => this.#sweep("sign_in_limit", deleteTries(at - SIGN_IN_WINDOW_MS)) },
       { name: "rejections", pieces: () => this.#sweepById("rejection", deleteRejections, at - REJECTIONS_MS) },
       { name: "inboxes", pieces: () => this.#inboxRequests(at - INBOX_REQUESTS_MS) },
+      { name: "private payloads", pieces: () => privatePayloads(this.#parts, at) },
       // Before the parts, which would carry their payloads over.
       { name: "deliveries of paused integrations", pieces: () => this.#pausedDeliveries(at) },
       { name: "deliveries behind one that blocks their key", pieces: () => this.#blockedDeliveries(at) },
@@ -154,6 +133,7 @@ export class Retention {
       { name: "recoveries", pieces: () => this.#oldRecoveries(at - METADATA_MS) },
       { name: "tallies", pieces: () => this.#oldTallies(at - LONG_MS) },
       { name: "changes", pieces: () => this.#sweepById("change", deleteChanges, at - LONG_MS) },
+      { name: "removals", pieces: () => this.#sweep("job", deleteDoneRemovals(at - LONG_MS)) },
       { name: "revisions", pieces: () => this.#oldRevisions(at - LONG_MS) },
       ...(this.#engine === "sqlite" ? [{ name: "free pages", pieces: () => this.#freePages(keepFree) }] : []),
     ]
@@ -169,8 +149,13 @@ export class Retention {
     ]
   }
 
+  /** What steps that stand in files of their own are carried out with. */
+  get #parts(): PostgresRetentionParts {
+    return { db: this.#db, reads: this.#reads, piece: work => this.#piece(work) }
+  }
+
   #postgresSteps(at: number): readonly Step[] {
-    return postgresSteps({ db: this.#db, reads: this.#reads, piece: work => this.#piece(work) }, at)
+    return postgresSteps(this.#parts, at)
   }
 
   /**

@@ -35,7 +35,8 @@ export const eventColumnNames = `
 export const eventColumns: Sql = { parts: [eventColumnNames], values: [] }
 
 export interface PayloadRow {
-  readonly kind: "json" | "text" | "bytes"
+  /** `masked_…`: what readers see of data with private fields. */
+  readonly kind: "json" | "text" | "bytes" | "masked_json" | "masked_text"
   readonly data: string | Uint8Array
   readonly media_type: string | null
 }
@@ -79,7 +80,21 @@ export function payloadOfRow(part: number, row: PayloadRow | undefined): Payload
         bytes: bytesOf(row.data),
         mediaType: row.media_type,
       }
+    case "masked_json":
+      return { kind: "json", text: textOf(row.data), masked: true }
+    case "masked_text":
+      return { kind: "text", text: textOf(row.data), mediaType: row.media_type ?? "text/plain", masked: true }
   }
+}
+
+/** The kind of a payload as its row has it. */
+export function kindOf(payload: Payload): PayloadRow["kind"] | "none" {
+  return isMasked(payload) ? (payload.kind === "json" ? "masked_json" : "masked_text") : payload.kind
+}
+
+/** Whether it is what readers see of data with private fields. */
+export function isMasked(payload: Payload): boolean {
+  return "masked" in payload && payload.masked === true
 }
 
 function bytesOf(data: string | Uint8Array): Uint8Array {

@@ -63,7 +63,7 @@ export class SearchIndex {
     this.#db.statements
       .text("update search_segment set entries = ?, indexed_up_to = max(indexed_up_to, ?) where id = ?")
       .run(segment.entries, indexedUpTo, segment.id)
-    this.#written = entries
+    this.#written = this.#written.concat(entries)
     this.#entries = []
   }
 

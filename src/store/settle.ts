@@ -17,6 +17,13 @@ export function endedKey(settlement: Settlement): string | null {
   return hasEnded && !blocks(settlement) ? settlement.claim.orderingKey : null
 }
 
+/** Whether it may be what ended the last open delivery of an event with private fields. */
+export function mayMask(settlement: Settlement): boolean {
+  const { status } = settlement.next
+  const isOver = status !== "retrying" && status !== "skipped"
+  return settlement.claim.privacy !== undefined && isOver && !blocks(settlement)
+}
+
 /** The other side asked to be left alone, or nothing got through for too long. */
 export function switchOffOf({ next, consequences }: Settlement): SwitchOff | null {
   if (consequences?.switchOff !== undefined) return consequences.switchOff

@@ -1,11 +1,14 @@
 /** Accept on SQLite: an event, its payload, its own id and its deliveries, in the commit that is open. */
-import type { Payload } from "../domain/event.ts"
+import type { Payload, Privacy } from "../domain/event.ts"
 import type { EventId, IntegrationId } from "../domain/id.ts"
 import { DUE, IN_LINE } from "../domain/queue.ts"
 import { asEvent } from "./accept.ts"
 import type { Accepted, Arrival } from "./ledger.ts"
-import type { SqliteDatabase } from "./sqlite.ts"
+import { kindOf } from "./rows.ts"
+import { insertSealed, sealedRow } from "./sealed-payloads.ts"
+import { runNow, type SqliteDatabase } from "./sqlite.ts"
 import type { SqliteCommit } from "./sqlite-ledger.ts"
+import { change } from "./step.ts"
 
 const DAY_MS = 86_400_000
 
@@ -16,7 +19,9 @@ export function acceptOne(commit: SqliteCommit, arrival: Arrival): Accepted {
   const { db, ids, parts, search } = commit
   const { draft, project, receivedAt } = arrival
   const id: EventId = ids.next()
-  const data = payloadColumns(draft.payload)
+  const { privacy } = arrival
+  const payload = privacy === undefined ? draft.payload : privacy.masked
+  const data = payloadColumns(payload)
   const bytes = data === undefined ? 0 : data.value.length
   const part = data === undefined ? 0 : parts.partFor(arrival.payloadDays, commit.now, bytes)
   const { targets } = arrival
@@ -51,8 +56,9 @@ export function acceptOne(commit: SqliteCommit, arrival: Arrival): Accepted {
   if (data !== undefined) {
     db.statements
       .text(`insert into payload_${part} (event_id, project_id, kind, data, media_type) values (?, ?, ?, ?, ?)`)
-      .run(id, project, draft.payload.kind, data.value, data.mediaType)
+      .run(id, project, kindOf(payload), data.value, data.mediaType)
   }
+  if (privacy !== undefined) keepWhole(commit, { ...arrival, privacy }, id)
   rememberIds(commit, arrival, id)
   if (draft.profileId !== null) search.add(project, "profile_id", draft.profileId, id, commit.now)
   if (draft.deviceId !== null) search.add(project, "device_id", draft.deviceId, id, commit.now)
@@ -77,6 +83,12 @@ export function acceptOne(commit: SqliteCommit, arrival: Arrival): Accepted {
     )
   }
   return { kind: "new", id, event: asEvent(arrival, id) }
+}
+
+/** The row that holds the data of an event with private fields whole. */
+function keepWhole({ db, seal }: SqliteCommit, arrival: Arrival & { readonly privacy: Privacy }, id: EventId): void {
+  const row = sealedRow(seal, arrival, id, arrival.receivedAt + arrival.payloadDays * DAY_MS)
+  runNow(db, change(insertSealed([row])))
 }
 
 /** Whether someone stands in the line of a key already, on its way or blocking it. Index delivery_in_line. */

@@ -2,9 +2,12 @@
 import type { Event } from "../domain/event.ts"
 import type { DeliveryId, IntegrationId } from "../domain/id.ts"
 import { DUE, type Queue } from "../domain/queue.ts"
-import type { Claim, Claimed } from "./ledger.ts"
-import { type EventRow, eventColumnNames, eventOfRow, type PayloadRow, payloadOfRow } from "./rows.ts"
+import type { Claim, Claimed, TallyKey } from "./ledger.ts"
+import { type EventRow, eventColumnNames, eventOfRow, isMasked, type PayloadRow, payloadOfRow } from "./rows.ts"
+import { openSealed, type SealedRow, selectSealed } from "./sealed-payloads.ts"
+import { runNow } from "./sqlite.ts"
 import type { SqliteCommit } from "./sqlite-ledger.ts"
+import { rows } from "./step.ts"
 
 interface DueRow {
   readonly event_id: number
@@ -32,11 +35,11 @@ export interface Wanted {
 /** Takes up to `room` deliveries of a queue of the lane that are due at `now`, oldest first. */
 export function claimDue(commit: SqliteCommit, lane: IntegrationId, { fence, room, now, queue }: Wanted): Claimed {
   const { db } = commit
-  const rows = db.statements
+  const due = db.statements
     .text(selectDue)
     .all(lane, queue, Math.min(now, Number.MAX_SAFE_INTEGER), room) as unknown as DueRow[]
   const take = db.statements.text(markSending)
-  const claims = rows.map(row => {
+  const claims = due.map(row => {
     // By the clock: `now` says up to when, and is Infinity where a time is only a place in the order.
     take.run(fence, commit.now, lane, row.event_id)
     // Being tried again, the event is in processing again: its status follows in the same commit.
@@ -59,8 +62,8 @@ export function claimOne(commit: SqliteCommit, { integration, event }: DeliveryI
 
 /** Claims under an older fencing number than this start's. Index delivery_sending (claim). */
 export function lostClaims(commit: SqliteCommit, fence: number, limit: number): Claim[] {
-  const rows = commit.db.statements.text(selectLost).all(fence, limit) as unknown as (DueRow & LostRow)[]
-  return rows.map(row => claimOfRow(commit, row.integration_id, row.claim, row))
+  const lost = commit.db.statements.text(selectLost).all(fence, limit) as unknown as (DueRow & LostRow)[]
+  return lost.map(row => claimOfRow(commit, row.integration_id, row.claim, row))
 }
 
 interface LostRow {
@@ -69,11 +72,13 @@ interface LostRow {
 }
 
 function claimOfRow(commit: SqliteCommit, lane: IntegrationId, claim: number, row: DueRow): Claim {
-  const { event, type, environment, app, test } = readEvent(commit, row.project_id, row.event_id)
+  const { event, type, environment, app, test, privacy, gone } = readEvent(commit, row.project_id, row.event_id)
   return {
     delivery: { event: row.event_id, integration: lane },
     claim,
     event,
+    privacy,
+    gone,
     project: row.project_id,
     revision: row.revision,
     attempts: row.attempts,
@@ -89,13 +94,26 @@ function claimOfRow(commit: SqliteCommit, lane: IntegrationId, claim: number, ro
   }
 }
 
-function readEvent({ db, parts }: SqliteCommit, project: number, id: number) {
+interface ReadEvent extends Pick<Claim, "event" | "privacy" | "gone">, TallyKey {}
+
+function readEvent(commit: SqliteCommit, project: number, id: number): ReadEvent {
+  const { db, parts } = commit
   const row = db.statements.text(selectEvent).get(project, id) as unknown as EventRow
   const part = row.payload_part
   const stored = parts.has(part) ? (db.statements.text(selectPayload(part)).get(id) as unknown) : undefined
   const payload = payloadOfRow(part, stored as PayloadRow | undefined)
+  const tally = { type: row.type, environment: row.environment, app: row.app_id, test: row.test === 1 }
+  if (payload !== undefined && isMasked(payload)) return { ...tally, ...openWhole(commit, row) }
   const event: Event | null = payload === undefined ? null : eventOfRow(row, payload)
-  return { event, type: row.type, environment: row.environment, app: row.app_id, test: row.test === 1 }
+  return { ...tally, event }
+}
+
+/** What is masked where it is read goes out whole, or not at all. */
+function openWhole({ db, seal, now }: SqliteCommit, row: EventRow): Pick<Claim, "event" | "privacy" | "gone"> {
+  const [sealed] = runNow(db, rows<SealedRow>(selectSealed([{ project: row.project_id, event: row.id }])))
+  const opened = openSealed(seal, sealed, now)
+  if (opened.kind === "gone") return { event: null, gone: opened.facts }
+  return { event: eventOfRow(row, opened.payload), privacy: opened.privacy }
 }
 
 // Index delivery_due (integration_id, queue, next_at, event_id).

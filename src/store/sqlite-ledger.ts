@@ -19,6 +19,7 @@ import {
   type Telling,
 } from "./ledger.ts"
 import { type PartLimits, Parts } from "./parts.ts"
+import type { Seal } from "./seal.ts"
 import type { SearchIndex } from "./search.ts"
 import { runNow, type SqliteDatabase } from "./sqlite.ts"
 import { acceptOne } from "./sqlite-accept.ts"
@@ -36,6 +37,7 @@ export interface SqliteCommit {
   readonly parts: Parts
   readonly tallies: TallySheet
   readonly search: SearchIndex
+  readonly seal: Seal
   readonly now: number
   readonly steps: Commit
 }
@@ -52,6 +54,7 @@ export interface SqliteLedgerOptions {
   readonly db: SqliteDatabase
   readonly ids: Ids
   readonly search: SearchIndex
+  readonly seal: Seal
   readonly now: () => number
   /** This start's fencing number. */
   readonly fence: number
@@ -66,11 +69,14 @@ export class SqliteLedger extends Ledger {
   readonly #ids: Ids
   readonly #parts: Parts
   readonly #search: SearchIndex
+  readonly #seal: Seal
   readonly #now: () => number
   readonly #fence: number
   readonly #ballast: Pick<Ballast, "isSpent"> | undefined
   readonly #watcher: CommitWatcher | undefined
   #waiting: Waiting[] = []
+  /** Whether what is removed in this commit is overwritten. */
+  #isScrubbing = false
   #scheduled = false
 
   constructor(options: SqliteLedgerOptions) {
@@ -78,6 +84,7 @@ export class SqliteLedger extends Ledger {
     this.#db = options.db
     this.#ids = options.ids
     this.#search = options.search
+    this.#seal = options.seal
     this.#now = options.now
     this.#fence = options.fence
     this.#parts = new Parts(options.db, options.partLimits)
@@ -138,12 +145,13 @@ export class SqliteLedger extends Ledger {
   #open(now: number): SqliteCommit {
     const [db, ids, parts, search, tallies] = [this.#db, this.#ids, this.#parts, this.#search, new TallySheet()]
     const commit: SqliteCommit = {
-      ...{ db, ids, parts, search, tallies, now },
+      ...{ db, ids, parts, search, tallies, now, seal: this.#seal },
       steps: {
         now,
         tallies,
         parts: stepsOf(parts),
         nextId: () => given(ids.next()),
+        scrub: () => given(this.#scrub()),
         // The commit has the database to itself.
         lockLine: () => given(undefined),
         tell: tidings => given(tell(commit, tidings)),
@@ -188,6 +196,17 @@ export class SqliteLedger extends Ledger {
     }
   }
 
+  #scrub(): void {
+    if (!this.#isScrubbing) this.#db.connection.exec("pragma secure_delete = on")
+    this.#isScrubbing = true
+    this.#search.write(this.#ids.last)
+  }
+
+  #scrubbed(): void {
+    if (this.#isScrubbing) this.#db.connection.exec("pragma secure_delete = off")
+    this.#isScrubbing = false
+  }
+
   /** Runs works in one commit; gives the error that undid it, or undefined. */
   #commit(works: readonly Waiting[]): unknown {
     const startedAt = performance.now()
@@ -202,6 +221,8 @@ export class SqliteLedger extends Ledger {
       this.#parts.forget()
       this.#search.rolledBack()
       return error
+    } finally {
+      this.#scrubbed()
     }
     this.#search.committed()
     this.#watcher?.committed(works.length, performance.now() - startedAt)

@@ -6,7 +6,8 @@ import { isRed } from "../domain/reason.ts"
 import { keepLane } from "./lanes.ts"
 import type { Settled, Settlement } from "./ledger.ts"
 import { release } from "./line.ts"
-import { attemptFlags, blocks, chargeOf, endedKey, switchOffOf, talliesOf } from "./settle.ts"
+import { maskOver } from "./sealed-payloads.ts"
+import { attemptFlags, blocks, chargeOf, endedKey, mayMask, switchOffOf, talliesOf } from "./settle.ts"
 import { runNow } from "./sqlite.ts"
 import type { SqliteCommit } from "./sqlite-ledger.ts"
 import { tell } from "./sqlite-tell.ts"
@@ -26,6 +27,8 @@ export function settleOne(commit: SqliteCommit, settlement: Settlement): Settled
     else commit.tallies.delivery(tally)
   }
   if (next.status !== "delivered" && !claim.tally.test) commit.tallies.failures.settled(commit.now, settlement, attempt)
+  const { project } = claim
+  if (mayMask(settlement)) runNow(commit.db, maskOver(commit.steps, { project, event: claim.delivery.event }))
   const key = endedKey(settlement)
   const released = key === null ? null : runNow(commit.db, release(commit.steps, claim.delivery.integration, key))
   return { kind: "moved", attempt, change, released, emitted }

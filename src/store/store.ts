@@ -5,6 +5,7 @@ import { Ids } from "../domain/id.ts"
 import { Ballast } from "./ballast.ts"
 import { type Database, StoreUnavailable } from "./database.ts"
 import type { Floor } from "./floor.ts"
+import { idsOfRow, keysInUse, noteKeysInUse, openSeal, withNewest } from "./keys-in-use.ts"
 import type { Ledger } from "./ledger.ts"
 import { openUntouched } from "./look.ts"
 import { currentVersion, migrate, versionInFile, versionOf } from "./migrate.ts"
@@ -13,16 +14,17 @@ import { writeProbe } from "./probe.ts"
 import { type Reader, ReaderThread } from "./reader.ts"
 import type { Seal } from "./seal.ts"
 import { SearchIndex } from "./search.ts"
-import { sealOf } from "./secret-key.ts"
-import { isStateUnknown, openConnection, SqliteDatabase, setLogBytes } from "./sqlite.ts"
+import { ringFor } from "./secret-key.ts"
+import { isStateUnknown, openConnection, runNow, SqliteDatabase, setLogBytes } from "./sqlite.ts"
 import { SqliteLedger } from "./sqlite-ledger.ts"
+import type { Step } from "./step.ts"
 import { StoreFault } from "./store-fault.ts"
 import type { CommitWatcher } from "./watcher.ts"
 
 export interface StoreOptions {
   readonly dataDir: string
-  /** 32 bytes; undefined: the key file in the data folder, made at the first start. */
-  readonly sealingKey: Uint8Array | undefined
+  /** Of 32 bytes each, newest first; undefined: the key file in the data folder, made at the first start. */
+  readonly sealingKeys: readonly Uint8Array[] | undefined
   readonly now: () => number
   readonly watcher?: CommitWatcher
   /** Told when it is no longer known what is on disk: the process has to end, so that the next start finds out. */
@@ -93,7 +95,7 @@ function open(options: StoreOptions): EmbeddedStore {
   makeFolder(dataDir)
   const ownership = own(dataDir)
   try {
-    const seal = openSeal(options, path)
+    const keys = ringFor(options, existsSync(path) ? keysInFile(path) : [], path)
     const ballast = new Ballast(`${dataDir}/reserve`)
     const connection = openConnection(path)
     setLogBytes(connection, ballast.logBytes)
@@ -105,14 +107,14 @@ function open(options: StoreOptions): EmbeddedStore {
       if (error.reason === "full") ballast.spend()
       if (isStateUnknown(error)) options.onFatal?.(error)
     }
-    rememberSeal(connection, seal)
+    const seal = sqlite.immediate(() => runNow(sqlite, enter(keys)))
     const ids = new Ids(now, greatestId(connection))
     const search = new SearchIndex(sqlite)
     search.catchUp(now())
     const reads = new ReaderThread(path)
     const fence = nextFence(connection)
     const { watcher } = options
-    const ledger = new SqliteLedger({ db: sqlite, ids, search, now, fence, partLimits, ballast, watcher })
+    const ledger = new SqliteLedger({ db: sqlite, ids, search, seal, now, fence, partLimits, ballast, watcher })
     return {
       engine: "sqlite",
       db: sqlite,
@@ -220,23 +222,22 @@ export function checkVersion(path: string, version: number): void {
   }
 }
 
-function openSeal(options: StoreOptions, path: string): Seal {
-  return sealOf(options, existsSync(path) ? sealFingerprint(path) : undefined, path)
-}
-
-function sealFingerprint(path: string): string | undefined {
+function keysInFile(path: string): readonly string[] {
   const connection = openUntouched(path)
   try {
-    if (versionOf(connection) === 0) return undefined
-    const row = connection.prepare("select value from meta where key = 'seal'").get()
-    return row === undefined ? undefined : String(row.value)
+    if (versionOf(connection) === 0) return []
+    return idsOfRow(connection.prepare("select value from meta where key = 'seal'").get()?.value)
   } finally {
     connection.close()
   }
 }
 
-function rememberSeal(connection: DatabaseSync, seal: Seal): void {
-  connection.prepare("insert into meta (key, value) values ('seal', ?) on conflict do nothing").run(seal.fingerprint)
+/** Notes the key that seals from now on, before anything is sealed with it. */
+function* enter(keys: readonly Uint8Array[]): Step<Seal> {
+  const before = yield* keysInUse()
+  const seal = yield* openSeal(keys, before)
+  yield* noteKeysInUse(withNewest(seal.newest, before))
+  return seal
 }
 
 function greatestId(connection: DatabaseSync): number {
@@ -251,6 +252,9 @@ function greatestId(connection: DatabaseSync): number {
     "app",
     "job",
     "failure_group",
+    "person",
+    "session",
+    "invitation",
   ]
   const own = tables.map(table => connection.prepare(`select coalesce(max(id), 0) as id from ${table}`).get()?.id)
   // Events stand under their project: one look at the end of each.

@@ -36,6 +36,7 @@ export interface AttemptItem {
     readonly type: string
     readonly environment: Environment
     readonly app: AppId | null
+    readonly source: string
     readonly profileId: string | null
     readonly deviceId: string | null
     readonly test: boolean
@@ -56,7 +57,13 @@ export interface ChangeItem {
 }
 
 /** What a listener asks for; every member that is there has to hold. */
-export type StreamFilter = Pick<EventFilter, "type" | "app" | "environment" | "profileId" | "deviceId" | "integration">
+export type StreamFilter = Pick<
+  EventFilter,
+  "type" | "app" | "environment" | "source" | "profileId" | "deviceId" | "integration"
+> & {
+  /** Which changes: all; those of integrations, event types, apps and recoveries; none. All where it is left out. */
+  readonly changes?: "all" | "configuration" | "none"
+}
 
 /** A stretch of the order: its items, and the id up to which they are complete. */
 export interface StreamPage {
@@ -154,7 +161,7 @@ export async function readStream(
     select ${summaryColumns}, e.targets, e.withheld from event e
     where e.project_id = ${project} and e.id > ${after} and e.id <= ${reached} and ${eventConditions(filter)}`)
   const attempts = await db.query<AttemptItemRow>(sql`
-    select ${attemptColumns}, e.type, e.environment, e.app_id, e.profile_id, e.device_id, e.test,
+    select ${attemptColumns}, e.type, e.environment, e.app_id, e.source, e.profile_id, e.device_id, e.test,
       d.status as d_status, d.reason as d_reason, d.facts as d_facts, d.next_at as d_next_at,
       d.last_attempt_id = a.id as is_last
     from attempt a
@@ -176,10 +183,11 @@ export async function readStream(
 
 /** Whether a listener asks for an item: what the conditions of `readStream` say, for items that were read for all. */
 export function matches(filter: StreamFilter, item: StreamItem): boolean {
-  const { type, app, environment, profileId, deviceId, integration } = filter
+  const { type, app, environment, source, profileId, deviceId, integration, changes = "all" } = filter
   if (item.kind === "change") {
+    if (changes === "none" || (changes === "configuration" && !isConfiguration(item.change))) return false
     // A change is about no event; of an integration it is only where it is that which changed.
-    const asksForEvents = [type, app, environment, profileId, deviceId].some(member => member !== undefined)
+    const asksForEvents = [type, app, environment, source, profileId, deviceId].some(member => member !== undefined)
     return !asksForEvents && (integration === undefined || item.change.subject === formatId("int", integration))
   }
   const { event } = item
@@ -187,10 +195,16 @@ export function matches(filter: StreamFilter, item: StreamItem): boolean {
     (type === undefined || matchesType(event.type, type)) &&
     (app === undefined || (item.kind === "event" ? item.event.appId : item.event.app) === app) &&
     (environment === undefined || event.environment === environment) &&
+    (source === undefined || event.source === source) &&
     (profileId === undefined || event.profileId === profileId) &&
     (deviceId === undefined || event.deviceId === deviceId) &&
     (integration === undefined || integrationsOf(item).includes(integration))
   )
+}
+
+/** Of what `integrations:read` reads; others are of keys, people and the project itself. */
+function isConfiguration({ kind }: Change): boolean {
+  return ["integration.", "event_type.", "app.", "recovery."].some(prefix => kind.startsWith(prefix))
 }
 
 function integrationsOf(item: EventItem | AttemptItem): readonly IntegrationId[] {
@@ -231,6 +245,7 @@ interface AttemptItemRow extends AttemptRow {
   readonly type: string
   readonly environment: Environment
   readonly app_id: number | null
+  readonly source: string
   readonly profile_id: string | null
   readonly device_id: string | null
   readonly test: number
@@ -250,6 +265,7 @@ function attemptItem(row: AttemptItemRow): AttemptItem {
       type: row.type,
       environment: row.environment,
       app: row.app_id,
+      source: row.source,
       profileId: row.profile_id,
       deviceId: row.device_id,
       test: row.test === 1,

@@ -14,7 +14,7 @@ export interface ExportHead {
   readonly schema: number
   /** Made while a Waybill worked on the database: what came after is not in it. */
   readonly isTrial: boolean
-  /** Identifies the key that seals the secrets; null where none has sealed anything. */
+  /** Ids of the keys that seal the secrets, newest first, separated by spaces; null where none has sealed anything. */
   readonly seal: string | null
   /** The greatest fencing number of a claim. */
   readonly fence: number

@@ -42,7 +42,9 @@ export function along(
     | "delivery_in_line"
     | "delivery_blocking"
     | "delivery_recovered"
-    | "delivery_recovering",
+    | "delivery_recovering"
+    | "attempt_succeeded"
+    | "attempt_failed",
 ): Sql {
   return raw(` indexed by ${index}`)
 }

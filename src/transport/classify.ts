@@ -161,6 +161,21 @@ export const faultTable: readonly FaultRow[] = [
     says: "The certificate of {host} is for another name: {detail}.",
   },
   {
+    // With TLS 1.3 the client's part of the handshake is over before its certificate is judged, so that it is told later.
+    situation: "the other side does not take the client certificate, or misses one",
+    phases: ["tls", "send", "headers"],
+    text: /alert (?:bad certificate|unsupported certificate|certificate (?:revoked|expired|unknown|required)|unknown ca|access denied)/i,
+    class: "TLS_CLIENT_REFUSED",
+    says: "{host} refused the TLS connection for its client certificate, or for want of one: {detail}.",
+  },
+  {
+    situation: "the other side ends TLS with an alert after the handshake",
+    phases: ["send", "headers"],
+    text: /:SSL routines:/,
+    class: "TLS_ERROR",
+    says: "{host} ended the TLS connection: {detail}.",
+  },
+  {
     situation: "the connection is cut off",
     codes: ["ECONNRESET", "EPIPE", "ECONNABORTED"],
     class: "ECONNRESET",
@@ -223,9 +238,10 @@ function fits(row: FaultRow, fault: Fault): boolean {
   return row.text === undefined || row.text.test(fault.text)
 }
 
-/** One line without control characters: part of it can come from the other side. */
+/** One line without control characters: part of it can come from the other side. Of OpenSSL's errors, the reason alone. */
 function readable(text: string): string {
-  return text
+  const [, reason = text] = /:SSL routines:[^:]*:([^:]+)/.exec(text) ?? []
+  return reason
     .replace(/[\u0000-\u001f\u007f-\u009f\s]+/g, " ")
     .trim()
     .slice(0, 300)

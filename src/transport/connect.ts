@@ -9,7 +9,7 @@ import { isSameAddress } from "./address.ts"
 import { ownCodes, rawFault } from "./classify.ts"
 import { addressFault, type Destination, type EgressRules, isListedName } from "./guard.ts"
 import type { Resolver } from "./resolve.ts"
-import { type SessionCache, startTls } from "./tls.ts"
+import { type SessionCache, startTls, type TlsSide } from "./tls.ts"
 
 /** A target that was refused, for the operator's log alone: what it resolves to is no business of a tenant (EG-15). */
 export interface BlockedDetail {
@@ -47,6 +47,8 @@ export interface Egress {
   readonly connectTimeoutMs: number
   readonly onBlocked: (detail: BlockedDetail) => void
   readonly sessions: SessionCache
+  /** Who Waybill is at a TLS handshake, and whom it believes. */
+  readonly side: TlsSide
 }
 
 /** More than this many addresses of a name are judged, but not dialled. */
@@ -227,11 +229,15 @@ export class Connection {
   async #handshake(socket: Socket): Promise<Socket> {
     this.#enter("tls")
     const { host, origin } = this.#destination
-    const { sessions } = this.#egress
-    const secured = startTls(socket, host, sessions.get(origin))
+    const { sessions, side } = this.#egress
+    // Going on with a session is to be whoever began it.
+    const key = side.key === "" ? origin : `${origin} ${side.key}`
+    const secured = startTls(socket, host, side, sessions.get(key))
     // Node.js tells only the sessions of connections whose certificate was found good: going on with one skips the check.
-    secured.on("session", (session: Buffer) => sessions.keep(origin, session))
+    secured.on("session", (session: Buffer) => sessions.keep(key, session))
     await this.#reached(secured, "secureConnect")
+    // An alert after the handshake leaves the socket open, and what follows would hide it: it is the news that counts.
+    secured.on("error", fault => secured.destroy(fault))
     return secured
   }
 

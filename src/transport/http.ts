@@ -3,16 +3,28 @@
  * is followed, nothing decompressed, no proxy of the environment obeyed, and no address dialled that was not judged.
  */
 import { networkInterfaces } from "node:os"
-import type { ErrorClass, Exchange, Header, OutboundRequest, Phase, Timings } from "../domain/exchange.ts"
+import type {
+  Credentials,
+  ErrorClass,
+  Exchange,
+  Header,
+  OutboundRequest,
+  Phase,
+  Timings,
+  TokenFault,
+  TokenGrant,
+} from "../domain/exchange.ts"
 import type { IntegrationId } from "../domain/id.ts"
+import { maskExchange } from "../domain/private-exchange.ts"
 import { parseRange } from "./address.ts"
 import { ownCodes } from "./classify.ts"
-import type { BlockedDetail, Egress } from "./connect.ts"
+import { type BlockedDetail, type Egress, rounded } from "./connect.ts"
 import { type Destination, type EgressRules, judgeUrl, type UrlFault } from "./guard.ts"
 import { Pool } from "./pool.ts"
 import { CachingResolver, NetworkResolver, type Resolver } from "./resolve.ts"
 import { Sending, type SendLimits } from "./sending.ts"
-import { SessionCache } from "./tls.ts"
+import { Identities, plainSide, SessionCache } from "./tls.ts"
+import { type Token, Tokens } from "./tokens.ts"
 import { toWire, type WireRequest } from "./wire.ts"
 
 export type { BlockedDetail, SendLimits }
@@ -49,6 +61,8 @@ interface Target {
   readonly host: Header
   /** The host for people. */
   readonly shown: string
+  /** The whole URL, as a signature covers it. */
+  readonly uri: string
   /** What connections are shared by. */
   readonly pool: string
   readonly egress: Egress
@@ -59,10 +73,13 @@ interface Refusal {
   readonly class: ErrorClass
   readonly code: string
   readonly message: string
+  readonly token?: TokenFault
 }
 
 const CONNECT_TIMEOUT_MS = 5_000
 const MAX_TARGETS = 4_096
+/** What is left of the time limit for the request itself, however long its token took. */
+const LEAST_MS = 1_000
 /** No origin begins like this: connections to inboxes are never those of an endpoint, wherever its URL leads. */
 const INBOX_POOLS = "inbox "
 
@@ -94,6 +111,8 @@ export class Transport {
   readonly #targets = new Map<string, Target>()
   readonly #pools = new Map<string, Pool>()
   readonly #inbox: (id: IntegrationId) => InboxPlace | null
+  readonly #identities = new Identities()
+  readonly #tokens: Tokens
   #closed = false
   #inboxesClosed = false
   #underWay = 0
@@ -101,6 +120,7 @@ export class Transport {
 
   constructor(options: TransportOptions) {
     this.#now = options.now
+    this.#tokens = new Tokens(options.now)
     this.#inbox = options.inbox ?? (() => null)
     this.#userAgent = options.userAgent === undefined ? null : { name: "user-agent", value: options.userAgent }
     this.#egress = {
@@ -109,6 +129,7 @@ export class Transport {
       connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       onBlocked: options.onBlocked ?? (() => {}),
       sessions: new SessionCache(),
+      side: plainSide,
     }
   }
 
@@ -118,13 +139,53 @@ export class Transport {
    * about, and empty where the target was refused.
    */
   send(request: OutboundRequest, limits: SendLimits): Promise<Exchange> {
+    const { credentials } = request
+    if (credentials === undefined || credentials.grant === null) return this.#sendOnce(request, limits)
+    return this.#sendWithToken(request, limits, credentials, credentials.grant)
+  }
+
+  /**
+   * Gets a token first, which counts as part of the time limit. A 401 to a token that is no longer young is answered with a
+   * new token and the same request, once: it has done nothing yet, and need not wait for its next attempt.
+   */
+  async #sendWithToken(
+    request: OutboundRequest,
+    limits: SendLimits,
+    credentials: Credentials,
+    grant: TokenGrant,
+  ): Promise<Exchange> {
+    const startedAt = performance.now()
+    const left = () => Math.max(LEAST_MS, limits.deadlineMs - (performance.now() - startedAt))
+    const since = (exchange: Exchange, resent: boolean): Exchange => {
+      const totalMs = rounded(performance.now() - startedAt)
+      return { ...exchange, timings: { ...exchange.timings, totalMs }, resent: resent || exchange.resent === true }
+    }
+    const { holder } = credentials
+    // With the same TLS identity: an authority of one's own has mostly signed both servers' certificates.
+    const ask = (asked: OutboundRequest, within: SendLimits) =>
+      this.#sendOnce({ ...asked, credentials: { ...credentials, grant: null } }, within)
+    const get = () => this.#tokens.get(holder, grant, ask, { ...limits, deadlineMs: left() })
+    const sendWith = async ({ value }: Token) => {
+      const headers = [{ name: "authorization", value: `Bearer ${value}`, secret: true }, ...request.headers]
+      const exchange = await this.#sendOnce({ ...request, headers }, { ...limits, deadlineMs: left() })
+      // An endpoint that shows what it got must not have the token written down.
+      return { ...maskExchange(exchange, [value]), sentHeaders: exchange.sentHeaders }
+    }
+    const first = await get()
+    if (first.kind === "none") return since(await refuse(first.why), false)
+    const exchange = await sendWith(first.token)
+    const is401 = exchange.kind === "answered" && exchange.answer.status === 401
+    if (!is401 || !this.#tokens.refused(holder, grant, first.token)) return since(exchange, false)
+    const next = await get()
+    if (next.kind === "none") return since(exchange, false)
+    return since(await sendWith(next.token), true)
+  }
+
+  #sendOnce(request: OutboundRequest, limits: SendLimits): Promise<Exchange> {
     if (this.#closed) return refuse(stopping)
-    const target =
-      request.inbox === undefined
-        ? (this.#targets.get(request.url) ?? this.#aim(request.url))
-        : this.#aimAtInbox(request.inbox, request.url)
+    const target = this.#target(request)
     if ("class" in target) return refuse(target)
-    const wire = this.#wire(request, target.host)
+    const wire = this.#wire(request, target)
     if (wire.kind === "invalid") {
       const message = `No valid request can be formed: ${wire.message}.`
       return refuse({ phase: "send", class: "CONFIG_INVALID", code: "UND_ERR_INVALID_ARG", message })
@@ -168,6 +229,21 @@ export class Transport {
     })
   }
 
+  #target({ url, inbox, credentials }: OutboundRequest): Target | Refusal {
+    if (inbox !== undefined) return this.#aimAtInbox(inbox, url)
+    const target = this.#targets.get(url) ?? this.#aim(url)
+    const { tls = null, holder = "" } = credentials ?? {}
+    if (tls === null || "class" in target || !target.destination.secure) return target
+    try {
+      const side = this.#identities.side(holder, tls)
+      return { ...target, pool: `${target.pool} ${side.key}`, egress: { ...target.egress, side } }
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      const message = `No valid request can be formed: TLS cannot use the certificate or key (${why}).`
+      return { phase: "tls", class: "CONFIG_INVALID", code: "ERR_TLS_IDENTITY", message }
+    }
+  }
+
   #aim(url: string): Target | Refusal {
     const judged = judgeUrl(url, this.#egress.rules)
     if (judged.kind === "refused") {
@@ -184,6 +260,7 @@ export class Transport {
       path: parts.pathname + parts.search,
       host: { name: "host", value: parts.host },
       shown: parts.host,
+      uri: parts.href,
       pool: destination.origin,
       egress: this.#egress,
     }
@@ -210,6 +287,7 @@ export class Transport {
       path,
       host: { name: "host", value: authority },
       shown: URL.parse(url)?.host ?? authority,
+      uri: `http://${authority}${path}`,
       pool: INBOX_POOLS + authority,
       egress: { ...this.#egress, rules: { loopback: false, allow } },
     }
@@ -220,9 +298,9 @@ export class Transport {
     if (url !== null) this.#egress.onBlocked({ origin: url.origin, address: url.hostname, use: fault, phase: "dns" })
   }
 
-  #wire(request: OutboundRequest, host: Header): WireRequest {
+  #wire(request: OutboundRequest, { host, uri }: Target): WireRequest {
     try {
-      return toWire(request, host, this.#userAgent, this.#now())
+      return toWire(request, { host, uri }, this.#userAgent, this.#now())
     } catch (error) {
       return { kind: "invalid", message: error instanceof Error ? error.message : String(error) }
     }

@@ -42,7 +42,8 @@ export interface SignedHeaders {
 const MIN_KEY_BYTES = 24
 const MAX_KEY_BYTES = 64
 const GENERATED_KEY_BYTES = 32
-const TOLERANCE_SECONDS = 300
+/** How far a signature's time may be from the receiver's clock (SW-12). */
+export const TOLERANCE_SECONDS = 300
 const MAX_CACHED_KEYS = 10_000
 
 /** DER around the 32-byte seed of an Ed25519 private key (PKCS#8), and around a 32-byte public key (SPKI): RFC 8410. */
@@ -149,10 +150,15 @@ function parsePrivateKey(text: string): SecretReading {
 const decodedKeys = new Map<string, KeyObject>()
 
 function signatureOf(key: SigningKey, prefix: string, body: string | Uint8Array): string {
-  const decoded = decodedKeys.get(key.secret) ?? decodeKey(key.secret)
+  const decoded = keyObjectOf(key.secret)
   if ((decoded.type === "secret") !== (key.scheme === "v1")) throw new Error(`the signing key is no ${key.scheme} key`)
   if (key.scheme === "v1") return createHmac("sha256", decoded).update(prefix).update(body).digest("base64")
   return ed25519Sign(null, Buffer.concat([Buffer.from(prefix), Buffer.from(body)]), decoded).toString("base64")
+}
+
+/** A secret as a key: symmetric of `whsec_…`, private of `whsk_…`; throws where it is neither. */
+export function keyObjectOf(secret: string): KeyObject {
+  return decodedKeys.get(secret) ?? decodeKey(secret)
 }
 
 function decodeKey(secret: string): KeyObject {
@@ -172,12 +178,13 @@ function forgetOldestKey(): void {
   }
 }
 
-type VerifyingKey =
+/** What a receiver checks signatures with. */
+export type VerifyingKey =
   | { readonly version: "v1"; readonly key: Buffer }
   | { readonly version: "v1a"; readonly key: KeyObject }
 
 /** Lenient where `parseSecret` is strict: the receiver's secret was given to it, it does not choose one. */
-function verifyingKey(secret: string): VerifyingKey | null {
+export function verifyingKey(secret: string): VerifyingKey | null {
   const [, prefix = "", encoded = ""] = /^(wh[a-z]+_)?(.*)$/s.exec(secret) ?? []
   const bytes = fromBase64(encoded)
   if (bytes === null || bytes.length === 0) return null

@@ -1,5 +1,6 @@
 /** A request as it goes out: the connector's headers, the signature of this moment, and what HTTP itself adds. */
-import type { Header, OutboundRequest } from "../domain/exchange.ts"
+import type { Header, OutboundRequest, RequestSignature } from "../domain/exchange.ts"
+import { signMessage } from "./message-signature.ts"
 import { sign } from "./sign.ts"
 
 /** A request ready to be written, or the reason why none can be formed. */
@@ -20,22 +21,35 @@ const framing: ReadonlySet<string> = new Set([
   ...["proxy-authorization", "proxy-authenticate", "proxy-connection"],
 ])
 const signing: ReadonlySet<string> = new Set(["webhook-id", "webhook-timestamp", "webhook-signature"])
+const messageSigning: ReadonlySet<string> = new Set([
+  ...["webhook-id", "webhook-timestamp", "content-digest", "signature-input", "signature"],
+])
 
 const keepAlive: Header = { name: "connection", value: "keep-alive" }
 
+/** Where a request goes: the `host` header, shared by all requests to an origin, and the whole URL. */
+export interface WireTarget {
+  readonly host: Header
+  readonly uri: string
+}
+
 /**
- * @param host The `host` header, shared by all requests to an origin.
  * @param userAgent Sent where the request names none; null for none at all.
  * @param nowMs The wall clock: the signature's timestamp is that of this attempt (SW-3).
  */
-export function toWire(request: OutboundRequest, host: Header, userAgent: Header | null, nowMs: number): WireRequest {
+export function toWire(
+  request: OutboundRequest,
+  { host, uri }: WireTarget,
+  userAgent: Header | null,
+  nowMs: number,
+): WireRequest {
   const body = typeof request.body === "string" ? Buffer.from(request.body) : request.body
   const sentHeaders: Header[] = [host, keepAlive]
   const headers: string[] = []
   let namesAgent = userAgent === null
   for (const header of request.headers) {
     const name = header.name.toLowerCase()
-    if (framing.has(name) || (request.signature !== null && signing.has(name))) {
+    if (framing.has(name) || isSigning(name, request.signature)) {
       return { kind: "invalid", message: `Waybill sets the header "${header.name}" itself` }
     }
     if (name === "user-agent") namesAgent = true
@@ -43,11 +57,21 @@ export function toWire(request: OutboundRequest, host: Header, userAgent: Header
   }
   if (userAgent !== null && !namesAgent) add(userAgent)
   if (request.signature !== null) {
-    const { id, keys } = request.signature
+    const { id, keys, form } = request.signature
     const timestampSeconds = Math.floor(nowMs / 1000)
     add({ name: "webhook-id", value: id })
     add({ name: "webhook-timestamp", value: String(timestampSeconds) })
-    add({ name: "webhook-signature", value: sign({ id, timestampSeconds, body, keys }) })
+    if (form === "rfc9421") {
+      const message = {
+        method: request.method,
+        uri,
+        headers: sentHeaders,
+        body,
+        createdSeconds: timestampSeconds,
+        keys,
+      }
+      for (const header of signMessage(message)) add(header)
+    } else add({ name: "webhook-signature", value: sign({ id, timestampSeconds, body, keys }) })
   }
   if (body.length > 0 || request.method === "POST" || request.method === "PUT" || request.method === "PATCH") {
     sentHeaders.push({ name: "content-length", value: String(body.length) })
@@ -58,4 +82,10 @@ export function toWire(request: OutboundRequest, host: Header, userAgent: Header
     sentHeaders.push(header)
     headers.push(header.name, header.value)
   }
+}
+
+/** Whether a header is the signature's own to set. */
+function isSigning(name: string, signature: RequestSignature | null): boolean {
+  if (signature === null) return false
+  return (signature.form === "rfc9421" ? messageSigning : signing).has(name)
 }

@@ -28,13 +28,13 @@ describe("a new key", () => {
   test("is good at once, and stands in full in the one answer that makes it", async () => {
     const { id, key, answer } = await make({ name: "billing" })
     assert.equal(answer.status, 201)
-    assert.match(key, /^wb_live_[0-9A-Za-z]{36}$/)
+    assert.match(key, /^wb_live_sk_[0-9A-Za-z]{36}$/)
     assert.equal(await statusWith(key), 200)
     const { key: _, ...rest } = answer.body
     const { last_used_at, ...listed } = (await shown(id)) ?? {}
     assert.deepEqual(listed, Object.fromEntries(Object.entries(rest).filter(([name]) => name !== "last_used_at")))
     assert.equal(last_used_at, new Date(MORNING).toISOString())
-    assert.deepEqual([listed.name, listed.prefix, listed.last4], ["billing", key.slice(0, 8), key.slice(-4)])
+    assert.deepEqual([listed.name, listed.prefix, listed.last4], ["billing", "wb_live_sk_", key.slice(-4)])
     assert.deepEqual(await program.rows("select 1 from api_key where hash = ?", key), [])
   })
 
@@ -71,15 +71,29 @@ describe("a new key", () => {
     assert.deepEqual([answer.status, answer.body.expires_at], [201, "2027-01-01T00:00:00.000Z"], "a leap second is one")
   })
 
-  test("is refused without a name, and with scopes, which are not built yet", async () => {
-    for (const [body, pointer] of [
-      [{}, "/name"],
-      [{ name: "" }, "/name"],
-      [{ name: "x", scopes: ["admin"] }, "/scopes"],
-      [{ name: "x", colour: 1 }, "/colour"],
+  test("is refused where it is not as it has to be, with a sentence about the field", async () => {
+    for (const [body, pointer, sentence] of [
+      [{}, "/name", /missing/],
+      [{ name: "" }, "/name", /at least 1/],
+      [{ name: "x", scopes: ["everything"] }, "/scopes/0", /"ingest", "events:read"/],
+      [{ name: "x", scopes: ["ingest", "ingest"] }, "/scopes", /duplicate/],
+      [{ name: "x", kind: "publishable" }, "/kind", /^Publishable keys are not built yet/],
+      [{ name: "x", kind: "device" }, "/kind", /^Device keys are not built yet/],
+      [{ name: "x", kind: "golden" }, "/kind", /"secret"/],
+      [{ name: "x", app: "nowhere" }, "/app", /POST \/v1\/apps/],
+      [{ name: "x", environment: "staging" }, "/environment", /sandbox/],
+      [{ name: "x", max_requests_per_minute: 0 }, "/max_requests_per_minute", /at least 1/],
+      [{ name: "x", environment: "sandbox", scopes: ["admin"] }, "/scopes", /`admin` is about all of the project/],
+      [
+        { name: "x", source: "api", scopes: ["ingest", "secrets:read"] },
+        "/scopes",
+        /Leave out the scope, or the limits/,
+      ],
+      [{ name: "x", colour: 1 }, "/colour", /not a field/],
     ] as const) {
       const answer = await program.ask("POST", "/v1/api-keys", body)
-      assert.deepEqual([answer.status, answer.body.errors?.[0]?.pointer], [422, pointer])
+      assert.deepEqual([answer.status, answer.body.errors?.[0]?.pointer], [422, pointer], JSON.stringify(body))
+      assert.match(String(answer.body.errors?.[0]?.message), sentence)
     }
   })
 })
@@ -104,7 +118,7 @@ describe("a key that is revoked", () => {
   })
 
   test("is not the one that the request came with", async () => {
-    const { key, id } = await make()
+    const { key, id } = await make({ scopes: ["admin"] })
     const answer = await program.ask("DELETE", `/v1/api-keys/${id}`, undefined, { authorization: `Bearer ${key}` })
     assert.deepEqual([answer.status, answer.body.code], [409, "conflict"])
     assert.equal(await statusWith(key), 200)
@@ -112,7 +126,13 @@ describe("a key that is revoked", () => {
 
   test("has to be there", async () => {
     for (const id of ["key_0000000000a", "int_0000000000a", "x"]) {
-      assert.equal((await program.ask("DELETE", `/v1/api-keys/${id}`)).status, 404)
+      for (const [method, path, body] of [
+        ["GET", id],
+        ["PATCH", id, { name: "x" }],
+        ["POST", `${id}/rotate`],
+        ["DELETE", id],
+      ] as const)
+        assert.equal((await program.ask(method, `/v1/api-keys/${path}`, body)).status, 404)
     }
   })
 })

@@ -19,6 +19,7 @@ test("a type is added with its description, schema and examples, and changed who
     description: "A trial began.",
     schema: { type: "object", required: ["plan"] },
     examples: [{ plan: "pro" }],
+    private_fields: ["/device/id"],
   }
   const added = await put("trial_started", body)
   const at = new Date(MORNING).toISOString()
@@ -26,7 +27,7 @@ test("a type is added with its description, schema and examples, and changed who
   program.turn(60_000)
   const changed = await put("trial_started", { description: "Began." })
   const later = new Date(program.now).toISOString()
-  const own = { description: "Began.", schema: null, examples: [], reserved: false }
+  const own = { description: "Began.", schema: null, examples: [], private_fields: [], reserved: false }
   const expected = { ...own, created_at: at, updated_at: later }
   assert.deepEqual(changed.body, { name: "trial_started", ...expected })
   assert.deepEqual(await program.call("GET", "/v1/event-types/trial_started"), changed.body)

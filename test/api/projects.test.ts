@@ -1,7 +1,7 @@
 /** Projects: their settings, what being strict means, and that none sees anything of another. */
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
-import { formatId, parseId } from "../../src/domain/id.ts"
+import { formatId } from "../../src/domain/id.ts"
 import { Endpoint } from "../help/endpoint.ts"
 import { items } from "../help/items.ts"
 import { type Answer, Program } from "../help/program.ts"
@@ -26,6 +26,8 @@ describe("a project", () => {
       strict_apps: false,
       payload_days: 7,
       alert_emails: [],
+      private_fields: [],
+      max_requests_per_minute: null,
     })
     const alert_emails = ["ops@shop.example", "ann@shop.example"]
     const changed = await program.call("PATCH", path, {
@@ -42,6 +44,8 @@ describe("a project", () => {
       strict_apps: true,
       payload_days: 30,
       alert_emails,
+      private_fields: [],
+      max_requests_per_minute: null,
     })
     await program.restart()
     assert.deepEqual(await program.call("GET", path), changed)
@@ -96,8 +100,16 @@ describe("a further project", () => {
     assert.equal(answer.status, 201, answer.text)
     const { id, key, created_at, ...rest } = answer.body
     assert.match(String(id), /^prj_/)
-    assert.match(String(key), /^wb_live_[0-9A-Za-z]{36}$/)
-    assert.deepEqual(rest, { name: "Shop", strict_types: false, strict_apps: true, payload_days: 30, alert_emails: [] })
+    assert.match(String(key), /^wb_live_sk_[0-9A-Za-z]{36}$/)
+    assert.deepEqual(rest, {
+      name: "Shop",
+      strict_types: false,
+      strict_apps: true,
+      payload_days: 30,
+      alert_emails: [],
+      private_fields: [],
+      max_requests_per_minute: null,
+    })
     const there = (method: string, path: string, body?: unknown) =>
       program.ask(method, path, body, { authorization: `Bearer ${key}` })
 
@@ -155,11 +167,7 @@ describe("a further project", () => {
 
   test("is not made by a key without the scope admin", async () => {
     await using program = await Program.open()
-    const { key, id } = await program.call("POST", "/v1/api-keys", { name: "narrow" })
-    await program.stop()
-    // As a key will be that is made with scopes; none can be asked for yet.
-    await program.leave("update api_key set scopes = '[]' where id = ?", parseId("key", String(id)) ?? 0)
-    await program.restart()
+    const { key } = await program.call("POST", "/v1/api-keys", { name: "narrow", scopes: ["integrations:write"] })
     const authorization = `Bearer ${key}`
     const answer = await program.ask("POST", "/v1/projects", { name: "Shop" }, { authorization })
     assert.deepEqual([answer.status, answer.body.code], [403, "forbidden"])

@@ -178,7 +178,7 @@ test("a request that is under way when Waybill stops is told so, and when to com
   await new Promise(resolve => socket.write("GET /v1/events HTTP/1.1\r\nhost: x\r\n", resolve))
   await fetch(`${stopping.url}/livez`)
   const stopped = stopping[Symbol.asyncDispose]()
-  await new Promise(setImmediate)
+  await untilRefused(stopping.url)
   const ended = once(socket, "close")
   socket.write("\r\n")
   await ended
@@ -214,3 +214,16 @@ test("a connection that a client keeps after its last answer does not hold a sto
   assert.match(heard, /^HTTP\/1\.1 202 /)
   assert.ok(tookMs < 10_000, `the stop took ${Math.round(tookMs)} ms`)
 })
+
+/** Resolves when nothing listens there any more. */
+async function untilRefused(url: string): Promise<void> {
+  for (;;) {
+    const socket = connect({ host: "127.0.0.1", port: Number(new URL(url).port) })
+    const isOpen = await Promise.race([
+      once(socket, "connect").then(() => true),
+      once(socket, "close").then(() => false),
+    ]).catch(() => false)
+    socket.destroy()
+    if (!isOpen) return
+  }
+}

@@ -5,11 +5,13 @@ import type { ServerResponse } from "node:http"
 import { type AddressInfo, connect, type Socket } from "node:net"
 import { type TestContext, test } from "node:test"
 import Fastify, { type FastifyInstance } from "fastify"
+import { callerWithKey } from "../../src/api/access.ts"
 import { asProblem, sendProblem } from "../../src/api/server.ts"
 import type { StreamLimits } from "../../src/api/stream.ts"
 import { streamRoutes } from "../../src/api/stream-routes.ts"
 import { compileForRoute } from "../../src/api/validation.ts"
 import { formatId } from "../../src/domain/id.ts"
+import { unlimited } from "../../src/domain/limits.ts"
 import { Directory } from "../../src/engine/directory.ts"
 import { Feed } from "../../src/engine/feed.ts"
 import { Keyring } from "../../src/engine/keyring.ts"
@@ -41,18 +43,21 @@ async function openStreams(t: TestContext, limits: Partial<StreamLimits>): Promi
   const keyring = new Keyring({ db: store.db, reads: store.reads, now, log })
   const keyId = store.ids.next()
   const key = { id: keyId, project: filled.project, name: "key", secret, scopes: ["admin"], at: filled.now }
-  await insertKey(store.db, { ...key, expiresAt: null, createdBy: null })
+  const rest = { limits: unlimited, maxRequestsPerMinute: null, expiresAt: null, createdBy: null }
+  await insertKey(store.db, { ...key, ...rest })
   const server = Fastify()
   server.setValidatorCompiler(({ schema }) => compileForRoute({ schema, httpPart: "querystring" }))
-  server.decorateRequest("apiKey", null)
+  server.decorateRequest("caller", null)
   server.addHook("onRequest", async request => {
-    request.apiKey = (await keyring.find(secret)) ?? null
+    const found = await keyring.find(secret)
+    request.caller = found === undefined ? null : callerWithKey(found)
   })
   server.setErrorHandler((error, request, reply) =>
     sendProblem({ publicUrl: () => "http://waybill" }, request, reply, asProblem(error)),
   )
   const feed = new Feed()
-  const context = { store, directory, engine: { lanes: () => [] }, feed, keyring, log, now }
+  const people = { holds: async () => undefined }
+  const context = { store, directory, engine: { lanes: () => [] }, feed, keyring, people, log, now }
   streamRoutes(server, context, {
     perProject: 3,
     unsentMessages: 1_000,

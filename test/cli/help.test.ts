@@ -15,21 +15,22 @@ test("the list of commands is that of the command line, in two groups", async ()
   const { code, stdout } = await runCli(["--help"])
   assert.equal(code, 0)
   assert.deepEqual(commandsIn(stdout), [
-    ...["serve", "migrate", "backup", "restore", "export", "import", "doctor"],
+    ...["serve", "migrate", "backup", "restore", "export", "import", "secrets", "doctor"],
     ...["listen", "send", "tail", "events", "deliveries", "retry", "release", "recoveries", "integrations", "keys"],
+    ...["people", "projects", "erase", "audit"],
   ])
 })
 
 test("every command's help has a description, its options and an example of its own", async () => {
   const names = commandsIn((await runCli(["--help"])).stdout)
   const below = await Promise.all(
-    ["recoveries", "integrations", "keys"].map(async parent => {
+    ["secrets", "recoveries", "integrations", "keys", "people", "projects", "audit"].map(async parent => {
       const children = commandsIn((await runCli([parent, "--help"])).stdout)
       return children.map(child => [parent, child])
     }),
   )
   const commands = [...names.map(name => [name]), ...below.flat()]
-  assert.equal(commands.length, 17 + 6 + 13 + 2)
+  assert.equal(commands.length, 22 + 2 + 6 + 13 + 3 + 5 + 1 + 1)
   // A few at a time: each is a process.
   for (let at = 0; at < commands.length; at += 6) {
     await Promise.all(

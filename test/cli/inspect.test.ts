@@ -179,13 +179,13 @@ test("an integration comes from a file, too, and what is wrong in it is said wit
 })
 
 test("keys are listed, made and revoked", async () => {
-  const made = await run("keys", "create", "--name", "billing")
-  assert.match(made.stderr, /^Made key_\w+\. The key is shown this once, keep it:\n$/)
+  const made = await run("keys", "create", "--name", "billing", "--scopes", "admin")
+  assert.match(made.stderr, /^Made key_\w+, which may do admin\. The key is shown this once, keep it:\n$/)
   const [, id = ""] = /(key_\w+)/.exec(made.stderr) ?? []
   const at = { url: waybill.url, key: made.stdout.trim() }
   const [head, row] = linesOf((await runCli(["keys"], { at })).stdout)
-  assert.match(head ?? "", /^ID +NAME +KEY +STATE +CREATED +LAST USED +LAST EVENT$/)
-  assert.match(row ?? "", new RegExp(`^${id} +billing +wb_live_…\\w{4} +good `))
+  assert.match(head ?? "", /^ID +NAME +KEY +STATE +MAY DO +CREATED +LAST USED +LAST EVENT$/)
+  assert.match(row ?? "", new RegExp(`^${id} +billing +wb_live_sk_…\\w{4} +good +admin `))
   const own = await runCli(["keys", "revoke", id], { at })
   assert.equal(own.code, 1)
   assert.match(own.stderr, /very key that it would revoke/)
@@ -193,11 +193,49 @@ test("keys are listed, made and revoked", async () => {
   assert.equal((await runCli(["keys"], { at })).code, 1)
 })
 
+test("a key is made with scopes, limits and an end, and another takes its place", async () => {
+  await call(waybill, "POST", "/v1/apps", { name: "ios" })
+  const limits = ["--app", "ios", "--environment", "sandbox", "--source", "api"]
+  const rights = ["--scopes", "ingest, events:read", "--expires", "90d", "--max-requests-per-minute", "600"]
+  interface Shown {
+    readonly id: string
+    readonly key: string
+    readonly [field: string]: unknown
+  }
+  const made = await jsonOf<Shown>("keys", "create", "--name", "ios team", ...limits, ...rights)
+  assert.deepEqual(
+    [made["scopes"], made["app"], made["environment"], made["source"], made["max_requests_per_minute"]],
+    [["ingest", "events:read"], "ios", "sandbox", "api", 600],
+  )
+  const days = (Date.parse(String(made["expires_at"])) - Date.now()) / 86_400_000
+  assert.ok(days > 89.9 && days < 90.1, String(made["expires_at"]))
+  const row = linesOf(await outputOf("keys")).find(line => line.startsWith(made.id))
+  assert.match(row ?? "", /ingest,events:read \(ios, sandbox, api\)/)
+
+  const rotated = await run("keys", "rotate", made.id, "--grace", "2h")
+  assert.match(
+    rotated.stderr,
+    new RegExp(`^Made key_\\w+ in place of ${made.id}, which ends .+\\nThe key is shown this once`),
+  )
+  assert.match(rotated.stdout, /^wb_test_sk_\w{36}\n$/)
+  for (const wrong of [
+    ["--scopes", "everything"],
+    ["--environment", "staging"],
+    ["--expires", "90x"],
+    ["--expires", "tomorrow"],
+    ["--app", "nowhere"],
+  ]) {
+    const { code, stderr } = await run("keys", "create", "--name", "x", ...wrong)
+    assert.notEqual(code, 0, wrong.join(" "))
+    assert.match(stderr, /scopes|environment|staging|Give a time|expires_at|nowhere|app/)
+  }
+})
+
 test("a subcommand that was mistyped is answered with the one that was meant", async () => {
   const pause = await run("integrations", "pasue", "int_x")
   assert.deepEqual([pause.code, pause.stderr], [2, '`integrations` knows no "pasue". Did you mean pause?\n'])
   const revoke = await run("keys", "drop", "key_x")
-  assert.deepEqual([revoke.code, revoke.stderr], [2, '`keys` knows no "drop". Known are create, revoke.\n'])
+  assert.deepEqual([revoke.code, revoke.stderr], [2, '`keys` knows no "drop". Known are create, rotate, revoke.\n'])
 })
 
 test("no colour is printed off a terminal, and none where NO_COLOR asks for none", async () => {

@@ -3,7 +3,9 @@ import assert from "node:assert/strict"
 import { createHmac } from "node:crypto"
 import { join } from "node:path"
 import test from "node:test"
+import { generateSecret, publicKeyOf } from "../../src/transport/sign.ts"
 import { jsonLines, linesOf, runCli, type Started, startCli, waybillForFile } from "../help/cli.ts"
+import { freshTransport, limits, post } from "../help/outbound.ts"
 import { call, newSecret, startWaybill, temporaryFolder } from "../help/waybill.ts"
 
 const waybill = waybillForFile()
@@ -163,6 +165,25 @@ test("it fails as often as it is told, and answers verification otherwise", asyn
   const response = await fetch(await urlOf(willing), { method: "POST", body: "{}" })
   assert.deepEqual(await response.json(), { received: true })
   await willing.ended
+})
+
+test("a request that is signed as an HTTP message is checked by the secret, or by the public key alone", async () => {
+  for (const scheme of ["v1", "v1a"] as const) {
+    const secret = generateSecret(scheme)
+    const given = scheme === "v1" ? secret : publicKeyOf(secret)
+    const listener = startCli(["listen", "--port", "0", "--count", "2", "--json", "--secret", given])
+    await using transport = freshTransport()
+    const url = `${await urlOf(listener)}/hook?a=1`
+    for (const key of [secret, generateSecret(scheme)]) {
+      const signature = { id: "evt_1", keys: [{ scheme, secret: key }], form: "rfc9421" } as const
+      await transport.send(post(url, { signature }), limits())
+    }
+    const lines = jsonLines<ReceivedLine>((await listener.ended).stdout)
+    assert.deepEqual(
+      lines.map(({ verification }) => verification),
+      ["verified", "no_match"],
+    )
+  }
 })
 
 test("what a sender writes cannot act on the terminal", async () => {

@@ -9,7 +9,7 @@ import { bodyAjv } from "../../src/api/validation.ts"
 import type { Build, Settings } from "../../src/connectors/connector.ts"
 import { connectors } from "../../src/connectors/index.ts"
 import type { Environment, Event, Payload } from "../../src/domain/event.ts"
-import type { Header, SigningKey } from "../../src/domain/exchange.ts"
+import type { Credentials, Header, SigningKey } from "../../src/domain/exchange.ts"
 import { anEvent, aSubject } from "../help/subjects.ts"
 
 interface Case {
@@ -65,12 +65,31 @@ function payloadOf(payload: PayloadText): Payload {
 
 function textOf(build: Build): string {
   if (build.kind !== "send") return JSON.stringify(build, null, 2)
-  const { method, url, headers, signature, body, inbox } = build.request
+  const { method, url, headers, signature, body, inbox, credentials } = build.request
   const where = inbox === undefined ? url : `${url}    [inbox]`
   const keys = signature?.keys.map(key => `${key.scheme} ${key.secret}`).join(", ")
-  const signed = signature === null ? "[not signed]" : `[signed as ${signature.id} with ${keys}]`
+  const form = signature?.form === undefined ? "" : ` by ${signature.form}`
+  const signed = signature === null ? "[not signed]" : `[signed${form} as ${signature.id} with ${keys}]`
+  const asked = credentials === undefined ? [] : credentialLines(credentials)
   const content = typeof body === "string" ? body : `[bytes] ${Buffer.from(body).toString("base64")}`
-  return [`${method} ${where}`, ...headers.map(line), signed, "", content].join("\n")
+  return [`${method} ${where}`, ...headers.map(line), ...asked, signed, "", content].join("\n")
+}
+
+function credentialLines({ holder, grant, tls }: Credentials): string[] {
+  const form = (field: string | null) => (field === null ? "" : `, ${field}`)
+  const token =
+    grant === null
+      ? []
+      : [
+          `[token for ${holder} from ${grant.tokenUrl} by ${grant.clientAuth}: ${grant.clientId}, ${grant.clientSecret}${form(grant.scope)}${form(grant.audience)}]`,
+        ]
+  const shown =
+    tls === null
+      ? []
+      : [
+          `[TLS of ${holder}: ${tls.client === null ? "no" : "a"} client certificate, ${tls.authorities === null ? "no" : "its"} own authorities]`,
+        ]
+  return [...token, ...shown]
 }
 
 function line({ name, value, secret }: Header): string {

@@ -28,27 +28,30 @@ test("verification is POST {} with the endpoint's Authorization, headers and sig
     sandbox: { url: "https://crm.example/test" },
     format: "cloudevents",
   }
-  assert.deepEqual(webhook.verification?.request(settings, "production", { id: "ver_1", signingKeys: keys }), {
-    kind: "send",
-    request: {
-      kind: "http",
-      method: "POST",
-      url,
-      headers: [
-        { name: "content-type", value: "application/json" },
-        { name: "authorization", value: "Token abc", secret: true },
-        { name: "x-team", value: "growth", secret: true },
-      ],
-      body: "{}",
-      signature: { id: "ver_1", keys },
+  assert.deepEqual(
+    webhook.verification?.request(settings, "production", { id: "ver_1", integration: 1, signingKeys: keys }),
+    {
+      kind: "send",
+      request: {
+        kind: "http",
+        method: "POST",
+        url,
+        headers: [
+          { name: "content-type", value: "application/json" },
+          { name: "authorization", value: "Token abc", secret: true },
+          { name: "x-team", value: "growth", secret: true },
+        ],
+        body: "{}",
+        signature: { id: "ver_1", keys },
+      },
     },
-  })
-  const sandbox = webhook.verification?.request(settings, "sandbox", { id: "ver_1", signingKeys: keys })
+  )
+  const sandbox = webhook.verification?.request(settings, "sandbox", { id: "ver_1", integration: 1, signingKeys: keys })
   assert.equal(sandbox?.kind === "send" && sandbox.request.headers.length, 1)
 })
 
 test("nothing is sent to verify where nothing is asked for, or no endpoint is there", () => {
-  const message = { id: "ver_1", signingKeys: keys }
+  const message = { id: "ver_1", integration: 1, signingKeys: keys }
   assert.equal(webhook.verification?.request({ production: { url } }, "sandbox", message), null)
   assert.equal(
     webhook.verification?.request({ production: { url }, verification: "none" }, "production", message),

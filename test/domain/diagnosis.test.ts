@@ -107,6 +107,7 @@ describe("several in a row", () => {
       ["rate_limited 429", "rate_limited"],
       ["connection_refused", "connectivity"],
       ["tls_failed", "connectivity"],
+      ["no_token", "no_token"],
       ["timeout_response", "outage"],
       ["server_error 500", "outage"],
     ] as const) {

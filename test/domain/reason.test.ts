@@ -62,6 +62,7 @@ const table: Readonly<Record<ReasonCode, readonly [open: Colour, ended: Colour, 
   historical: ["grey", "grey", "no"],
   opted_out: ["grey", "grey", "no"],
   integration_removed: ["grey", "grey", "no"],
+  person_erased: ["grey", "grey", "no"],
   not_verified: ["red", "red", "on_replay"],
   missing_credentials: ["red", "red", "on_replay"],
   missing_data: ["red", "red", "on_replay"],
@@ -71,6 +72,7 @@ const table: Readonly<Record<ReasonCode, readonly [open: Colour, ended: Colour, 
   connection_refused: ["amber", "red", "yes"],
   connection_reset: ["amber", "red", "yes"],
   tls_failed: ["amber", "red", "yes"],
+  no_token: ["amber", "red", "yes"],
   protocol_error: ["amber", "red", "yes"],
   network_error: ["amber", "red", "yes"],
   timeout_connect: ["amber", "red", "yes"],
@@ -138,6 +140,8 @@ test("every class of error, in every phase, is recorded as exactly one reason", 
     TLS_UNTRUSTED: "tls_failed",
     TLS_EXPIRED: "tls_failed",
     TLS_NAME_MISMATCH: "tls_failed",
+    TLS_CLIENT_REFUSED: "tls_failed",
+    TOKEN_FAILED: "no_token",
     PROTOCOL_ERROR: "protocol_error",
     CONFIG_INVALID: "request_invalid",
     EGRESS_BLOCKED: "blocked_address",
@@ -196,7 +200,7 @@ test("every reason speaks of its case, but for the few that are the same in all"
     return wordsOf(describe(code, {}, "withheld")) === wordsOf(describe(code, fullFacts, "withheld"))
   })
   // `scheduled` speaks of the next attempt, which is no fact of the reason.
-  assert.deepEqual(alike, ["queued", "scheduled", "historical", "opted_out"])
+  assert.deepEqual(alike, ["queued", "scheduled", "historical", "opted_out", "person_erased"])
 })
 
 test("the facts of the case stand in the text", () => {

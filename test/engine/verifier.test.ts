@@ -250,6 +250,7 @@ describe("until its endpoint has passed", () => {
       [
         ["integration.created", id],
         ["verification.failed", id],
+        ["integration.verification_asked", id],
         ["verification.passed", id],
       ],
     )

@@ -2,7 +2,7 @@
  * The guides are typed, line by line: every block of code marked `sh` runs in a shell against a Waybill of its own, in the
  * order in which it stands. Blocks marked `shell` are for people only, such as those that wait for Ctrl-C.
  *
- * Guides name things by variables (`$INTEGRATION`, `$EVENT`, `$DELIVERY`, `$RECOVERY`); here each is the last one that was printed.
+ * Guides name things by variables (`$INTEGRATION`, `$EVENT`, `$DELIVERY`, `$RECOVERY`, `$KEY`); here each is the last one that was printed.
  */
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
@@ -28,6 +28,12 @@ const guides = [
     "deliver-in-order",
     "when-an-endpoint-fails",
     "be-told",
+    "audit-log",
+    "api-keys",
+    "private-fields",
+    "projects",
+    "secrets",
+    "erase-a-person",
     "operate",
   ],
 ]
@@ -113,7 +119,7 @@ async function type(
     "trap 'for job in $(jobs -p); do kill -- -$job; done 2>/dev/null' EXIT",
     "waybill events; waybill deliveries; waybill integrations",
     ...blocks.flatMap(block => [
-      "INTEGRATION=$(last int); EVENT=$(last evt); DELIVERY=$(last dlv); RECOVERY=$(last rec)",
+      "INTEGRATION=$(last int); EVENT=$(last evt); DELIVERY=$(last dlv); RECOVERY=$(last rec); KEY=$(last key)",
       "echo '=== block'",
       "failed=; trap 'failed=$BASH_COMMAND' ERR",
       block.replaceAll(writtenPorts.waybill, new URL(waybill.url).host),

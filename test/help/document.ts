@@ -84,11 +84,11 @@ export function breach(operation: Operation, status: number, contentType: string
   const where = `${operation.method} ${operation.path} → ${status}`
   const response = operation.responses[String(status)]
   if (response === undefined) return `${where} is not in the document: ${text.slice(0, 300)}`
-  if (text === "" && status === 204) return null
+  if (text === "" && [204, 302, 304].includes(status)) return null
   const media = contentType.split(";")[0] ?? ""
   const content = response.content?.[media]
   if (content === undefined) return `${where} is ${media}, which the document does not list for it`
-  if (content.schema === undefined || !media.includes("json")) return null
+  if (content.schema === undefined || !/[/+]json$/.test(media)) return null
   let validate = validators.get(content.schema)
   if (validate === undefined) {
     validate = ajv.compile(content.schema)

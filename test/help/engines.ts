@@ -40,9 +40,9 @@ export async function clearPlace({ dataDir, url }: Place): Promise<void> {
  * is the store's clock, while leases run on the database's own.
  */
 export async function openAt({ dataDir, url }: Place, now: () => number): Promise<Store> {
-  if (url === undefined) return openStore({ dataDir, sealingKey: undefined, now })
+  if (url === undefined) return openStore({ dataDir, sealingKeys: undefined, now })
   const { openPostgres } = await import("../../src/store/postgres-store.ts")
-  const store = await openPostgres({ url, name: "test", dataDir, sealingKey: undefined, now, allowUnsafe: true })
+  const store = await openPostgres({ url, name: "test", dataDir, sealingKeys: undefined, now, allowUnsafe: true })
   await store.db.query(sql`update node set expires_at = 'infinity' where id = ${store.fence}`)
   return store
 }

@@ -6,6 +6,7 @@ import type { AttemptOutcome, Next, Reason } from "../../src/domain/delivery.ts"
 import type { Event, EventDraft, Payload, Withheld } from "../../src/domain/event.ts"
 import type { Exchange } from "../../src/domain/exchange.ts"
 import type { DeliveryId, IntegrationId } from "../../src/domain/id.ts"
+import { maskPayload, privateFieldsOf } from "../../src/domain/private-fields.ts"
 import { DUE } from "../../src/domain/queue.ts"
 import { isRed, type ReasonCode } from "../../src/domain/reason.ts"
 import { type Sql, sql } from "../../src/store/database.ts"
@@ -37,6 +38,8 @@ export interface Given extends Partial<EventDraft> {
   readonly test?: boolean
   /** Delivered in the order of its key. */
   readonly ordered?: boolean
+  /** JSON pointers to what is private of its payload. */
+  readonly privateFields?: readonly string[]
   /** How long it waited for its commit. */
   readonly lagMs?: number
 }
@@ -102,7 +105,10 @@ export class FilledStore {
   }
 
   async accept(given: Given = {}): Promise<Event> {
-    const { project, appId, targets, withheld = {}, payloadDays, test, ordered = false, lagMs = 0, ...draft } = given
+    const { project, appId, targets, withheld = {}, payloadDays, test, ordered = false, lagMs = 0, ...more } = given
+    const { privateFields = [], ...draft } = more
+    const fields = privateFieldsOf(privateFields)
+    const masked = fields === null ? null : maskPayload(draft.payload ?? ordinary.payload, fields)
     const receivedAt = this.now
     this.now += lagMs
     const [accepted] = await this.store.ledger.accept([
@@ -119,6 +125,7 @@ export class FilledStore {
         targets: (targets ?? []).map(integration => ({ integration, claim: null, ordered })),
         withheld,
         red: redOf(withheld),
+        ...(masked === null ? {} : { privacy: { pointers: privateFields, masked } }),
       },
     ])
     assert.equal(accepted?.kind, "new")

@@ -190,6 +190,8 @@ function bodyOf(
 /** A value that a schema takes, or nearly. */
 function sample(chance: Chance, schema: Schema, ids: Readonly<Record<string, readonly string[]>>, name = ""): unknown {
   if (name === "url") return chance.is(0.7) ? urls[0] : chance.one(urls)
+  // One that is small would have all that follows refused unread.
+  if (name === "max_requests_per_minute") return chance.is(0.9) ? null : 1_000_000
   if (name === "verification") return chance.is(0.9) ? "none" : "json"
   const branches = (schema["anyOf"] ?? schema["oneOf"]) as readonly Schema[] | undefined
   if (branches !== undefined) return sample(chance, chance.one(branches), ids, name)

@@ -156,7 +156,7 @@ export class Program implements AsyncDisposable {
       ...(body instanceof ReadableStream ? { duplex: "half" } : {}),
     })
     const text = await response.text()
-    const isJson = /json/.test(response.headers.get("content-type") ?? "")
+    const isJson = /[/+]json/.test(response.headers.get("content-type") ?? "")
     return {
       status: response.status,
       headers: response.headers,

@@ -6,6 +6,7 @@ import { setTimeout as wait } from "node:timers/promises"
 import { Ids } from "../../src/domain/id.ts"
 import { StoreUnavailable } from "../../src/store/database.ts"
 import type { Claim } from "../../src/store/ledger.ts"
+import { Seal } from "../../src/store/seal.ts"
 import { SearchIndex } from "../../src/store/search.ts"
 import { openConnection, SqliteDatabase } from "../../src/store/sqlite.ts"
 import { SqliteLedger } from "../../src/store/sqlite-ledger.ts"
@@ -49,6 +50,7 @@ const ledger = new SqliteLedger({
   fence: setup.fence,
   ids: new Ids(now, setup.firstId),
   search: new SearchIndex(db),
+  seal: new Seal([new Uint8Array(32)], new Uint8Array(32)),
   partLimits: { rows: 100_000, bytes: 2 ** 27 },
 })
 const random = seeded(setup.fence)

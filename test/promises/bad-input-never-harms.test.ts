@@ -1,20 +1,24 @@
 /**
  * 100,000 requests over every route, made from the server's own document and then spoilt: no 5xx, no crash, nothing
- * half stored. At least half of them get past parsing, or the fuzzing would test the parser only.
+ * half stored. At least half of them get past parsing, or the fuzzing would test the parser only. Then the same over every
+ * route with every kind of credential, where what is told of a failure tells nothing of the inside (API-31).
  */
 import assert from "node:assert/strict"
 import { randomInt } from "node:crypto"
 import { DatabaseSync } from "node:sqlite"
 import { test } from "node:test"
 import { Pool } from "undici"
+import { scopeNames } from "../../src/domain/scope.ts"
 import { operationsOf } from "../help/document.ts"
 import { Chance, type FuzzRequest, fuzzRequest } from "../help/fuzz.ts"
 import { call, startWaybill, temporaryFolder } from "../help/waybill.ts"
 
 const REQUESTS = 100_000
 const AT_A_TIME = 24
-/** Answers that say that a request could not be read at all. */
-const unread = new Set([400, 413, 414, 415, 431])
+/** How long every route is tried with every credential, again and again, in ms. */
+const CREDENTIALS_MS = 25_000
+/** Answers that say that a request could not be read at all, or was not. */
+const unread = new Set([400, 413, 414, 415, 429, 431])
 
 test("no nonsense makes Waybill fail, fall over or store half of anything", { timeout: 240_000 }, async t => {
   const seed = randomInt(2 ** 31)
@@ -23,8 +27,8 @@ test("no nonsense makes Waybill fail, fall over or store half of anything", { ti
   t.after(() => waybill.kill("SIGKILL"))
   const chance = new Chance(seed)
   const operations = operationsOf(await call(waybill, "GET", "/openapi.json")).filter(
-    // A stream has no end, and revoking keys would end with our own.
-    ({ id, path }) => path !== "/v1/stream" && id !== "revokeApiKey",
+    // A stream has no end, and revoking keys, or removing the project, would end with our own.
+    ({ id, path }) => path !== "/v1/stream" && !["revokeApiKey", "rotateApiKey", "removeProject"].includes(id),
   )
   const ids = await realThings(waybill)
   const pool = new Pool(waybill.url, { connections: AT_A_TIME, pipelining: 1 })
@@ -64,6 +68,107 @@ test("no nonsense makes Waybill fail, fall over or store half of anything", { ti
   assert.deepEqual(halves(`${dataDir}/waybill.db`), {})
 })
 
+test("with no credential does nonsense make it fail, or a refusal tell of its inside", {
+  timeout: 120_000,
+}, async t => {
+  const seed = randomInt(2 ** 31)
+  const dataDir = temporaryFolder(t)
+  const waybill = await startWaybill(t, { dataDir })
+  const chance = new Chance(seed)
+  const operations = operationsOf(await call(waybill, "GET", "/openapi.json")).filter(
+    ({ path }) => path !== "/v1/stream",
+  )
+  const { projects: _own, ...ids } = await realThings(waybill)
+  const { credentials, spare } = await everyCredential(waybill)
+  const pool = new Pool(waybill.url, { connections: AT_A_TIME, pipelining: 1 })
+  t.after(() => pool.destroy())
+  const failures: string[] = []
+  const endAt = performance.now() + CREDENTIALS_MS
+  const counts = new Map<number, number>()
+  let [sent, rounds] = [0, 0]
+  const isOver = () => (rounds > 0 && performance.now() > endAt) || failures.length >= 10
+  while (!isOver()) {
+    const pairs = operations.flatMap(operation => [...credentials].map(credential => ({ operation, credential })))
+    const worker = async (): Promise<void> => {
+      for (let pair = pairs.pop(); pair !== undefined && !isOver(); pair = pairs.pop()) {
+        const { operation, credential } = pair
+        const [name, key] = credential
+        const request = fuzzRequest(chance, operation, { ...ids, ...spare })
+        const answer = await send(pool, key, request)
+        sent++
+        counts.set(answer.status, (counts.get(answer.status) ?? 0) + 1)
+        const fault = faultOf(answer, dataDir)
+        if (fault !== null) {
+          failures.push(`${operation.id} with ${name} ${fault}: ${shown(request)} → ${answer.status} ${answer.text}`)
+        }
+        if (operation.id === "createIntegration" && answer.status === 201) {
+          const { id } = JSON.parse(answer.text) as { id: string }
+          const path = `/v1/integrations/${id}`
+          await send(pool, waybill.key, { method: "DELETE", path, headers: {}, body: null })
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: AT_A_TIME }, worker))
+    rounds++
+  }
+  t.diagnostic(
+    `seed ${seed}; ${sent} requests in ${rounds} rounds over ${operations.length} operations and ${credentials.size} credentials; ${[...counts].map(([status, n]) => `${status}: ${n}`).join(", ")}`,
+  )
+  assert.ok((counts.get(200) ?? 0) > 0, "some of it went well")
+  assert.deepEqual(failures, [], `seed ${seed}`)
+  assert.equal((await fetch(`${waybill.url}/livez`)).status, 200)
+  waybill.kill("SIGTERM")
+  assert.equal((await waybill.stopped).code, 0)
+})
+
+/** Every kind of credential by what it is: null for none. `spare`: ids of keys and projects that may be spoilt. */
+async function everyCredential(at: { readonly url: string; readonly key: string }): Promise<{
+  readonly credentials: ReadonlyMap<string, string | null>
+  readonly spare: Record<string, readonly string[]>
+}> {
+  interface Made {
+    readonly id: string
+    readonly key: string
+  }
+  const make = async (scopes: readonly string[]) =>
+    (await call(at, "POST", "/v1/api-keys", { name: scopes.join(" "), scopes })) as Made
+  const spareKey = await make(["admin"])
+  const revoked = await make(["admin"])
+  await call(at, "DELETE", `/v1/api-keys/${revoked.id}`)
+  const other = (await call(at, "POST", "/v1/projects", { name: "other" })) as Made
+  const credentials = new Map<string, string | null>([
+    ["no credential", null],
+    ["a wrong key", `${at.key.slice(0, -6)}abcdef`],
+    ["no key at all", "' or 1=1 --"],
+    ["a revoked key", revoked.key],
+    ["a key of another project", other.key],
+  ])
+  for (const scope of scopeNames) credentials.set(`the scope ${scope}`, (await make([scope])).key)
+  return { credentials, spare: { "api-keys": [spareKey.id], projects: [other.id] } }
+}
+
+/** What is wrong with an answer to nonsense; null where nothing is. */
+function faultOf(answer: { readonly status: number; readonly type: string; readonly text: string }, dataDir: string) {
+  const { status, type, text } = answer
+  if (status >= 500) return "made it fail"
+  if (status < 400) return null
+  if (!type.startsWith("application/problem+json")) return `was answered with ${type}`
+  const { code, detail, instance } = JSON.parse(text) as Record<string, unknown>
+  if (![code, detail, instance].every(member => typeof member === "string")) return "was answered with half a problem"
+  const inside = inner.find(pattern => pattern.test(text))
+  if (inside !== undefined) return `told of its inside (${inside})`
+  return text.includes(dataDir) ? "told where its data lies" : null
+}
+
+/** What only the inside of the program says: stacks, its files, SQL and what a database says. */
+const inner = [
+  /\bat \S+ \(/,
+  /node:internal|node_modules/,
+  /\.ts:\d/,
+  /\b(?:select|insert|update|delete)\b.{0,200}\b(?:from|into|set|where)\b .{0,40}[=(]/i,
+  /sqlite|constraint failed|\bpg_/i,
+]
+
 /** Something of each kind, so that ids in paths lead somewhere. The ends are at a port where nobody listens. */
 async function realThings(at: {
   readonly url: string
@@ -89,14 +194,18 @@ async function realThings(at: {
   }
 }
 
-async function send(pool: Pool, key: string, { method, path, headers, body }: FuzzRequest) {
-  const { statusCode, body: answer } = await pool.request({
+async function send(pool: Pool, key: string | null, { method, path, headers, body }: FuzzRequest) {
+  const answer = await pool.request({
     method: method as "GET",
     path,
-    headers: { ...headers, authorization: `Bearer ${key}` },
+    headers: { ...headers, ...(key === null ? {} : { authorization: `Bearer ${key}` }) },
     body,
   })
-  return { status: statusCode, text: await answer.text() }
+  return {
+    status: answer.statusCode,
+    type: String(answer.headers["content-type"] ?? ""),
+    text: await answer.body.text(),
+  }
 }
 
 function shown({ headers, body }: FuzzRequest): string {

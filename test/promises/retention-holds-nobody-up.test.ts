@@ -29,6 +29,8 @@ test("a million expired events go while 1,000 events a second come in, and none 
     strictApps: false,
     payloadDays: 7,
     alertEmails: [],
+    privateFields: [],
+    maxRequestsPerMinute: null,
     createdAt: 0,
   })
   await empty.close()
@@ -160,7 +162,7 @@ const draft: EventDraft = {
 }
 
 async function open(dataDir: string): Promise<EmbeddedStore> {
-  return openStore({ dataDir, sealingKey: undefined, now: Date.now })
+  return openStore({ dataDir, sealingKeys: undefined, now: Date.now })
 }
 
 function tell(t: TestContext, figures: Readonly<Record<string, number>>): void {

@@ -10,6 +10,7 @@ import { DatabaseSync } from "node:sqlite"
 import { text } from "node:stream/consumers"
 import { test } from "node:test"
 import { parseId } from "../../src/domain/id.ts"
+import { askAsPerson, askElsewhere } from "../help/asking-as-a-person.ts"
 import { breach, type Operation, operationsOf } from "../help/document.ts"
 import { openWaybill, temporaryFolder, testKey } from "../help/waybill.ts"
 
@@ -31,7 +32,11 @@ const prefixes: readonly [part: string, prefix: string][] = [
   ["/v1/deliveries", "dlv_00000000000"],
   ["/v1/api-keys", "key_"],
   ["/v1/projects", "prj_"],
+  ["/v1/people", "per_"],
+  ["/v1/invitations", "inv_"],
+  ["/v1/sessions", "ses_"],
   ["/v1/recoveries", "rec_"],
+  ["/v1/erasures", "ers_"],
 ]
 
 test("every operation and every status of the document happens, and keeps its schema", {
@@ -74,9 +79,10 @@ test("every operation and every status of the document happens, and keeps its sc
       return undefined
     }
     const answer = await response.text()
-    const fault = breach(operation, response.status, response.headers.get("content-type") ?? "", answer)
+    const media = response.headers.get("content-type") ?? ""
+    const fault = breach(operation, response.status, media, answer)
     if (fault !== null) faults.push(fault)
-    return answer === "" || !answer.startsWith("{") ? undefined : JSON.parse(answer)
+    return answer === "" || !/[/+]json/.test(media) ? undefined : JSON.parse(answer)
   }
   const streams: AbortController[] = []
   const held: Response[] = []
@@ -106,6 +112,10 @@ test("every operation and every status of the document happens, and keeps its sc
     await ask(id, { path })
   }
   await ask("rotateSecret", { path, body: {} })
+  await ask("readSigningSecrets", { path })
+  const asymmetric = { production: { url: "http://127.0.0.1:9/" }, verification: "none", signature: { scheme: "v1a" } }
+  const signed = (await ask("createIntegration", { body: integration(9, { config: asymmetric }) })) as { id: string }
+  await ask("getJwks", { path: { id: signed.id }, key: null })
   await ask("testIntegration", { path, body: { data: { n: 1 } } })
   for (const id of [
     "listRevisions",
@@ -160,12 +170,29 @@ test("every operation and every status of the document happens, and keeps its sc
   await ask("createApp", { body: { name: "ios" } })
   const extra = (await ask("createApiKey", { body: { name: "second" } })) as { id: string }
   await ask("revokeApiKey", { path: { id: extra.id } })
+  for (const id of ["changeApiKey", "rotateApiKey"]) await ask(id, { path: { id: extra.id }, body: {} })
+  const spare = (await ask("createApiKey", { body: { name: "spare" } })) as { id: string }
+  await ask("getApiKey", { path: { id: spare.id } })
+  await ask("changeApiKey", { path: { id: spare.id }, body: { name: "kept" } })
+  await ask("rotateApiKey", { path: { id: spare.id }, body: {} })
   const projects = (await ask("listProjects", {})) as { data: { id: string }[] }
   const project = { id: projects.data[0]?.id ?? "" }
   await ask("getProject", { path: project })
   await ask("changeProject", { path: project, body: { name: "renamed" } })
-  await ask("createProject", { body: { name: "further" } })
+  // The only one there is, then one of two.
+  await ask("removeProject", { path: project, body: { name: "renamed" } })
+  const further = (await ask("createProject", { body: { name: "further" } })) as { id: string; key: string }
+  const going = { path: { id: further.id }, body: { name: "further" }, key: further.key }
+  const removal = (await ask("removeProject", going)) as { token: string }
+  await ask("getRemoval", { path: { token: removal.token } })
+  await ask("createProject", { body: { name: "another" } })
+  const erasure = (await ask("createErasure", { body: { profile_id: "ada" } })) as { id: string }
+  await ask("getErasure", { path: { id: erasure.id } })
   await ask("getProblemType", { path: { code: "invalid" } })
+
+  await askConditionally(ask, { integration: made.id, project: project.id, key: spare.id })
+  await askAtOnce(ask, seen, integration(9))
+  for (const id of ["listAuditLog", "exportAuditLog"]) await ask(id, {})
 
   const duplicated = (await ask("duplicateToInbox", { path })) as { integration: { id: string } }
   const inbox = { id: duplicated.integration.id }
@@ -179,6 +206,8 @@ test("every operation and every status of the document happens, and keeps its sc
   // What contradicts what is there.
   for (const id of ["listInboxRequests", "emptyInbox"]) await ask(id, { path })
   await ask("duplicateToInbox", { path: inbox })
+  spoilSigningKeys(dataDir, signed.id)
+  await ask("readSigningSecrets", { path: { id: signed.id } })
   await ask("sendEvent", { body: { type: "a.b", id: "own", data: { n: 2 } } })
   for (let i = 0; i < 10; i++) await ask("rotateSecret", { path, body: { grace_seconds: 600 } })
   const keys = (await ask("listApiKeys", {})) as { data: { id: string; name: string }[] }
@@ -215,25 +244,31 @@ test("every operation and every status of the document happens, and keeps its sc
   await ask("disableIntegration", { path: unfilled })
   await ask("createRecovery", { body: { ...range, integrations: unfilled.id } })
 
-  const narrow = (await ask("createApiKey", { body: { name: "narrow" } })) as { id: string; key: string }
-  const file = new DatabaseSync(`${dataDir}/waybill.db`)
-  // As a key will be that is made with scopes; none can be asked for yet.
-  file.prepare("update api_key set scopes = '[]' where id = ?").run(parseId("key", narrow.id) ?? 0)
-  file.close()
-  await ask("createProject", { body: { name: "further" }, key: narrow.key })
+  const asker = await askAsPerson(waybill, ask, ms => {
+    now += ms
+  })
+  await askElsewhere((id, status) => seen.add(`${id} ${status}`))
+  const narrow = (await ask("createApiKey", { body: { name: "narrow", scopes: [] } })) as { key: string }
+  const slowly = { name: "once a minute", max_requests_per_minute: 1 }
+  const spent = (await ask("createApiKey", { body: slowly })) as { key: string }
+  await ask("getStatus", { key: spent.key })
+
+  for (const operation of operations) if (isForPeople(operation)) await asker.askWrongly(operation)
 
   // What is wrong in the same way everywhere.
-  for (const operation of operations) await askWrongly(operation, ask)
+  for (const operation of operations) await askWrongly(operation, { narrow: narrow.key, spent: spent.key }, ask)
   for (const id of ["listRevisions", "listIntegrationEvents", "listFailures"])
     await ask(id, { path, query: "?cursor=abc.def" })
   await ask("listInboxRequests", { path: inbox, query: "?cursor=abc.def" })
-  for (let i = 0; i <= 101 && !seen.has("stream 429"); i++) await ask("stream", {})
+  // One more than a project may have.
+  for (let i = 0; i <= 100; i++) await ask("stream", {})
   await ask("removeIntegration", { path: { id: late.id } })
 
   // What happens when the database cannot be written, and when the process hangs.
   const rival = new DatabaseSync(`${dataDir}/waybill.db`)
   rival.exec("begin immediate")
   const given = { ...path, name: "c.d" }
+  const ofPeople = (template: string) => Object.entries(asker.ids).find(([start]) => template.startsWith(start))?.[1]
   // Together, as each would wait for the lock by itself: those that share a commit wait for it once.
   const refusing = operations.filter(operation => operation.statuses.includes(503))
   const asked = refusing.map(async ({ id, statuses, path: template }) => {
@@ -242,18 +277,18 @@ test("every operation and every status of the document happens, and keeps its sc
       : template.includes("/deliveries/")
         ? delivery
         : template.includes("/api-keys/")
-          ? extra
+          ? spare
           : template.endsWith("/inbox")
             ? inbox
             : template.includes("/recoveries/")
               ? id === "resumeRecovery"
                 ? paused
                 : running
-              : given
+              : { ...given, id: ofPeople(template) ?? given.id }
     if (statuses.length > 2) await ask(id, { path: ids, ...unavailableBodies(id, integration(9)) })
     else if (id === "readyz") await ask(id, {})
   })
-  await Promise.all(asked)
+  await Promise.all([...asked, asker.askUnavailable()])
   rival.exec("rollback")
   rival.close()
   block(5_100)
@@ -277,6 +312,12 @@ test("every operation and every status of the document happens, and keeps its sc
   assert.deepEqual(missing, [])
 })
 
+/** Whether a session alone reaches it. */
+function isForPeople({ raw }: Operation): boolean {
+  const security = (raw["security"] ?? []) as readonly object[]
+  return security.length > 0 && security.every(each => "session" in each)
+}
+
 /** What is answered to a request of which no more comes than its first lines. */
 async function askWithoutEnd(
   url: string,
@@ -290,16 +331,22 @@ async function askWithoutEnd(
 }
 
 /** The mistakes that every operation with such a status answers alike. */
-async function askWrongly(operation: Operation, ask: (id: string, ask: Ask) => Promise<unknown>): Promise<void> {
+async function askWrongly(
+  operation: Operation,
+  keys: { readonly narrow: string; readonly spent: string },
+  ask: (id: string, ask: Ask) => Promise<unknown>,
+): Promise<void> {
   const { id, statuses, takesBody, path: template } = operation
   const readsBody = takesBody || operation.method !== "GET"
   const prefix = prefixes.find(([part]) => template.startsWith(part))?.[1] ?? ""
   const unknown = { ...unknownIds, id: prefix + unknownIds["id"] }
   const body = takesBody ? { body: {} } : {}
   if (statuses.includes(401)) await ask(id, { path: unknown, ...body, key: null })
+  if (statuses.includes(403)) await ask(id, { path: unknown, ...body, key: keys.narrow })
+  if (statuses.includes(429)) await ask(id, { path: unknown, ...body, key: keys.spent })
   if (statuses.includes(404))
     await ask(id, { path: unknown, ...(takesBody ? { body: id === "testIntegration" ? {} : { name: "x" } } : {}) })
-  if (statuses.includes(404) && id === "rotateSecret") await ask(id, { path: unknown, body: {} })
+  if (statuses.includes(404) && id.startsWith("rotate")) await ask(id, { path: unknown, body: {} })
   if (statuses.includes(400))
     await ask(id, { path: unknown, ...(readsBody ? { text: "{" } : { query: "?cursor=abc.def" }) })
   // Refused before anything else is looked at.
@@ -317,6 +364,48 @@ async function askWrongly(operation: Operation, ask: (id: string, ask: Ask) => P
   }
 }
 
+/** What is read again unchanged, and what is changed by somebody who read it before it was. */
+async function askConditionally(
+  ask: (id: string, ask: Ask) => Promise<unknown>,
+  ids: { readonly integration: string; readonly project: string; readonly key: string },
+): Promise<void> {
+  const known = [
+    { read: "getIntegration", changes: ["changeIntegration", "removeIntegration"], path: { id: ids.integration } },
+    { read: "getEventType", changes: ["putEventType", "removeEventType"], path: { name: "c.d" } },
+    { read: "getApiKey", changes: ["changeApiKey", "revokeApiKey"], path: { id: ids.key } },
+    { read: "getProject", changes: ["changeProject"], path: { id: ids.project } },
+  ]
+  for (const { read, changes, path } of known) {
+    await ask(read, { path, headers: { "if-none-match": "*" } })
+    await ask(read, { path, headers: { "if-none-match": "no tag" } })
+    for (const id of changes) {
+      await ask(id, { path, headers: { "if-match": '"old"' }, ...(id.startsWith("remove") ? {} : { body: {} }) })
+    }
+  }
+}
+
+/** Several at a time with the same Idempotency-Key, until one has come while another was under way. */
+async function askAtOnce(
+  ask: (id: string, ask: Ask) => Promise<unknown>,
+  seen: ReadonlySet<string>,
+  integration: object,
+): Promise<void> {
+  const bodies = { createIntegration: integration, createApp: { name: "at.once" }, createApiKey: { name: "at once" } }
+  for (const [id, body] of Object.entries({ ...bodies, createProject: { name: "at once" } })) {
+    for (let i = 0; i < 100 && !seen.has(`${id} 409`); i++) {
+      const headers = { "idempotency-key": `${id}-${i}` }
+      await Promise.all(Array.from({ length: 4 }, () => ask(id, { body, headers })))
+    }
+  }
+}
+
+/** Changes the signing secrets of an integration behind the program's back. */
+function spoilSigningKeys(dataDir: string, id: string): void {
+  const database = new DatabaseSync(`${dataDir}/waybill.db`, { timeout: 5_000 })
+  database.prepare("update signing_key set sealed = 'spoilt' where integration_id = ?").run(parseId("int", id) ?? 0)
+  database.close()
+}
+
 /** Bodies with which an operation gets as far as the database. */
 function unavailableBodies(id: string, integration: object): Ask {
   const bodies: Readonly<Record<string, unknown>> = {
@@ -329,9 +418,15 @@ function unavailableBodies(id: string, integration: object): Ask {
     putEventType: {},
     createApp: { name: "android" },
     createApiKey: { name: "third" },
+    changeApiKey: { name: "fourth" },
+    rotateApiKey: {},
     changeProject: { name: "again" },
     createProject: { name: "one more" },
+    createInvitation: { email: "late@shop.example", role: "viewer" },
+    changePerson: { role: "viewer" },
     createRecovery: { from: "2026-01-01T00:00:00Z" },
+    createErasure: { profile_id: "grace" },
+    removeProject: { name: "renamed" },
   }
   return id in bodies ? { body: bodies[id] } : {}
 }

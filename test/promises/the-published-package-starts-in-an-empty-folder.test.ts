@@ -5,7 +5,7 @@
 import assert from "node:assert/strict"
 import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import test from "node:test"
@@ -31,9 +31,18 @@ test("the published package starts in an empty folder, answers, and stops when i
     findNode(folder: string): { path: string }
   }
   assert.ok(findNode(installed).path.startsWith(folder), "it runs on the Node that was installed with it")
-  for (const name of ["LICENSE", "cli.d.ts", "store/migrations/001_start.sql"]) {
+  for (const name of ["LICENSE", "cli.d.ts", "store/migrations/001_start.sql", "sbom.cdx.json"]) {
     assert.ok(existsSync(join(installed, name)), `${name} is in the package`)
   }
+  const bill = readFileSync(join(installed, "sbom.cdx.json"), "utf8")
+  const { components } = JSON.parse(bill) as { components: readonly { readonly name: string }[] }
+  const listed = new Set(components.map(({ name }) => name))
+  const { dependencies } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8")) as { dependencies: object }
+  assert.deepEqual(
+    Object.keys(dependencies).filter(name => !listed.has(name)),
+    [],
+    "all that it brings along is listed",
+  )
 
   const server = spawn(join(folder, "node_modules/.bin/waybill"), ["serve"], {
     cwd: folder,

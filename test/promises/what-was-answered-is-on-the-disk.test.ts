@@ -17,7 +17,7 @@ const AT_ONCE = 400
 test("every connection that writes is told to bring commits to the disk, at the first open and at every later one", async t => {
   const dataDir = temporaryFolder(t)
   for (const open of ["first", "second", "third"]) {
-    const store = openStore({ dataDir, sealingKey: undefined, now: Date.now })
+    const store = openStore({ dataDir, sealingKeys: undefined, now: Date.now })
     const value = (pragma: string) => Object.values(store.sqlite.connection.prepare(`pragma ${pragma}`).get() ?? {})[0]
     assert.deepEqual([value("journal_mode"), value("synchronous")], ["wal", 2], `the ${open} open`)
     await store.close()

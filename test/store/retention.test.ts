@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import test from "node:test"
 import { sql } from "../../src/store/database.ts"
+import { keepAnswer } from "../../src/store/kept-answers.ts"
 import { insertRejections } from "../../src/store/rejections.ts"
 import { engine } from "../help/engines.ts"
 import { DAY_MS, json, openFilledStore } from "../help/filled-store.ts"
@@ -252,6 +253,18 @@ test("idempotency keys are known for 48 hours, refused requests are kept for sev
   assert.deepEqual(await letGo(filled), { idempotency: 600 })
   filled.now++
   assert.deepEqual(await letGo(filled), { rejection: 1 })
+})
+
+test("answers to configuration calls are kept for 24 hours", async t => {
+  const filled = await openFilledStore(t)
+  const call = { project: filled.project, route: "POST /v1/apps", key: "k" }
+  const answer = { fingerprint: "f", status: 201, sealed: "v1", runningUntil: null, createdAt: filled.now }
+  assert.equal(await keepAnswer(filled.store.db, call, answer), true)
+  assert.equal(await keepAnswer(filled.store.db, call, answer), false)
+  filled.now += DAY_MS - 1
+  assert.deepEqual(await letGo(filled), {})
+  filled.now++
+  assert.deepEqual(await letGo(filled), { kept_answer: 1 })
 })
 
 test("counts and changes are kept for 400 days", async t => {

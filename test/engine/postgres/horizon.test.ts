@@ -37,7 +37,7 @@ async function openSeveral(
   })
   for (const clock of clocks) {
     const now = typeof clock === "number" ? () => Date.now() + clock : clock
-    stores.push(await openPostgres({ url, name: "test", dataDir, sealingKey: undefined, allowUnsafe: true, now }))
+    stores.push(await openPostgres({ url, name: "test", dataDir, sealingKeys: undefined, allowUnsafe: true, now }))
   }
   const [first] = stores
   if (first !== undefined) await saveProject(first.db, { ...freshProject, id: project, name: "one", createdAt: 0 })

@@ -285,7 +285,7 @@ test("a process is sure of its lease for less long than it lasts, and takes a ne
   const url = await newDatabase(t)
   let monotonic = 0
   const store = await openPostgres({
-    ...{ url, name: "test", dataDir: temporaryFolder(t), sealingKey: undefined, allowUnsafe: true },
+    ...{ url, name: "test", dataDir: temporaryFolder(t), sealingKeys: undefined, allowUnsafe: true },
     monotonicNow: () => monotonic,
   })
   t.after(() => store.close())

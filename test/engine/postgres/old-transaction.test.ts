@@ -46,7 +46,7 @@ async function open(t: TestContext) {
   const server = await startPostgres({ settings: ["max_prepared_transactions=1"] })
   const url = await server.database()
   const dataDir = temporaryFolder(t)
-  const store = await openPostgres({ url, name: "test", dataDir, sealingKey: undefined, allowUnsafe: true })
+  const store = await openPostgres({ url, name: "test", dataDir, sealingKeys: undefined, allowUnsafe: true })
   const clients: pg.Client[] = []
   t.after(async () => {
     for (const client of clients) await client.end()

@@ -170,6 +170,33 @@ test("a key works everywhere at once, and stops everywhere within seconds of bei
   assert.ok((await usedAt()) > Date.now() - 60_000)
 })
 
+test("a key that is changed, rotated or limited is so everywhere within seconds", async t => {
+  const { processes } = await openSeveral(t, 2)
+  const [here, there] = processes as [OpenWaybill, OpenWaybill]
+  const statusAt = async (at: OpenWaybill, key: string) => {
+    const response = await fetch(`${at.url}/v1/projects`, { headers: { authorization: `Bearer ${key}` } })
+    await response.text()
+    return response.status
+  }
+  const make = async (more: Answer = {}) =>
+    (await call(here, "POST", "/v1/api-keys", { name: "shop", ...more })) as { id: string; key: string }
+  const old = await make()
+  assert.equal(await statusAt(there, old.key), 200)
+  const { key } = (await call(here, "POST", `/v1/api-keys/${old.id}/rotate`, { grace_seconds: 0 })) as { key: string }
+  assert.equal(await statusAt(there, key), 200)
+  await within(5_000, "the old one is refused", async () => (await statusAt(there, old.key)) === 401)
+  const ending = await make()
+  assert.equal(await statusAt(there, ending.key), 200)
+  const expires_at = new Date(Date.now() + 500).toISOString()
+  await call(here, "PATCH", `/v1/api-keys/${ending.id}`, { expires_at })
+  await within(5_000, "it has expired", async () => (await statusAt(there, ending.key)) === 401)
+  // Two processes share a quota of six: each gives out three.
+  const limited = await make({ max_requests_per_minute: 6 })
+  const statuses = (at: OpenWaybill) =>
+    Promise.all(Array.from({ length: 6 }, () => statusAt(at, limited.key))).then(all => all.toSorted())
+  for (const at of processes) assert.deepEqual(await statuses(at), [200, 200, 200, 429, 429, 429])
+})
+
 test("a stream on any process shows what happens on all of them, within a second, and goes on at another one", async t => {
   const { processes } = await openSeveral(t, 3)
   const [one, two, three] = processes as [OpenWaybill, OpenWaybill, OpenWaybill]

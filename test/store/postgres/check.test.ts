@@ -119,5 +119,5 @@ async function refused(url: string, message: RegExp): Promise<void> {
 }
 
 function optionsFor(url: string) {
-  return { url, name: "test", dataDir, sealingKey: undefined, now: Date.now }
+  return { url, name: "test", dataDir, sealingKeys: undefined, now: Date.now }
 }

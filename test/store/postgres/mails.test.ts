@@ -10,7 +10,7 @@ import { temporaryFolder } from "../../help/waybill.ts"
 test("of two processes one begins a mail, and only that one can put it off or end it", async t => {
   const url = await testDatabase()
   const dataDir = temporaryFolder(t)
-  const open = () => openPostgres({ url, name: "test", dataDir, sealingKey: undefined, allowUnsafe: true })
+  const open = () => openPostgres({ url, name: "test", dataDir, sealingKeys: undefined, allowUnsafe: true })
   const [one, other] = [await open(), await open()]
   t.after(async () => {
     await one.close()

@@ -10,14 +10,15 @@ import { temporaryFolder } from "../../help/waybill.ts"
 test("two processes that were given one number, by a standby that had not seen the first, do not both keep it", async t => {
   const url = await testDatabase()
   const store = await openPostgres({
-    ...{ url, name: "test", dataDir: temporaryFolder(t), sealingKey: undefined, allowUnsafe: true },
+    ...{ url, name: "test", dataDir: temporaryFolder(t), sealingKeys: undefined, allowUnsafe: true },
   })
   t.after(async () => {
     await store.close()
     await dropDatabase(url)
   })
   const { db } = store
-  const tenureOf = (name: string) => new Tenure({ db, name, monotonicNow: () => performance.now() })
+  const tenureOf = (name: string) =>
+    new Tenure({ db, name, monotonicNow: () => performance.now(), sealingKeys: [], admit: async () => undefined })
   const [first, second] = [tenureOf("first"), tenureOf("second")]
   await first.begin()
   await db.query(sql`delete from node where id = ${first.number}`)

@@ -66,7 +66,7 @@ test("the ballast takes 32 MiB and is kept from start to start; a torn one is ma
 })
 
 test("SQLite's log is never longer than half of the ballast between two checkpoints", async t => {
-  const store = openStore({ dataDir: folderOf(t), sealingKey: undefined, now: () => 0 })
+  const store = openStore({ dataDir: folderOf(t), sealingKeys: undefined, now: () => 0 })
   t.after(() => store.close())
   const pages = Number(store.sqlite.connection.prepare("pragma wal_autocheckpoint").get()?.["wal_autocheckpoint"])
   assert.equal(pages * 4_096 * 2, 32 * MIB)
@@ -75,7 +75,7 @@ test("SQLite's log is never longer than half of the ballast between two checkpoi
 test("when fsync itself fails it is told at once, since nobody knows what is on disk; other errors are not", async t => {
   const fatal: string[] = []
   const onFatal = (error: StoreUnavailable) => fatal.push(error.message)
-  const store = openStore({ dataDir: folderOf(t), sealingKey: undefined, now: () => 0, onFatal })
+  const store = openStore({ dataDir: folderOf(t), sealingKeys: undefined, now: () => 0, onFatal })
   t.after(() => store.close())
   const failing = (errcode: number) => () => {
     // As node:sqlite throws them.
