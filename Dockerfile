@@ -16,6 +16,12 @@ RUN npm ci --ignore-scripts --include=dev --include=optional
 COPY README.md LICENSE CHANGELOG.md tsconfig.json tsconfig.build.json ./
 COPY scripts scripts
 COPY src src
+COPY sdk/package.json sdk/
+COPY sdk/src sdk/src
+COPY dashboard/.npmrc dashboard/index.html dashboard/package.json dashboard/package-lock.json dashboard/
+COPY dashboard/postcss.config.cjs dashboard/tsconfig.json dashboard/vite.config.ts dashboard/
+COPY dashboard/public dashboard/public
+COPY dashboard/src dashboard/src
 RUN npm run build
 
 FROM sources AS needed

@@ -1,6 +1,7 @@
 /**
  * Makes dist/: what would be published. JavaScript and types from src/, the files that lie beside them (migrations), the
- * command that finds its own Node, a package.json without what only developing needs, and a list of what it brings along.
+ * command that finds its own Node, the dashboard, a package.json without what only developing needs, and a list of what it
+ * brings along.
  */
 import { spawnSync } from "node:child_process"
 import { chmodSync, copyFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -19,6 +20,7 @@ chmodSync(join(dist, "bin.mjs"), 0o755)
 for (const name of readdirSync(root)) {
   if (/^(README|LICENSE|CHANGELOG)/.test(name)) copyFileSync(join(root, name), join(dist, name))
 }
+buildDashboard()
 writeFileSync(join(dist, "package.json"), `${JSON.stringify(publishedPackage(), null, 2)}\n`)
 writeFileSync(join(dist, "sbom.cdx.json"), `${JSON.stringify(billOfMaterials(), null, 2)}\n`)
 console.log(`Built ${dist}`)
@@ -30,6 +32,14 @@ function compile(): void {
     console.error("Nothing was built: the types have faults, see above.")
     process.exit(1)
   }
+}
+
+/** Where src/main.ts looks for it in a package. */
+function buildDashboard(): void {
+  const { status } = spawnSync(process.execPath, [join(root, "scripts/dashboard.ts")], { stdio: "inherit" })
+  if (status !== 0) process.exit(1)
+  const filter = (path: string): boolean => !path.endsWith(".stamp")
+  cpSync(join(root, "dashboard/dist"), join(dist, "dashboard"), { recursive: true, filter })
 }
 
 function publishedPackage(): object {

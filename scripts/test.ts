@@ -73,7 +73,7 @@ async function step(tool: string, args: readonly string[], fault: string): Promi
 }
 
 /**
- * Two rounds with one summary: first those that wait more than they compute, two files at a time; then the promises, which
+ * Two rounds with one summary: first those that wait more than they compute, three files at a time; then the promises, which
  * measure times, so that nothing may run beside them.
  */
 async function runTests(): Promise<void> {

@@ -1,9 +1,11 @@
 /** Opens the store, starts the engine and the API, and stops them in turn: the only wiring. */
 import { createServer, isIP } from "node:net"
 import { hostname } from "node:os"
+import { join } from "node:path"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { Context, Phase } from "./api/context.ts"
 import { Cursors } from "./api/cursor.ts"
+import { readDashboard } from "./api/dashboard.ts"
 import { Rates } from "./api/rate-limit.ts"
 import { Repeats } from "./api/repeats.ts"
 import { buildServer, type TimeLimits, timeLimits } from "./api/server.ts"
@@ -58,6 +60,9 @@ import type { Resolver } from "./transport/resolve.ts"
 const MAX_IN_FLIGHT = 2_000
 /** How long an orderly stop waits for requests under way. */
 const STOP_GRACE_MS = 10_000
+
+/** Where the dashboard lies once it is built: in the repository, and in the published package. */
+const dashboardFolders = ["../dashboard/dist", "./dashboard"].map(path => join(import.meta.dirname, path))
 
 /** What this process is called. Not by its number alone: in containers that is the same for all of them. */
 const processName = `${hostname()}/${process.pid}`
@@ -289,7 +294,8 @@ async function run(config: Config, ground: Ground): Promise<Running> {
       return lag
     },
   }
-  const server = await buildServer(context, { trustProxy: config.trustProxy, timeLimits: limits })
+  const dashboard = dashboardFolders.map(readDashboard).find(found => found !== undefined)
+  const server = await buildServer(context, { trustProxy: config.trustProxy, timeLimits: limits, dashboard })
   const { host, port } = config
   let url = `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`
   // Only now is it known which port a port of 0 was.

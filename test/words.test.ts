@@ -7,7 +7,8 @@ import test from "node:test"
 const root = join(import.meta.dirname, "..")
 
 /** What git does not keep either. */
-const leftOut = [".git", "node_modules", "data", "dist", "bench/results", "bench/others/node_modules"]
+const leftOut = [".git", "node_modules", "data", "dist", "bench/results"]
+const leftOutAnywhere = /(^|\/)(node_modules|dist)\//
 
 /** Each pattern is written so that it does not match itself. */
 const unwelcome: readonly { readonly what: string; readonly pattern: RegExp }[] = [
@@ -72,7 +73,10 @@ function textFiles(): string[] {
     })
     .map(path => path.replaceAll(sep, "/"))
     .filter(
-      path => !leftOut.some(folder => path.startsWith(`${folder}/`)) && !/\.(png|ico|db|gz|log|cpuprofile)$/.test(path),
+      path =>
+        !leftOut.some(folder => path.startsWith(`${folder}/`)) &&
+        !leftOutAnywhere.test(path) &&
+        !/\.(png|ico|db|gz|log|cpuprofile)$/.test(path),
     )
 }
 

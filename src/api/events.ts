@@ -3,7 +3,6 @@ import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { eventStatuses } from "../domain/event.ts"
 import { parseId } from "../domain/id.ts"
-import type { ReasonCode } from "../domain/reason.ts"
 import { readAttempts } from "../store/attempt-reads.ts"
 import { deliveriesOfEvent } from "../store/delivery-reads.ts"
 import { type KeptEvent, readEvent } from "../store/event-reads.ts"
@@ -12,6 +11,7 @@ import { callerOf } from "./access.ts"
 import { AttemptView, viewOfAttempt } from "./attempt-view.ts"
 import type { Context } from "./context.ts"
 import { deliveryFields, IntegrationName, nameOfIntegration, viewOfDelivery } from "./delivery-view.ts"
+import { EVENTS_WITH_OUTCOMES, outcomeFields, outcomesOf, withheldOnly } from "./event-outcomes.ts"
 import {
   DestinationRecords,
   eventSummaryFields,
@@ -24,7 +24,15 @@ import { hidesPayloads, narrowed, sees } from "./limits.ts"
 import { notFound } from "./problem.ts"
 import { Reasons, ReasonView } from "./reasons.ts"
 import { Nullable, paging, responses, SearchPage, timeText } from "./schemas.ts"
-import { eventFields, readApp, readIntegrationId, readRange, SEARCH_BUDGET_MS, timeRange } from "./search-query.ts"
+import {
+  eventFields,
+  readApp,
+  readIntegrationId,
+  readRange,
+  SEARCH_BUDGET_MS,
+  timeRange,
+  wrong,
+} from "./search-query.ts"
 
 /** How many attempts of each delivery stand on an event; the delivery itself shows more of them, and whole. */
 const ATTEMPTS_SHOWN = 20
@@ -39,11 +47,20 @@ const EventQuery = Type.Object(
     source_record: record,
     destination_record: record,
     external_id: record,
+    outcomes: Type.Optional(
+      Type.Boolean({
+        description: `With what became of each at every integration, and why; ${EVENTS_WITH_OUTCOMES} events at most.`,
+      }),
+    ),
   },
   { additionalProperties: false },
 )
 
-const EventListView = Type.Object({ ...eventSummaryFields, destination_records: DestinationRecords })
+const EventListView = Type.Object({
+  ...eventSummaryFields,
+  destination_records: DestinationRecords,
+  ...outcomeFields,
+})
 
 const EventDelivery = Type.Object({
   ...deliveryFields,
@@ -80,6 +97,10 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
     async request => {
       const { project } = callerOf(request)
       const { query } = request
+      const { limit = 50, outcomes: withOutcomes = false } = query
+      if (withOutcomes && limit > EVENTS_WITH_OUTCOMES) {
+        throw wrong("limit", `must be at most ${EVENTS_WITH_OUTCOMES} with \`outcomes=true\``)
+      }
       const [before] = cursors.read(request, "events", query.cursor) ?? []
       const page = await searchEvents(store.reads, {
         project,
@@ -99,7 +120,7 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
           integration: readIntegrationId(query.integration),
         },
         before,
-        limit: query.limit ?? 50,
+        limit,
         now: now(),
         budgetMs: SEARCH_BUDGET_MS,
       })
@@ -108,10 +129,12 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
         project,
         page.events.filter(event => event.counts.delivered > 0).map(event => event.id),
       )
+      const outcomes = withOutcomes ? await outcomesOf(context, project, page.events) : undefined
       return {
         data: page.events.map(event => ({
           ...viewOfSummary(event, now()),
           destination_records: viewOfRecords(records.get(event.id) ?? []),
+          ...outcomes?.get(event.id),
         })),
         next_cursor: page.next === null ? null : cursors.write(request, "events", page.next),
         searched_back_to: timeText(page.searchedBackTo),
@@ -175,15 +198,12 @@ async function deliveriesWithAttempts(
   )
 }
 
-/** Those that have a delivery since (it was replayed) are shown there. */
-async function withholdings(context: Context, { summary, withheld, targets }: KeptEvent) {
+async function withholdings(context: Context, kept: KeptEvent) {
   const reasons = new Reasons(context)
-  const all = Object.entries(withheld) as [ReasonCode, readonly number[]][]
-  const rest = all.flatMap(([code, ids]) => ids.filter(id => !targets.includes(id)).map(id => ({ code, id })))
   return Promise.all(
-    rest.map(async ({ code, id }) => ({
-      integration: nameOfIntegration(context.directory, id),
-      reason: await reasons.ofWithheld(summary, id, code),
+    withheldOnly(kept).map(async ({ integration, code }) => ({
+      integration: nameOfIntegration(context.directory, integration),
+      reason: await reasons.ofWithheld(kept.summary, integration, code),
     })),
   )
 }

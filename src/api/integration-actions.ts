@@ -1,7 +1,7 @@
 /** What people do with an integration: verify, enable, disable, pause, resume, rotate its secret, send it a test. */
 import type { FastifyInstance, FastifyRequest } from "fastify"
 import { Type } from "typebox"
-import type { EventDraft } from "../domain/event.ts"
+import type { Event, EventDraft, Payload } from "../domain/event.ts"
 import { environments } from "../domain/event.ts"
 import { formatDeliveryId, formatId, parseId } from "../domain/id.ts"
 import { memberSpans } from "../domain/json-spans.ts"
@@ -12,8 +12,11 @@ import { API_SOURCE } from "../sources/waybill.ts"
 import { readEvent } from "../store/event-reads.ts"
 import { addSigningKey, type Switch, switchIntegration } from "../store/integrations.ts"
 import type { Settlement, Tidings } from "../store/ledger.ts"
+import { isMasked } from "../store/rows.ts"
 import { openAll, readMaskedAt } from "../store/sealed-payloads.ts"
+import { toWire } from "../transport/wire.ts"
 import { actorOf, callerOf } from "./access.ts"
+import { BodyView, bodyOf, Header } from "./attempt-view.ts"
 import type { Context } from "./context.ts"
 import { IntegrationView, RotateSecret, TestEvent } from "./integration-schemas.ts"
 import { auditTextOfIntegration, textOfIntegration } from "./integration-view.ts"
@@ -22,7 +25,34 @@ import { hidesPayloads } from "./limits.ts"
 import { maskedProblem } from "./private-fields.ts"
 import { notFound, Problem } from "./problem.ts"
 import { sendJson } from "./raw-json.ts"
+import { ReasonView } from "./reasons.ts"
 import { Nullable, responses, timeText } from "./schemas.ts"
+
+/** What a test would send. */
+const DryRunView = Type.Object({
+  dry_run: Type.Literal(true),
+  event: Nullable(Type.String({ description: "The event of the past that it is made of; null where there is none." })),
+  request: Nullable(
+    Type.Object({
+      method: Type.String(),
+      url: Type.String(),
+      headers: Type.Array(Header, {
+        description: "As they go out. Ids, times and signatures will be those of the moment of sending.",
+      }),
+      ...BodyView.properties,
+    }),
+    "null where nothing would be sent, or it is hidden.",
+  ),
+  reason: Nullable(ReasonView, "Why nothing would be sent."),
+  payload_masked: Type.Boolean({
+    description: 'Values of private fields read "[private]" in it; receivers get them whole.',
+  }),
+  token_host: Nullable(
+    Type.String(),
+    "Where a token is fetched first, for an Authorization that is not among the headers here.",
+  ),
+  exchange_hidden: Type.Boolean({ description: "The request is left out: it is read with the scope `payloads:read`." }),
+})
 
 const TestView = Type.Object({
   event: Type.String(),
@@ -185,20 +215,24 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
         operationId: "testIntegration",
         summary: "Sends one test event and shows what came back",
         description:
-          "Also when the integration is off or unverified; counted in no history, rate or protection. One attempt.",
+          "Also when the integration is off or unverified; counted in no history, rate or protection. One attempt. With `dry_run` nothing is sent or kept: it shows the request that would go out.",
         tags: ["integrations"],
         params: IntegrationPath,
         body: Type.Optional(TestEvent),
-        response: responses({ 200: TestView }, 400, 401, 404, 409, 413, 415, 422, 503),
+        response: responses({ 200: Type.Union([TestView, DryRunView]) }, 400, 401, 404, 409, 413, 415, 422, 503),
       },
     },
     async request => {
       const { project, key } = callerOf(request)
       const live = findIntegration(context, project, request.params.id)
-      const { draft, privateFields } = await testDraft(project, request.body, request.bodyText ?? "")
+      const { draft, privateFields, readable } = await testDraft(project, request.body, request.bodyText ?? "")
       if (!live.connector.environments(live.settings).includes(draft.environment)) {
         const message = `The integration has no ${draft.environment} endpoint. Name the other environment, or add the endpoint.`
         throw new Problem("invalid", message, { errors: [{ pointer: "/environment", message }] })
+      }
+      if (request.body.dry_run === true) {
+        const hidden = hidesPayloads(request)
+        return dryRun(live, { ...draft, payload: readable }, request.body.event ?? null, hidden)
       }
       const incoming = {
         project,
@@ -248,6 +282,46 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
     return { emits: [context.operational.event(live, { type, data }, { isGoingOff: true })] }
   }
 
+  /** The request of a test as it would go out, signed as of now; nothing is kept of it. Private values stay masked. */
+  async function dryRun(live: LiveIntegration, draft: EventDraft, of: string | null, hidden: boolean) {
+    const at = now()
+    const { project, id } = live.record
+    const appId = draft.app === null ? null : (directory.appId(project, draft.app) ?? null)
+    const occurredAt = draft.occurredAt ?? at
+    const event: Event = { ...draft, id: store.ids.next(), project, receivedAt: at, occurredAt, appId, test: true }
+    const build = await context.deliver.preview(live, event)
+    const view = {
+      dry_run: true as const,
+      event: of,
+      request: null,
+      reason: null,
+      payload_masked: isMasked(draft.payload),
+      token_host: null,
+      exchange_hidden: hidden,
+    }
+    if (build.kind !== "send") {
+      const said = build.kind === "fail" ? "failed" : "withheld"
+      const about = { status: said, nextAt: null, integration: formatId("int", id), facts: build.facts } as const
+      const { links, ...reason } = describeReason({ code: build.reason, facts: build.facts }, about)
+      return { ...view, reason: { ...reason, links: links.map(link => ({ ...link })) } }
+    }
+    const { method, url, credentials } = build.request
+    const { host } = new URL(url)
+    const wire = toWire(build.request, { host: { name: "host", value: host }, uri: url }, null, at)
+    if (wire.kind === "invalid") {
+      const reason = { code: "request_invalid", facts: { detail: wire.message } } as const
+      const { links, ...text } = describeReason(reason, { status: "failed", nextAt: null })
+      return { ...view, reason: { ...text, links: links.map(link => ({ ...link })) } }
+    }
+    const headers = wire.sentHeaders.map(({ name, value, secret }) => ({ name, value: secret === true ? null : value }))
+    const grant = credentials?.grant ?? null
+    return {
+      ...view,
+      request: hidden ? null : { method, url, headers, ...bodyOf(wire.body) },
+      token_host: grant === null ? null : new URL(grant.tokenUrl).host,
+    }
+  }
+
   /** The event that a test sends: one of the past again, or one made of what the request says. */
   async function testDraft(project: number, body: TestEvent, text: string): Promise<Drafted> {
     if (body.event !== undefined) {
@@ -266,7 +340,8 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       if (whole === undefined) {
         throw maskedProblem(body.event, (await readMaskedAt(store.reads, { project, event })) ?? now())
       }
-      return { draft: { ...draft, payload: whole.payload }, privateFields: whole.privacy?.pointers ?? [] }
+      const privateFields = whole.privacy?.pointers ?? []
+      return { draft: { ...draft, payload: whole.payload }, privateFields, readable: payload }
     }
     const members = memberSpans(text === "" ? "{}" : text, 64)
     const data = members.kind === "members" ? members.members.findLast(({ key }) => key === "data") : undefined
@@ -288,7 +363,7 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       historical: false,
       cloud: null,
     }
-    return { draft, privateFields: [] }
+    return { draft, privateFields: [], readable: draft.payload }
   }
 }
 
@@ -296,6 +371,8 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
 interface Drafted {
   readonly draft: EventDraft
   readonly privateFields: readonly string[]
+  /** Its payload as readers see it. */
+  readonly readable: Payload
 }
 
 /** A body that may be left out is validated as an empty one, as every field in it may be left out too. */

@@ -204,14 +204,15 @@ function urlFaults(settings: Settings, egress: EgressRules): ProblemError[] {
   })
 }
 
-function filterFaults(filter: string | null): readonly ProblemError[] {
+/** All that is wrong with a filter, by its text. */
+export function filterFaults(filter: string | null): readonly ProblemError[] {
   if (filter === null) return []
   const parsed = parseExact(filter)
   return parsed === undefined ? [{ pointer: "", message: "this is not JSON" }] : checkFilter(parsed)
 }
 
 /** Rules and filters say what is wrong in half a sentence; the place is the other half. */
-function asSentence(parent: string): (fault: ProblemError) => ProblemError {
+export function asSentence(parent: string): (fault: ProblemError) => ProblemError {
   return ({ pointer, message }) => {
     const place = `${parent}${pointer}`.slice(1).replaceAll("/", ".")
     return { pointer, message: `\`${place}\`: ${message}.` }
@@ -219,7 +220,7 @@ function asSentence(parent: string): (fault: ProblemError) => ProblemError {
 }
 
 /** The filter's own text: `JSON.parse` would round a number of twenty digits. */
-function rawFilter(text: string): string | null {
+export function rawFilter(text: string): string | null {
   const members = memberSpans(text, 64)
   const span = members.kind === "members" ? members.members.findLast(({ key }) => key === "filter") : undefined
   return span === undefined ? null : text.slice(span.start, span.end)

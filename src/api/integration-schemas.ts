@@ -260,6 +260,12 @@ export const TestEvent = Type.Object(
     ),
     data: Type.Optional(Type.Unknown()),
     environment: Type.Optional(Environment),
+    dry_run: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: "Only shows what would be sent: nothing goes out, nothing is kept.",
+      }),
+    ),
   },
   { additionalProperties: false },
 )

@@ -14,7 +14,7 @@ import { causeOfFiltered } from "../domain/route.ts"
 import type { Lane } from "../engine/lane.ts"
 import type { AttemptSummary, KeptExchange } from "../store/attempt-reads.ts"
 import { credentialsChangedAt, type DeliveryRecord } from "../store/delivery-reads.ts"
-import { snapshotInForce } from "../store/integrations.ts"
+import { type SnapshotInForce, snapshotInForce } from "../store/integrations.ts"
 import type { Context } from "./context.ts"
 
 export const ReasonView = Type.Object({
@@ -51,6 +51,7 @@ export type ReasonsContext = Pick<Context, "store" | "directory" | "now"> & {
 export class Reasons {
   readonly #context: ReasonsContext
   readonly #credentialsChanged = new Map<IntegrationId, Promise<number | null>>()
+  readonly #snapshots = new Map<IntegrationId, SnapshotInForce>()
   #lanes: ReadonlyMap<IntegrationId, Lane> | undefined
 
   constructor(context: ReasonsContext) {
@@ -165,14 +166,22 @@ export class Reasons {
   }
 
   async #whyFiltered(integration: IntegrationId, environment: Environment, receivedAt: number): Promise<Facts> {
-    const { directory, store } = this.#context
-    const record = directory.integration(integration)?.record
+    const record = this.#context.directory.integration(integration)?.record
     // What has not been touched since is at hand: an event may be withheld from a thousand.
     const isAsThen = record !== undefined && record.updatedAt < receivedAt
-    const snapshot = isAsThen ? record.snapshot : await snapshotInForce(store.reads, integration, receivedAt)
+    const snapshot = isAsThen ? record.snapshot : await this.#snapshotAt(integration, receivedAt)
     const connector = snapshot === undefined ? undefined : findConnector(snapshot.connector)
     if (snapshot === undefined || connector === undefined) return {}
     return { cause: causeOfFiltered(environment, connector.environments(snapshot.config)) }
+  }
+
+  /** Read once for the events in a row that it routed. */
+  async #snapshotAt(integration: IntegrationId, at: number): Promise<SnapshotInForce["snapshot"] | undefined> {
+    const known = this.#snapshots.get(integration)
+    if (known !== undefined && at > known.after && at <= known.until) return known.snapshot
+    const found = await snapshotInForce(this.#context.store.reads, integration, at)
+    if (found !== undefined) this.#snapshots.set(integration, found)
+    return found?.snapshot
   }
 
   #describe(reason: Reason, integration: IntegrationId, context: ReasonContext): ReasonView {

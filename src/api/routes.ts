@@ -3,6 +3,7 @@ import type { FastifyInstance } from "fastify"
 import { apiKeyRoutes } from "./api-keys.ts"
 import { appRoutes } from "./apps.ts"
 import { auditLogRoutes } from "./audit-log.ts"
+import { connectorRoutes } from "./connectors.ts"
 import type { Context } from "./context.ts"
 import { deliveryRoutes } from "./deliveries.ts"
 import { diagnosisRoutes } from "./diagnosis.ts"
@@ -10,6 +11,7 @@ import { erasureRoutes } from "./erasures.ts"
 import { eventTypeRoutes } from "./event-types.ts"
 import { eventRoutes } from "./events.ts"
 import { failureRoutes } from "./failures.ts"
+import { filterRoutes } from "./filters.ts"
 import { healthRoutes } from "./health.ts"
 import { inboxRoutes } from "./inbox.ts"
 import { inboxReceiveRoutes } from "./inbox-receive.ts"
@@ -27,20 +29,24 @@ import { recoveryRoutes } from "./recoveries.ts"
 import { rejectionRoutes } from "./rejections.ts"
 import { removalRoutes } from "./removals.ts"
 import { reportRoutes } from "./report.ts"
+import { roleRoutes } from "./roles.ts"
 import { sessionRoutes } from "./session.ts"
 import { oidcRoutes } from "./session-oidc.ts"
 import { ownSessionRoutes } from "./sessions.ts"
 import { setupRoutes } from "./setup.ts"
+import { signInRoutes } from "./sign-in.ts"
 import { signingSecretRoutes } from "./signing-secrets.ts"
 import { streamRoutes } from "./stream-routes.ts"
 
 /** Registers every route of the API. */
 export function routes(server: FastifyInstance, context: Context): void {
   ingestRoutes(server, context)
+  connectorRoutes(server)
   integrationRoutes(server, context)
   integrationActionRoutes(server, context)
   signingSecretRoutes(server, context)
   integrationHistoryRoutes(server, context)
+  filterRoutes(server, context)
   jwksRoutes(server, context)
   diagnosisRoutes(server, context)
   failureRoutes(server, context)
@@ -62,9 +68,11 @@ export function routes(server: FastifyInstance, context: Context): void {
   sessionRoutes(server, context)
   ownSessionRoutes(server, context)
   oidcRoutes(server, context)
+  signInRoutes(server, context)
   setupRoutes(server, context)
   invitationRoutes(server, context)
   peopleRoutes(server, context)
+  roleRoutes(server)
   healthRoutes(server, context)
   problemTypeRoutes(server, context)
   openapiRoutes(server)

@@ -13,6 +13,7 @@ import { ProjectRemoved } from "../store/projects.ts"
 import { authenticate, guardRoutes } from "./access.ts"
 import { answerHeaders } from "./answer-headers.ts"
 import type { Context } from "./context.ts"
+import { asksForPage, type Dashboard, dashboardRoutes, sendPage } from "./dashboard.ts"
 import { openapi } from "./openapi.ts"
 import { Problem, type ProblemCode, type ProblemDocument } from "./problem.ts"
 import { routes } from "./routes.ts"
@@ -37,6 +38,8 @@ export const timeLimits: TimeLimits = { headersMs: 10_000, requestMs: 30_000, ch
 export interface ServerOptions {
   readonly trustProxy: readonly string[]
   readonly timeLimits: TimeLimits
+  /** Undefined where none was built. */
+  readonly dashboard?: Dashboard | undefined
 }
 
 /** Builds the server with all its routes; the caller listens. */
@@ -106,6 +109,10 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
   })
   server.setErrorHandler((error, request, reply) => answerError(context, error, request, reply))
   server.setNotFoundHandler((request, reply) => {
+    if (asksForPage(request)) {
+      sendPage(reply, options.dashboard)
+      return
+    }
     const path = request.url.split("?")[0]
     const problem = new Problem("not_found", `There is no ${request.method} ${path}. See /openapi.json.`)
     sendProblem(context, request, reply, problem)
@@ -115,6 +122,7 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
   await server.register(cookie, { hook: false })
   await server.register(swagger, openapi(context.version))
   await server.register(async scope => routes(scope, context))
+  dashboardRoutes(server, options.dashboard)
   await server.ready()
   return server
 }

@@ -139,6 +139,30 @@ export const presets: Readonly<Record<PresetName, Policy>> = {
   },
 }
 
+/** Each preset in words, for whoever has to choose one: whose ways they are, and for what they are right. */
+export const presetWords: Readonly<Record<PresetName, { readonly title: string; readonly description: string }>> = {
+  standard: {
+    title: "Standard Webhooks",
+    description:
+      "For endpoints of your own and most others. Tries for days, and switches the integration off when the endpoint says that it is gone.",
+  },
+  subscription: {
+    title: "As Adapty does it",
+    description:
+      "For receivers of subscription events that were built for Adapty. Redirects count as received, 400 and 404 are not tried again, and it gives up after a day.",
+  },
+  revenuecat: {
+    title: "As RevenueCat does it",
+    description:
+      "For receivers that were built for RevenueCat. Only 200 counts as received, and the last try comes two and a half hours later.",
+  },
+  device: {
+    title: "As Particle does it",
+    description:
+      "For readings of devices, of which a late one is worth little. Two more tries within minutes; an endpoint that keeps failing is left alone, and what comes meanwhile is skipped.",
+  },
+}
+
 /** The `config.verification` that goes with a preset, where the integration does not say it. */
 export const presetVerification: Readonly<Record<PresetName, "json" | "none">> = {
   standard: "json",

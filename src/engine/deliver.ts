@@ -25,6 +25,8 @@ export interface Deliver {
   interrupted(claim: Claim): Settlement
   /** The request that a delivery's next attempt would send, or why there would be none. */
   rebuild(live: LiveIntegration, event: Event, revision: number | null): Promise<Build>
+  /** The request of the first attempt at an event, complete but for its signature: what would be sent, and is not. */
+  preview(live: LiveIntegration, event: Event): Promise<Build>
 }
 
 export interface DeliverOptions {
@@ -90,6 +92,10 @@ export function makeDeliver(options: DeliverOptions): Deliver {
     },
     rebuild: async (live: LiveIntegration, event: Event, revision: number | null): Promise<Build> =>
       buildFor(live, await directory.builder(live, revision), event, now()),
+    preview: async (live: LiveIntegration, event: Event): Promise<Build> => {
+      const build = buildFor(live, await directory.builder(live, null), event, now())
+      return build.kind === "send" ? { ...build, request: asAttempt(build.request, options.userAgent, 1) } : build
+    },
   })
 }
 
@@ -114,19 +120,21 @@ function buildFor(live: LiveIntegration, builder: Builder, event: Event, now: nu
   })
 }
 
+/** A request with what differs from attempt to attempt. */
+function asAttempt(request: OutboundRequest, userAgent: string, number: number): OutboundRequest {
+  const own = [
+    { name: "user-agent", value: userAgent },
+    { name: "webhook-attempt", value: String(number) },
+  ]
+  return { ...request, headers: [...request.headers, ...own] }
+}
+
 async function attempt(options: DeliverOptions, work: Work, tell?: (ended: Ended) => void): Promise<Settlement> {
   const { transport, now, metrics } = options
   const { claim, live } = work
   const { policy } = live.integration
   const number = claim.attempts + 1
-  const request: OutboundRequest = {
-    ...work.request,
-    headers: [
-      ...work.request.headers,
-      { name: "user-agent", value: options.userAgent },
-      { name: "webhook-attempt", value: String(number) },
-    ],
-  }
+  const request = asAttempt(work.request, options.userAgent, number)
   const startedAt = now()
   metrics.inFlight.inc()
   const sent = await transport.send(request, {

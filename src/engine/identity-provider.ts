@@ -54,6 +54,11 @@ export class IdentityProvider {
     this.#now = now
   }
 
+  /** What people know it by. */
+  get host(): string {
+    return new URL(this.#settings.issuer).host
+  }
+
   /** Where to send the browser, and what to keep until it is back. */
   async leave(redirectUri: string): Promise<{ readonly url: string; readonly errand: Errand }> {
     const configuration = await this.#configuration()

@@ -155,6 +155,22 @@ export async function deliveriesOfEvent(
   return rows.map(deliveryOfRow)
 }
 
+/** The deliveries of some events, by event: those to the first `most` integrations that each went to. Primary keys. */
+export async function deliveriesOfEvents(
+  db: Reader,
+  project: ProjectId,
+  events: readonly EventId[],
+  most: number,
+): Promise<Map<EventId, DeliveryRecord[]>> {
+  if (events.length === 0) return new Map()
+  const rows = await db.query<DeliveryRow>(sql`
+    select ${deliveryColumns}
+    from event e cross join json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
+    where e.project_id = ${project} and e.id in ${list(events)} and t.key < ${most}
+    order by d.event_id, t.key`)
+  return Map.groupBy(rows.map(deliveryOfRow), delivery => delivery.id.event)
+}
+
 /** What became of some events at one integration, by event. Primary key. */
 export async function deliveriesAt(
   db: Reader,

@@ -113,6 +113,23 @@ export async function readEvent(
   }
 }
 
+/** To which integrations some events went, and from which they were withheld and why, by event. Primary key of `event`. */
+export async function readRouting(
+  db: Reader,
+  project: ProjectId,
+  events: readonly EventId[],
+): Promise<Map<EventId, Pick<KeptEvent, "targets" | "withheld">>> {
+  if (events.length === 0) return new Map()
+  const rows = await db.query<{ readonly id: number; readonly targets: string; readonly withheld: string }>(sql`
+    select id, targets, withheld from event where project_id = ${project} and id in ${list(events)}`)
+  return new Map(
+    rows.map(({ id, targets, withheld }) => [
+      id,
+      { targets: JSON.parse(targets) as IntegrationId[], withheld: JSON.parse(withheld) as Withheld },
+    ]),
+  )
+}
+
 /** Events by their ids; those that the project does not have, or no longer, are not there. Primary key of `event`. */
 export async function readSummaries(
   db: Reader,

@@ -324,15 +324,30 @@ export async function snapshotAt(db: Reader, id: IntegrationId, revision: number
   return row === undefined ? undefined : (JSON.parse(row.snapshot) as Snapshot)
 }
 
+/** The configuration that events were routed by in a stretch of time, in ms since 1970: later than `after`, up to `until`. */
+export interface SnapshotInForce {
+  readonly snapshot: Snapshot
+  readonly after: number
+  readonly until: number
+}
+
 /**
  * The configuration that events were routed by at a time, in ms since 1970: that of the last save before it. Primary key,
  * from the newest. A save takes effect some milliseconds after its time, so that what comes in between may be told by it.
  */
-export async function snapshotInForce(db: Reader, id: IntegrationId, at: number): Promise<Snapshot | undefined> {
-  const [row] = await db.query<{ snapshot: string }>(sql`
-    select snapshot from integration_revision
-    where integration_id = ${id} and (at < ${at} or revision = 1) order by revision desc limit 1`)
-  return row === undefined ? undefined : (JSON.parse(row.snapshot) as Snapshot)
+export async function snapshotInForce(db: Reader, id: IntegrationId, at: number): Promise<SnapshotInForce | undefined> {
+  const [row] = await db.query<{ snapshot: string; revision: number; at: number; until: number | null }>(sql`
+    select r.snapshot, r.revision, r.at, (
+      select min(n.at) from integration_revision n where n.integration_id = r.integration_id and n.revision > r.revision
+    ) as until
+    from integration_revision r
+    where r.integration_id = ${id} and (r.at < ${at} or r.revision = 1) order by r.revision desc limit 1`)
+  if (row === undefined) return undefined
+  return {
+    snapshot: JSON.parse(row.snapshot) as Snapshot,
+    after: row.revision === 1 ? Number.NEGATIVE_INFINITY : row.at,
+    until: row.until ?? Number.POSITIVE_INFINITY,
+  }
 }
 
 interface SecretRow {

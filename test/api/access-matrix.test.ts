@@ -144,6 +144,7 @@ const openToAll = [
   "setUp",
   "acceptInvitation",
   "signIn",
+  "getSignIn",
   "signInElsewhere",
   "comeBackSignedIn",
 ]

@@ -142,6 +142,75 @@ test("events are found by each of their properties, with the record that the des
   assert.deepEqual(page.data?.[0]?.destination_records, [{ integration: crm, record: "rec-1" }])
 })
 
+test("a list with outcomes shows what became of each event at every integration, and why", async () => {
+  await using program = await Program.open()
+  await using endpoint = await Endpoint.open({ status: 200 }, { status: 422 })
+  const crm = await program.integrate(endpoint.url(), { name: "CRM" })
+  const filter = { eq: ["data.plan", "pro"] }
+  const pro = await program.integrate(endpoint.url(), { name: "Pro only", filter })
+  const sent = [
+    await program.send({ type: "a", data: { plan: "free" } }),
+    await program.send({ type: "a", data: { plan: "free" } }),
+  ].map(event => formatId("evt", event))
+  await program.recorded(2)
+  await program.call("PATCH", `/v1/integrations/${pro}`, { events: { default: "off" } })
+  program.turn(1_000)
+  const later = formatId("evt", await program.send({ type: "a", data: { plan: "free" } }))
+  await program.recorded(3)
+  await program.call("DELETE", `/v1/integrations/${pro}`)
+  const page = await program.call("GET", "/v1/events?outcomes=true&limit=50")
+  const told = new Map(
+    items(page.data).map(event => [
+      String(event.id),
+      items(event.outcomes).map(({ integration, status, reason }) => [
+        integration?.id,
+        integration?.name,
+        integration?.removed,
+        status,
+        reason?.code,
+      ]),
+    ]),
+  )
+  const delivered = [crm, "CRM", false, "delivered", undefined]
+  const refused = [crm, "CRM", false, "retrying", "rejected"]
+  const withheld = (code: string) => [pro, "Pro only", true, "withheld", code]
+  // Which of the two came first to the endpoint is its own affair.
+  const ofCrm = sent.map(id => told.get(id)?.[0]).sort()
+  assert.deepEqual(ofCrm, [delivered, refused].sort())
+  for (const id of sent) assert.deepEqual(told.get(id)?.slice(1), [withheld("filtered")])
+  assert.deepEqual(told.get(later)?.slice(1), [withheld("type_disabled")])
+  const whys = items(page.data).flatMap(event => items(event.outcomes).map(({ reason }) => String(reason?.what)))
+  assert.ok(whys.includes("The integration's filter leaves this event out."), whys.join("\n"))
+  assert.ok(
+    whys.some(why => why.includes("answered 422")),
+    whys.join("\n"),
+  )
+  assert.deepEqual(
+    items(page.data).map(event => event.outcomes_left_out),
+    [0, 0, 0],
+  )
+  const [plain] = items((await program.call("GET", "/v1/events")).data)
+  assert.equal(plain?.outcomes, undefined)
+})
+
+test("outcomes of an event that went to many integrations are those of the first, and the rest is counted", async () => {
+  await using program = await Program.open()
+  await using endpoint = await Endpoint.open()
+  for (let i = 0; i < 22; i++) await program.integrate(endpoint.url(), { name: `To ${i}` })
+  for (let i = 0; i < 23; i++) {
+    await program.integrate(endpoint.url(), { name: `Not ${i}`, events: { default: "off" } })
+  }
+  await program.send({ type: "a" })
+  await program.recorded(22)
+  const page = await program.call("GET", "/v1/events?outcomes=true")
+  const statuses = items(page.data?.[0]?.outcomes).map(({ status }) => status)
+  assert.deepEqual(
+    ["delivered", "withheld"].map(each => statuses.filter(status => String(status) === each).length),
+    [20, 20],
+  )
+  assert.equal(page.data?.[0]?.outcomes_left_out, 5)
+})
+
 test("pages follow one another by their cursor, and the last has none", async () => {
   await using program = await Program.open()
   const ids: string[] = []
@@ -160,6 +229,7 @@ test("a search that makes no sense is refused with the field that is wrong", asy
   const refused: readonly (readonly [query: string, status: number, pointer: string])[] = [
     ["limit=0", 422, "query/limit"],
     ["limit=201", 422, "query/limit"],
+    ["limit=51&outcomes=true", 422, "query/limit"],
     ["status=lost", 422, "query/status"],
     ["from=yesterday", 422, "query/from"],
     ["to=2026-02-30T00:00:00Z", 422, "query/to"],

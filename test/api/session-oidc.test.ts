@@ -228,6 +228,12 @@ describe("a provider", () => {
     const answer = await new Browser(plain).ask("GET", "/v1/session/oidc")
     assert.deepEqual([answer.status, answer.body.code], [404, "not_found"])
     assert.match(String(answer.body.detail), /WAYBILL_OIDC_ISSUER/)
+    assert.deepEqual(await new Browser(plain).call("GET", "/v1/sign-in"), { password: true, oidc: null })
+  })
+
+  test("that is set up is named to whoever has not signed in yet", async () => {
+    const ways = await new Browser(program).call("GET", "/v1/sign-in")
+    assert.deepEqual(ways, { password: true, oidc: { name: new URL(provider.issuer).host } })
   })
 })
 

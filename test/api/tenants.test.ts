@@ -73,7 +73,7 @@ const inQueries: Readonly<Record<string, Kind | "text" | { readonly why: string 
   last_event_id: { why: "a test of its own, with the stream" },
   cursor: { why: "a test of its own" },
   ...Object.fromEntries(
-    ["limit", "interval", "from", "to", "format", "environment", "status", "reason", "kind"].map(name => [
+    ["limit", "interval", "from", "to", "format", "environment", "status", "reason", "kind", "outcomes"].map(name => [
       name,
       { why: "names nothing of anybody's" },
     ]),

@@ -99,6 +99,7 @@ test("every operation and every status of the document happens, and keeps its sc
   const made = (await ask("createIntegration", { body: integration(9) })) as { id: string }
   const late = (await ask("createIntegration", { body: integration(slowPort) })) as { id: string }
   const path = { id: made.id }
+  await ask("listConnectors", {})
   await ask("listIntegrations", {})
   await ask("getIntegration", { path })
   await ask("changeIntegration", { path, body: { name: "Other" } })
@@ -117,6 +118,9 @@ test("every operation and every status of the document happens, and keeps its sc
   const signed = (await ask("createIntegration", { body: integration(9, { config: asymmetric }) })) as { id: string }
   await ask("getJwks", { path: { id: signed.id }, key: null })
   await ask("testIntegration", { path, body: { data: { n: 1 } } })
+  await ask("testIntegration", { path, body: { dry_run: true } })
+  await ask("tryFilter", { body: { filter: null, integration: made.id } })
+  await ask("tryFilter", { body: { filter: null, integration: "int_nobody" } })
   for (const id of [
     "listRevisions",
     "getIntegrationHistory",
@@ -189,6 +193,8 @@ test("every operation and every status of the document happens, and keeps its sc
   const erasure = (await ask("createErasure", { body: { profile_id: "ada" } })) as { id: string }
   await ask("getErasure", { path: { id: erasure.id } })
   await ask("getProblemType", { path: { code: "invalid" } })
+  await ask("getSignIn", { key: null })
+  await ask("listRoles", {})
 
   await askConditionally(ask, { integration: made.id, project: project.id, key: spare.id })
   await askAtOnce(ask, seen, integration(9))

@@ -1,0 +1,34 @@
+/** A key or a link that is shown this once. */
+import { Alert, Code, Group, Stack, Text } from "@mantine/core"
+import { IconKey } from "@tabler/icons-react"
+import type { ReactNode } from "react"
+import { CopyText } from "./copied.tsx"
+
+export function Once({
+  title,
+  text,
+  label,
+  children,
+}: {
+  readonly title: string
+  readonly text: string
+  /** On the button that copies it. */
+  readonly label: string
+  readonly children?: ReactNode
+}) {
+  return (
+    <Alert color="waybill" title={title} icon={<IconKey size={18} />} role="status">
+      <Stack gap="xs">
+        <Group gap="xs">
+          <Code className="wrap-anywhere" fz="sm">
+            {text}
+          </Code>
+          <CopyText text={text} label={label} />
+        </Group>
+        <Text size="sm" component="div">
+          It is shown this once: copy it now. {children}
+        </Text>
+      </Stack>
+    </Alert>
+  )
+}
