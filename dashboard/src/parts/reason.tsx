@@ -113,7 +113,7 @@ export function ReasonText({ reason }: { readonly reason: ReasonView }) {
         </Text>
       )}
       {reason.links
-        ?.filter(({ rel }) => rel === "docs")
+        ?.filter(({ rel, href }) => rel === "docs" && /^https?:/.test(href))
         .map(({ href }) => (
           <Anchor key={href} href={href} size="sm" target="_blank" rel="noreferrer">
             More on {reason.code}
