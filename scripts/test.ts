@@ -6,7 +6,8 @@
  *     scripts/test.ts <paths>     only the tests in these files and folders, and nothing before them
  *     scripts/test.ts --matrix    only those that show the rows of class A of docs/fault-matrix.md, and how long they took
  *
- * What stands on the store is tried on both engines: see `rounds`. TEST_ENGINE names one of them, to try only that.
+ * What stands on the store is tried on both engines: see `rounds`. TEST_ENGINE names one of them, to try only that;
+ * TEST_ENGINE=postgres tries the API there too.
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -186,10 +187,14 @@ function isFast(path: string): boolean {
   return file === undefined || (folder !== "cli" && existsSync(join("src", folder)))
 }
 
-/** Whether a test is tried on both engines. */
+/**
+ * Whether a test is tried on both engines: all of the store's and the engine's; those of the API too where PostgreSQL, or
+ * their path, is asked for, as they come to the database through the same reads and would take a run beyond its time.
+ */
 function standsOnStore(path: string): boolean {
   const [folder = ""] = relative("test", path).split(sep)
-  return ["store", "engine", "api"].includes(folder)
+  const isAskedFor = positionals.length > 0 || process.env["TEST_ENGINE"] === "postgres"
+  return ["store", "engine"].includes(folder) || (folder === "api" && isAskedFor)
 }
 
 /** Whether a test is about one of the engines alone: it lies in a folder that is called after it. */
