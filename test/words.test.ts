@@ -17,7 +17,10 @@ const unwelcome: readonly { readonly what: string; readonly pattern: RegExp }[] 
     pattern: /(?<![\w.~-])\/(?:work|root|Users\/\w+|home\/(?!node\b|waybill\b)\w+)\/\w/,
   },
   { what: "a temporary folder of one machine", pattern: /(?<![\w.])\/tmp\/[\w.-]*\w/ },
-  { what: "a registry's host", pattern: /\b(?:registry\.(?:npmjs|yarnpkg|npmmirror)|npm\.pkg\.github|python(?:hosted)|pypi\.(?:org))\b/ },
+  {
+    what: "a registry's host",
+    pattern: /\b(?:registry\.(?:npmjs|yarnpkg|npmmirror)|npm\.pkg\.github|python(?:hosted)|pypi\.(?:org))\b/,
+  },
   { what: "a key for a registry", pattern: /_auth(?:Token)?\s*=|\bnpm_[A-Za-z0-9]{36}\b/ },
 ]
 
