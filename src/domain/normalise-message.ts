@@ -11,9 +11,11 @@ const MAX_LOOKED_AT = 400
 /** Longer bodies are not parsed: an answer that says what is wrong does so in a few lines. */
 const MAX_BODY_BYTES = 16 * 1024
 
+const ADDRESS = /(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+/g
+
 /** In this order: what an earlier rule has replaced is no longer there for the later ones. */
 const rules: readonly (readonly [found: RegExp, placeholder: string])[] = [
-  [/(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+/g, "{email}"],
+  [ADDRESS, "{email}"],
   [/\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b/gi, "{uuid}"],
   [/\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?(?: ?(?:Z\b|UTC\b|[+-]\d\d:?\d\d\b))?/g, "{time}"],
   [/\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?\b/g, "{time}"],
@@ -30,6 +32,11 @@ export function normaliseMessage(message: string): string {
   for (const [found, placeholder] of rules) text = text.replace(found, placeholder)
   text = text.replace(/[\s\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim()
   return text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS - 1)}…` : text
+}
+
+/** A text without mail addresses: for readers whom it does not concern whose they are. */
+export function withoutAddresses(text: string): string {
+  return text.replace(ADDRESS, "{email}")
 }
 
 /** A text without these secrets, which the other side may have sent back to us. Short ones cannot be told from words. */

@@ -18,6 +18,11 @@ export const INVITATION_MS = 7 * DAY_MS
 /** How long a sign-in at an identity provider may take. */
 export const OIDC_SIGN_IN_MS = 10 * MINUTE_MS
 
+/** How long the link for a new password is good. */
+export const PASSWORD_RESET_MS = 30 * MINUTE_MS
+/** How often such a link may be asked for, for one account, within `SIGN_IN_WINDOW_MS`: its person gets a mail each time. */
+export const RESETS_OF_ACCOUNT = 3
+
 /** How often signing in may fail within `SIGN_IN_WINDOW_MS`: of one account, and from one address, behind which many may sit. */
 export const TRIES_OF_ACCOUNT = 10
 export const TRIES_FROM_ADDRESS = 50

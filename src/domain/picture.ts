@@ -60,6 +60,8 @@ export type HeldBy = "off" | "paused" | "resting" | "rate" | "full"
 export interface Waiting {
   /** Deliveries that wait for whatever it be, at most `WAITING_COUNTED`. */
   readonly total: number
+  /** The id of the oldest event among those. */
+  readonly oldestEvent: number | null
   /** When the oldest of those was due that wait for their time alone: for no rest and no one before them. */
   readonly oldestDueAt: number | null
   /** Since when the oldest request is under way. */
@@ -102,8 +104,8 @@ export interface Picture {
   readonly arrived: Arrived | null
   /** Fields that were missing in the last 24 hours, the most frequent first. */
   readonly missingFields: readonly { readonly field: string; readonly count: number }[]
-  /** Set while Waybill's own machine or network is what fails. */
-  readonly ownTrouble: OwnTrouble | null
+  /** Set while Waybill's own machine or network is what fails; how many others it touches is not for everybody. */
+  readonly ownTrouble: OwnTroubleHere | null
 }
 
 /** Waybill's own machine or network is down. */
@@ -115,6 +117,9 @@ export interface OwnTrouble {
   /** `sender_fault` where the system itself says so. */
   readonly sign: "sender_fault" | "all_at_once"
 }
+
+/** The same as one integration tells of it. */
+export type OwnTroubleHere = Pick<OwnTrouble, "since" | "sign"> & Partial<OwnTrouble>
 
 /** How many in all. */
 export function sumOf(counts: ByReason): number {

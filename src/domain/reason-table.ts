@@ -374,7 +374,7 @@ const ownFaults = {
     what: "Waybill's own machine or network was not able to send[ ({error})]; this counts against neither the event nor the endpoint.",
     causes: "No route to any network, no resolver, or no file handles, ports or memory left.",
     advice:
-      "Nothing to do at the endpoint: it is tried again shortly. Whoever runs Waybill sees more in /v1/status and with waybill doctor.",
+      "Nothing to do at the endpoint: it is tried again shortly. GET /v1/status tells more, and waybill doctor whoever runs Waybill.",
     setting: null,
     colour: "amber",
     triedAgain: "yes",

@@ -61,6 +61,14 @@ export type ColourRule = Colour | "amber_then_red" | "grey_then_red"
 /** Whether Waybill makes another attempt by itself; `on_replay`: only when a person asks, once the cause is mended. */
 export type TriedAgain = "no" | "yes" | "by_policy" | "on_replay"
 
+/** What that means, in a sentence. */
+export const triedAgainMeanings: Readonly<Record<TriedAgain, string>> = {
+  no: "Waybill does not try it again by itself.",
+  yes: "Waybill tries it again by itself, for as long as the integration's retries last.",
+  by_policy: "Whether Waybill tries it again by itself the integration's policy says.",
+  on_replay: "Waybill does not try it again by itself: once the cause is mended, a person retries or replays it.",
+}
+
 /** A class of network error, in any phase or in some only. */
 export type ClassMatch = ErrorClass | { readonly class: ErrorClass; readonly phases: readonly Phase[] }
 

@@ -9,6 +9,7 @@ export const scopes = {
   "integrations:write": "Sets up and changes integrations, event types and apps, and tests them.",
   "secrets:read": "Reads signing secrets. Each reading stands in the audit log.",
   replay: "Tries deliveries again, and runs recoveries.",
+  portal: "Gives tokens for the portal of an app, which may do no more than the credential itself.",
   "metrics:read": "Reads /metrics.",
   admin: "Everything in its project: keys, people, settings and all that the other scopes allow.",
 } as const satisfies Record<string, string>
@@ -48,7 +49,7 @@ export const roles = {
     may: "Sets up integrations, reads everything with its secrets, sends and replays.",
     // biome-ignore format: one list
     scopes: ["ingest", "events:read", "payloads:read", "integrations:read", "integrations:write", "secrets:read", "replay",
-      "metrics:read"],
+      "portal", "metrics:read"],
   },
   support: {
     may: "Reads events with their payloads and tries them again; sees no secrets and changes no settings.",

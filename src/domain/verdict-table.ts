@@ -178,7 +178,7 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
     what: "The oldest event has been due since {since_at|a while ago}, for {late_ms|more than 15 min}, and has not been sent.",
     causes: "Waybill has room to send it and does not: that is Waybill's own fault, not the endpoint's.",
     advice:
-      "Whoever runs Waybill looks at its log and /v1/status, and restarts it if nothing else helps. Nothing is lost.",
+      "Whoever runs Waybill looks at its log and at GET /v1/status, and restarts it if nothing else helps. Nothing is lost.",
     colour: "red",
     questions: [],
     variants: {

@@ -4,7 +4,15 @@
  */
 import { nearTypes, silenceOf } from "./activity.ts"
 import { countOf, type Finding, lastDay, limits } from "./finding.ts"
-import { type ByReason, type Hour, type OwnTrouble, type Picture, sumOf, sumsOf, WAITING_COUNTED } from "./picture.ts"
+import {
+  type ByReason,
+  type Hour,
+  type OwnTroubleHere,
+  type Picture,
+  sumOf,
+  sumsOf,
+  WAITING_COUNTED,
+} from "./picture.ts"
 import { isRed, type ReasonCode } from "./reason.ts"
 import { reasonTable } from "./reason-table.ts"
 import { fill } from "./sentence.ts"
@@ -15,8 +23,8 @@ export function ownMachine({ ownTrouble }: Picture): Finding | null {
 }
 
 /** The same for Waybill as a whole. */
-export function ownMachineFinding({ since, integrations, hosts, sign }: OwnTrouble): Finding {
-  const facts = { since_at: since, integrations, hosts, sign }
+export function ownMachineFinding({ since, integrations, hosts, sign }: OwnTroubleHere): Finding {
+  const facts = { since_at: since, integrations: integrations ?? null, hosts: hosts ?? null, sign }
   return { code: "own_machine", ...(sign === "sender_fault" ? { case: sign } : {}), since, facts }
 }
 

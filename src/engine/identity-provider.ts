@@ -6,6 +6,7 @@
 import * as oidc from "openid-client"
 import type { OutboundRequest } from "../domain/exchange.ts"
 import { isMailAddress } from "../domain/mail-address.ts"
+import type { SignInFault } from "../domain/sign-in-fault.ts"
 import type { Transport } from "../transport/http.ts"
 import type { Vouched } from "./entry.ts"
 
@@ -30,8 +31,8 @@ export interface Errand {
 /** What came of the way back. */
 export type Return =
   | { readonly kind: "vouched"; readonly person: Vouched }
-  /** One sentence for the person. */
-  | { readonly kind: "refused"; readonly message: string }
+  /** `error`: what the provider calls it, for the log. */
+  | { readonly kind: "refused"; readonly fault: SignInFault; readonly error: string | null }
 
 /** The provider does not answer, or not as the standard says. */
 export class ProviderFault extends Error {}
@@ -102,23 +103,12 @@ export class IdentityProvider {
 
   #judge(claims: Readonly<Record<string, unknown>>): Return {
     const { sub, email, email_verified: verified, name } = claims
-    const refused = (message: string): Return => ({ kind: "refused", message })
     if (typeof sub !== "string") throw new ProviderFault("Its ID token names nobody.")
-    if (typeof email !== "string" || !isMailAddress(email)) {
-      return refused(
-        "The identity provider told no mail address of yours. Have its administrator release `email` to Waybill.",
-      )
-    }
-    if (verified !== true && verified !== "true") {
-      return refused(
-        `The identity provider has not verified that ${email} is yours. Verify it there, and sign in again.`,
-      )
-    }
+    if (typeof email !== "string" || !isMailAddress(email)) return refused("no_address")
+    if (verified !== true && verified !== "true") return refused("not_verified")
     const { issuer, domains } = this.#settings
     const domain = email.slice(email.lastIndexOf("@") + 1).toLowerCase()
-    if (domains.length > 0 && !domains.includes(domain)) {
-      return refused(`Addresses at ${domain} may not sign in here. Use one at ${domains.join(" or ")}.`)
-    }
+    if (domains.length > 0 && !domains.includes(domain)) return refused("other_domain")
     const known = typeof name === "string" && name.trim() !== "" ? name.trim().slice(0, 200) : email
     return { kind: "vouched", person: { issuer, subject: sub, email, name: keepable(known) } }
   }
@@ -181,17 +171,13 @@ export class IdentityProvider {
 
 /** What went wrong on the way back, as far as it is the person's to know. */
 function refusalOf(error: unknown): Return {
-  if (error instanceof oidc.AuthorizationResponseError) {
-    const why = error.error === "access_denied" ? "It was declined there." : `It said ${error.error}.`
-    return { kind: "refused", message: `The identity provider did not let you in. ${why}` }
-  }
-  if (error instanceof oidc.ResponseBodyError) {
-    return {
-      kind: "refused",
-      message: `The identity provider did not take the code of this sign-in (${error.error}). Begin again; each code works once, and soon.`,
-    }
-  }
+  if (error instanceof oidc.AuthorizationResponseError) return refused("declined", error.error)
+  if (error instanceof oidc.ResponseBodyError) return refused("code_refused", error.error)
   throw new ProviderFault(messageOf(error))
+}
+
+function refused(fault: SignInFault, error: string | null = null): Return {
+  return { kind: "refused", fault, error }
 }
 
 /** What the library says, with what lies below it: a name that is not found, a connection that is refused. */

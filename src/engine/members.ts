@@ -22,6 +22,14 @@ import { hashToken, newToken } from "../store/token.ts"
 import type { Changes } from "./changes.ts"
 import type { Passwords } from "./passwords.ts"
 
+/** Who changes something about one of a project's people. */
+export interface Changing {
+  readonly by: Actor
+  readonly mayOwn: boolean
+  /** Hears, in the transaction, of the person as they stand; throws where they are not as the caller has read them. */
+  readonly check: (member: Member) => void
+}
+
 /** Why one of the people of a project stays what they are. */
 export type MemberFault = { readonly kind: "none" | "owners_only" | "last_owner" }
 
@@ -43,23 +51,23 @@ export class Members {
   async setRole(
     who: { readonly project: ProjectId; readonly person: PersonId },
     role: Role,
-    given: { readonly by: Actor; readonly mayOwn: boolean; readonly own: SessionId | null },
+    given: Changing & { readonly own: SessionId | null },
   ): Promise<{ readonly kind: "done"; readonly member: Member; readonly token: string | null } | MemberFault> {
     return this.#changes.inTransaction(async (tx, note) => {
       await lockMeta(tx, "people")
       const member = await findMember(tx, who.project, who.person)
       if (member === undefined) return { kind: "none" }
+      given.check(member)
       if (!given.mayOwn && (member.role === "owner" || role === "owner")) return { kind: "owners_only" }
+      if (member.role === role) return { kind: "done", member, token: null }
       const leaves = member.role === "owner" && role !== "owner"
       if (leaves && (await countOwners(tx, who.project, who.person)) === 0) return { kind: "last_owner" }
       await saveMembership(tx, { ...member, role })
       let token: string | null = null
-      if (member.role !== role) {
-        await endSessionsIn(tx, who, given.own)
-        if (given.own !== null) {
-          token = newToken()
-          await renewSession(tx, given.own, hashToken(token), who.project)
-        }
+      await endSessionsIn(tx, who, given.own)
+      if (given.own !== null) {
+        token = newToken()
+        await renewSession(tx, given.own, hashToken(token), who.project)
       }
       const subject = formatId("per", who.person)
       const [before, after] = [member.role, role].map(each => JSON.stringify({ role: each }))
@@ -79,12 +87,13 @@ export class Members {
   /** Takes a person out of a project; their sessions there end at once. */
   async remove(
     who: { readonly project: ProjectId; readonly person: PersonId },
-    given: { readonly by: Actor; readonly mayOwn: boolean },
+    given: Changing,
   ): Promise<{ readonly kind: "done" } | MemberFault> {
     return this.#changes.inTransaction(async (tx, note) => {
       await lockMeta(tx, "people")
       const member = await findMember(tx, who.project, who.person)
       if (member === undefined) return { kind: "none" }
+      given.check(member)
       if (!given.mayOwn && member.role === "owner") return { kind: "owners_only" }
       const leaves = member.role === "owner"
       if (leaves && (await countOwners(tx, who.project, who.person)) === 0) return { kind: "last_owner" }

@@ -7,7 +7,9 @@
 
 import { isReservedType } from "../domain/event-names.ts"
 import { composeInvitation, type InvitationMail } from "../domain/invitation-mail.ts"
+import { withoutAddresses } from "../domain/normalise-message.ts"
 import { composeMail, type MailContent, type MailText } from "../domain/operational-mail.ts"
+import { composePasswordReset, type PasswordResetMail } from "../domain/password-reset-mail.ts"
 import type { Log } from "../log.ts"
 import { leads } from "../store/leader.ts"
 import {
@@ -191,8 +193,8 @@ export class Notifier {
     const { store, directory, host, now, log } = this.#options
     const { db, fence } = store
     const sending = { id: mail.id, fence }
-    const content = JSON.parse(mail.content) as MailContent | InvitationMail
-    const to = content.cause === "invitation" ? [content.to] : (directory.project(mail.project)?.alertEmails ?? [])
+    const content = JSON.parse(mail.content) as MailContent | LinkMail
+    const to = hasLink(content) ? [content.to] : (directory.project(mail.project)?.alertEmails ?? [])
     if (to.length === 0) {
       await endMail(db, sending, "Nobody is to be told any more.", now())
       return true
@@ -238,14 +240,19 @@ export class Notifier {
   }
 
   /** The words of a mail; null where its seal cannot be opened any more. */
-  #compose(key: string, content: MailContent | InvitationMail): MailText | null {
+  #compose(key: string, content: MailContent | LinkMail): MailText | null {
     const { store, publicUrl, log } = this.#options
-    if (content.cause !== "invitation") return composeMail(content, publicUrl())
+    if (!hasLink(content)) return composeMail(content, publicUrl())
     try {
       const token = store.seal.open(mailPlace(key), content.sealedToken)
-      return composeInvitation(content, `${publicUrl()}/invitation?token=${token}`)
+      switch (content.cause) {
+        case "invitation":
+          return composeInvitation(content, `${publicUrl()}/invitation?token=${token}`)
+        case "password_reset":
+          return composePasswordReset(content, `${publicUrl()}/password-reset?token=${token}`)
+      }
     } catch (error) {
-      log.warn({ err: error, mail: key }, "an invitation cannot be mailed any more: its token does not open")
+      log.warn({ err: error, mail: key }, "a link cannot be mailed any more: its token does not open")
       return null
     }
   }
@@ -264,8 +271,16 @@ export class Notifier {
   }
 
   #noteError(message: string): void {
-    this.#error = { message, at: this.#options.now() }
+    // Servers name whom they refuse; every project of this Waybill reads how mail stands.
+    this.#error = { message: withoutAddresses(message), at: this.#options.now() }
   }
+}
+
+/** A mail to one address alone, with a link that is for nobody else. */
+type LinkMail = InvitationMail | PasswordResetMail
+
+function hasLink(content: MailContent | LinkMail): content is LinkMail {
+  return content.cause === "invitation" || content.cause === "password_reset"
 }
 
 /** 30 s, 1, 2, 4 … min, at most an hour. */

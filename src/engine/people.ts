@@ -51,6 +51,11 @@ import { actorOf, type Entered, fateOf, type Refusal, Refused, type Visit, type 
 import type { Passwords } from "./passwords.ts"
 import { type TooOften, Tries } from "./tries.ts"
 
+/** What a person who sets up or accepts comes in with: the hash of a new one's password, or of the known one's that was right. */
+type Ready =
+  | { readonly isKnown: false; readonly hash: string }
+  | { readonly isKnown: true; readonly hash: string | null }
+
 export interface PeopleParts {
   readonly store: Store
   readonly changes: Changes
@@ -113,7 +118,9 @@ export class People {
     }
     await this.#tries.succeeded(email, visit.from)
     if (person.password !== null && this.#passwords.isOld(person.password)) {
-      await improvePassword(this.#store.db, person.id, person.password, await this.#passwords.hash(password))
+      const better = await this.#passwords.hash(password)
+      await improvePassword(this.#store.db, person.id, person.password, better)
+      return this.#enterSomewhere({ ...person, password: better }, "password", visit)
     }
     return this.#enterSomewhere(person, "password", visit)
   }
@@ -130,14 +137,14 @@ export class People {
     if (setup.usedAt !== null) return { kind: "token", why: "used" }
     const ready = await this.#ready(who.email, who.password, visit.from)
     if ("kind" in ready) return ready
-    const { project } = setup
+    const { project, byOperator } = setup
     return this.#transaction(async (tx, note) => {
       await lockMeta(tx, "people")
       const at = this.#store.now()
       if ((await countOwners(tx, project)) > 0) throw new Refused({ kind: "owned" })
       if (!(await useSetup(tx, hash, at))) throw new Refused({ kind: "token", why: "used" })
-      const person = await this.#person(tx, { ...who, hash: ready.hash, verifiedAt: at })
-      await setVerified(tx, person, at)
+      const person = await this.#person(tx, { ...who, ready })
+      if (byOperator) await setVerified(tx, person, at)
       await saveMembership(tx, { project, person, role: "owner", createdAt: at })
       const by = actorOf(person, visit.from)
       await note({
@@ -181,7 +188,7 @@ export class People {
       await lockMeta(tx, "people")
       const at = this.#store.now()
       if (!(await useInvitation(tx, id, at))) throw new Refused({ kind: "token", why: "used" })
-      const person = await this.#person(tx, { email, name, hash: ready.hash, verifiedAt: null })
+      const person = await this.#person(tx, { email, name, ready })
       await this.#join(tx, note, { person, project, role, invitation: id, from: visit.from })
       return this.#begin(tx, { person, project, way: "invitation", visit })
     })
@@ -192,7 +199,13 @@ export class People {
    * who exists or is invited. What invitations wait for the address are accepted.
    */
   async admit(vouched: Vouched, visit: Visit): Promise<Entered | Refusal> {
-    const { issuer, subject, email, name } = vouched
+    const came = await this.#admit(vouched, visit)
+    // The provider has checked them: a whole office may come from one address.
+    if (came.kind === "entered") await this.#tries.cameIn(visit.from)
+    return came
+  }
+
+  #admit({ issuer, subject, email, name }: Vouched, visit: Visit): Promise<Entered | Refusal> {
     return this.#transaction(async (tx, note) => {
       await lockMeta(tx, "people")
       const at = this.#store.now()
@@ -335,10 +348,10 @@ export class People {
     })
   }
 
-  /** The hash for a new person's password, or null where the address is known and the password right. */
-  async #ready(email: string, password: string, from: Origin): Promise<{ readonly hash: string | null } | Refusal> {
+  /** The hash for a new person's password, or that with which a known one has shown to be who they are. */
+  async #ready(email: string, password: string, from: Origin): Promise<Ready | Refusal> {
     const person = await findPersonByEmail(this.#store.reads, email)
-    if (person === undefined) return { hash: await this.#passwords.hash(password) }
+    if (person === undefined) return { isKnown: false, hash: await this.#passwords.hash(password) }
     const limited = await this.#tries.of(email, from)
     if (limited !== null) return limited
     if (!(await this.#passwords.isRight(password, person.password))) {
@@ -346,30 +359,24 @@ export class People {
       return { kind: "wrong" }
     }
     await this.#tries.succeeded(email, from)
-    return person.disabledAt === null ? { hash: null } : { kind: "disabled" }
+    return person.disabledAt === null ? { isKnown: true, hash: person.password } : { kind: "disabled" }
   }
 
-  /** The person with this address, made where `hash` is that of a new one. */
+  /** The person with this address, who is made where they are new. */
   async #person(
     tx: Database,
-    who: {
-      readonly email: string
-      readonly name: string
-      readonly hash: string | null
-      readonly verifiedAt: number | null
-    },
+    { email, name, ready }: { readonly email: string; readonly name: string; readonly ready: Ready },
   ): Promise<PersonId> {
-    if (who.hash === null) {
-      const known = await findPersonByEmail(tx, who.email)
-      if (known === undefined) throw new Refused({ kind: "wrong" })
+    if (ready.isKnown) {
+      const known = await findPersonByEmail(tx, email)
+      if (known === undefined || known.password !== ready.hash) throw new Refused({ kind: "wrong" })
       return known.id
     }
     const { ids, now } = this.#store
     const id = ids.next()
-    const { email, name, hash: password, verifiedAt } = who
+    const made = { id, email, name, password: ready.hash, verifiedAt: null, createdAt: now() }
     // Somebody with the same address was faster.
-    const isNew = await insertPerson(tx, { id, email, name, password, verifiedAt, createdAt: now() })
-    if (!isNew) throw new Refused({ kind: "wrong" })
+    if (!(await insertPerson(tx, made))) throw new Refused({ kind: "wrong" })
     return id
   }
 
@@ -399,8 +406,11 @@ export class People {
   }
 
   async #enterSomewhere(person: Person, way: Way, visit: Visit): Promise<Entered | Refusal> {
-    if (person.disabledAt !== null) return { kind: "disabled" }
     return this.#transaction(async (tx, note) => {
+      const now = await findPerson(tx, person.id)
+      // It was changed while it was being compared, which ended all sessions: this one must not begin after that.
+      if (now === undefined || now.password !== person.password) throw new Refused({ kind: "wrong" })
+      if (now.disabledAt !== null) throw new Refused({ kind: "disabled" })
       const [membership] = await membershipsOf(tx, person.id)
       if (membership === undefined) throw new Refused({ kind: "nowhere" })
       const entered = await this.#begin(tx, { person: person.id, project: membership.project, way, visit })

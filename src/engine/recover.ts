@@ -3,14 +3,12 @@
  * as leaves live traffic its time. The lanes send it with a share of their room. How far a recovery is stands in the
  * store, in the commits that queue, so that any start goes on where the last one was. Of several processes one does it.
  */
-import { setTimeout as rest } from "node:timers/promises"
 import { formatId, type RecoveryId } from "../domain/id.ts"
 import { type RecoveryAction, type RecoveryAsk, type RecoveryState, stateAfter, walkFrom } from "../domain/recovery.ts"
 import type { Log } from "../log.ts"
 import type { Actor } from "../store/changes.ts"
-import { type Database, StoreUnavailable } from "../store/database.ts"
+import type { Database } from "../store/database.ts"
 import { METADATA_MS } from "../store/kept.ts"
-import { leads } from "../store/leader.ts"
 import {
   endRecovery,
   insertRecovery,
@@ -27,6 +25,7 @@ import type { Directory } from "./directory.ts"
 import type { Engine } from "./engine.ts"
 import type { Feed } from "./feed.ts"
 import { RecoverySteps } from "./recovery-steps.ts"
+import { Rounds } from "./rounds.ts"
 
 export interface RecovererOptions {
   readonly store: Store
@@ -47,39 +46,35 @@ export interface NewRecovery {
   readonly along?: (tx: Database, record: RecoveryRecord) => Promise<void>
 }
 
-/** How soon what was asked of another process is noticed. */
-const NOTICE_MS = 500
 /** From one look at all lanes to the next, at first and, where nothing can be done, at most. */
 const LOOK_AGAIN_MS = { first: 25, most: 1_000 }
-const STORE_RETRY_MS = 1_000
 
 export class Recoverer {
   readonly #options: RecovererOptions
   readonly #steps: RecoverySteps
-  #isStopping = true
-  #running: Promise<void> | undefined
-  /** Ends the wait for something to do. */
-  #wake = Promise.withResolvers<void>()
-  #rounds = 0
+  readonly #rounds: Rounds<RecoveryRecord>
+  #waitMs: number = LOOK_AGAIN_MS.first
+  /** Which of the lanes goes first in the next round. */
+  #turn = 0
   /** Set while it hears of every attempt; nobody pays for that while there is nothing to recover. */
   #stopListening: (() => void) | undefined
 
   constructor(options: RecovererOptions) {
     this.#options = options
     this.#steps = new RecoverySteps(options)
+    const { store, log } = options
+    const open = () => openRecoveries(store.reads)
+    this.#rounds = new Rounds({ store, log, what: "recoveries", open, round: found => this.#round(found) })
   }
 
   /** Goes on with what an earlier start has left. */
   start(): void {
-    this.#isStopping = false
-    this.#running = this.#run()
+    this.#rounds.start()
   }
 
   /** Finishes the piece that is under way. */
   async stop(): Promise<void> {
-    this.#isStopping = true
-    this.#wake.resolve()
-    await this.#running
+    await this.#rounds.stop()
     this.#listen(false)
   }
 
@@ -109,7 +104,7 @@ export class Recoverer {
       await insertRecovery(tx, record)
       await along?.(tx, record)
     })
-    this.#wake.resolve()
+    this.#rounds.wake()
     return record
   }
 
@@ -130,35 +125,20 @@ export class Recoverer {
       const change = { project, kind: `recovery.${pastOf[action]}`, subject: formatId("rec", id), by }
       await note({ ...change, before: stands(state), after: stands(to) })
     })
-    this.#wake.resolve()
+    this.#rounds.wake()
     return undefined
   }
 
-  async #run(): Promise<void> {
-    const { store, log } = this.#options
-    let waitMs = LOOK_AGAIN_MS.first
-    while (!this.#isStopping) {
-      this.#wake = Promise.withResolvers<void>()
-      try {
-        const open = (await leads(store)) ? await openRecoveries(store.reads) : []
-        this.#listen(open.length > 0)
-        const isBusy = open.length > 0 && (await this.#round(open))
-        waitMs = isBusy ? LOOK_AGAIN_MS.first : Math.min(LOOK_AGAIN_MS.most, waitMs * 2)
-        // Nothing is asked for: until somebody does.
-        if (open.length === 0 && store.engine === "sqlite") await this.#wake.promise
-        else if (open.length === 0) await this.#restOrWake(NOTICE_MS)
-        else await this.#restOrWake(waitMs)
-      } catch (error) {
-        if (this.#isStopping) return
-        if (error instanceof StoreUnavailable) log.warn({ err: error }, "recoveries wait for the database")
-        else log.error({ err: error }, "recoveries could not go on; trying again in a second")
-        await this.#restOrWake(STORE_RETRY_MS)
-      }
-    }
+  /** Gives how long to rest. */
+  async #round(open: readonly RecoveryRecord[]): Promise<number> {
+    this.#listen(open.length > 0)
+    const isBusy = open.length > 0 && (await this.#takeFurther(open))
+    this.#waitMs = isBusy ? LOOK_AGAIN_MS.first : Math.min(LOOK_AGAIN_MS.most, this.#waitMs * 2)
+    return this.#waitMs
   }
 
   /** A piece of each recovery at each integration; false where nothing could be done anywhere. */
-  async #round(open: readonly RecoveryRecord[]): Promise<boolean> {
+  async #takeFurther(open: readonly RecoveryRecord[]): Promise<boolean> {
     const there = await onTheirWay(
       this.#options.store.reads,
       open.map(recovery => recovery.id),
@@ -166,10 +146,10 @@ export class Recoverer {
     this.#steps.keepOnly(open)
     const lanes = open.flatMap(recovery => recovery.lanes.map(lane => ({ recovery, lane })))
     // Another one goes first each time, or one lane would take all that may be queued.
-    const first = this.#rounds++ % lanes.length || 0
+    const first = this.#turn++ % lanes.length || 0
     const busy = new Set<RecoveryId>()
     for (const { recovery, lane } of [...lanes.slice(first), ...lanes.slice(0, first)]) {
-      if (this.#isStopping) return false
+      if (this.#rounds.isStopping) return false
       const did =
         recovery.state === "running"
           ? await this.#steps.queue(recovery, lane, there)
@@ -207,12 +187,6 @@ export class Recoverer {
       this.#stopListening?.()
       this.#stopListening = undefined
     }
-  }
-
-  async #restOrWake(ms: number): Promise<void> {
-    const over = new AbortController()
-    await Promise.race([rest(ms, undefined, { signal: over.signal }).catch(() => undefined), this.#wake.promise])
-    over.abort()
   }
 }
 

@@ -8,7 +8,6 @@ import { type EventId, formatId, type ProjectId } from "../domain/id.ts"
 import type { Log } from "../log.ts"
 import type { Actor } from "../store/changes.ts"
 import type { Commit } from "../store/commit.ts"
-import { StoreUnavailable } from "../store/database.ts"
 import { eraseEvents, eraseTraces } from "../store/erasure.ts"
 import { leads } from "../store/leader.ts"
 import {
@@ -26,6 +25,7 @@ import {
   endRemoval,
   findRemovalJob,
   insertRemovalJob,
+  isAsLeft,
   openRemovalJobs,
   type RemovalJob,
   type RemovedCounts,
@@ -39,12 +39,13 @@ import type { Changes } from "./changes.ts"
 import type { Directory } from "./directory.ts"
 import type { Engine } from "./engine.ts"
 import type { Keyring } from "./keyring.ts"
+import { Rounds } from "./rounds.ts"
 
 export interface RemoverOptions {
   readonly store: Store
-  readonly directory: Directory
+  readonly directory: Pick<Directory, "integrationsOf" | "reloadProject">
   readonly engine: Pick<Engine, "expect" | "refresh">
-  readonly changes: Changes
+  readonly changes: Pick<Changes, "inTransaction">
   readonly keyring: Pick<Keyring, "forget">
   readonly now: () => number
   readonly log: Log
@@ -72,11 +73,8 @@ export interface Erasure {
   readonly phase: "events" | "traces" | "done"
 }
 
-/** How soon what was asked of another process is noticed. */
-const NOTICE_MS = 500
 /** From one look to the next at what has to end first. */
 const LOOK_AGAIN_MS = 100
-const STORE_RETRY_MS = 1_000
 /** A rest is as long as the piece before it: a removal takes at most half of the writer's time. */
 const REST_PER_PIECE = 1
 /** What another process had begun for the project when it was closed is on the disk by then. */
@@ -91,25 +89,23 @@ interface Work {
 export class Remover {
   readonly #options: RemoverOptions
   readonly #works = new Map<number, Work>()
-  #isStopping = true
-  #running: Promise<void> | undefined
-  #wake = Promise.withResolvers<void>()
+  readonly #rounds: Rounds<RemovalJob>
 
   constructor(options: RemoverOptions) {
     this.#options = options
+    const { store, log } = options
+    const open = () => openRemovalJobs(store.reads)
+    this.#rounds = new Rounds({ store, log, what: "removals", open, round: found => this.#round(found) })
   }
 
   /** Goes on with what an earlier start has left. */
   start(): void {
-    this.#isStopping = false
-    this.#running = this.#run()
+    this.#rounds.start()
   }
 
   /** Finishes the piece that is under way. */
   async stop(): Promise<void> {
-    this.#isStopping = true
-    this.#wake.resolve()
-    await this.#running
+    await this.#rounds.stop()
     this.#works.clear()
   }
 
@@ -149,7 +145,7 @@ export class Remover {
     const integrations = directory.integrationsOf(project).map(live => live.record.id)
     await directory.reloadProject(project)
     for (const id of integrations) engine.refresh(id)
-    this.#wake.resolve()
+    this.#rounds.wake()
     const begun = await findRemovalJob(store.db, key)
     if (begun === undefined) throw new Error("The removal of a project was not written down.")
     return { kind: "begun", token, job: begun }
@@ -176,7 +172,7 @@ export class Remover {
       await note({ project, kind: "erasure.created", subject: formatId("ers", id), by, facts: { profile_hash: hash } })
       return true
     })
-    this.#wake.resolve()
+    this.#rounds.wake()
     const job = await findRemovalJob(store.db, key)
     // Done already, in the moment between: it is asked for once more.
     return job === undefined ? this.erase(asked) : { job, isNew }
@@ -187,38 +183,24 @@ export class Remover {
     return this.#options.store.seal.keyedHash(`erasure ${project} ${profile}`)
   }
 
-  async #run(): Promise<void> {
-    const { store, log } = this.#options
-    while (!this.#isStopping) {
-      this.#wake = Promise.withResolvers<void>()
-      try {
-        const open = (await leads(store)) ? await openRemovalJobs(store.reads) : []
-        for (const id of this.#works.keys()) if (!open.some(job => job.id === id)) this.#works.delete(id)
-        if (open.length > 0) await this.#restOrWake(await this.#round(open))
-        else if (store.engine === "postgres") await this.#restOrWake(NOTICE_MS)
-        // Nothing is asked for: until somebody does.
-        else await this.#wake.promise
-      } catch (error) {
-        if (this.#isStopping) return
-        if (error instanceof StoreUnavailable) log.warn({ err: error }, "removals wait for the database")
-        else log.error({ err: error }, "a removal could not go on; trying again in a second")
-        // From what is written down.
-        this.#works.clear()
-        await this.#restOrWake(STORE_RETRY_MS)
-      }
-    }
-  }
-
   /** Pieces of each job in turn, until each of them is done or has to wait; gives for how long. */
   async #round(open: readonly RemovalJob[]): Promise<number> {
+    const { store } = this.#options
+    for (const id of this.#works.keys()) if (!open.some(job => job.id === id)) this.#works.delete(id)
     const going = new Set(open)
-    while (going.size > 0 && !this.#isStopping) {
-      for (const job of going) {
-        if (this.#isStopping) break
-        if (!(await this.#goOn(job))) going.delete(job)
+    try {
+      while (going.size > 0 && !this.#rounds.isStopping) {
+        for (const job of going) {
+          if (this.#rounds.isStopping) break
+          if (!(await this.#goOn(job))) going.delete(job)
+        }
+        // A leader that was replaced goes on for no longer than this.
+        if (store.engine === "postgres" && !(await leads(store))) break
       }
-      // A leader that was replaced goes on for no longer than this.
-      if (this.#options.store.engine === "postgres" && !(await leads(this.#options.store))) return NOTICE_MS
+    } catch (error) {
+      // From what is written down.
+      this.#works.clear()
+      if (!(error instanceof Overtaken)) throw error
     }
     return LOOK_AGAIN_MS
   }
@@ -273,7 +255,7 @@ export class Remover {
       }
       for await (const piece of removeRest(parts, going)) yield told(piece)
       let isGone = false
-      yield await this.#piece(function* (commit) {
+      yield await this.#piece(sheet, function* (commit) {
         isGone = yield* removeItself(going.project)
         const cursor = JSON.stringify({ ...removal, table: null } satisfies ProjectRemoval)
         if (isGone) yield* endRemoval({ ...sheet.job, cursor }, commit.now)
@@ -308,7 +290,7 @@ export class Remover {
     write({ phase: "traces" })
     yield* eraseTraces(parts, erased, erasure.first)
     const done: Erasure = { ...erasure, profile: null, phase: "done" }
-    yield await this.#piece(function* (commit) {
+    yield await this.#piece(sheet, function* (commit) {
       const key = `${erasureKey(project, hash)}/${job.id}`
       yield* endRemoval({ ...sheet.job, key, cursor: JSON.stringify(done) }, commit.now)
       return {}
@@ -322,31 +304,27 @@ export class Remover {
       store: this.#options.store,
       piece: async work => {
         let after = sheet.job
-        const piece = await this.#piece(function* (commit) {
+        const piece = await this.#piece(sheet, function* (commit) {
           // From what was written last: a commit that another one has crossed is made once more.
           const removed = yield* work(commit)
           after = { ...sheet.job, removed: addCounts(sheet.job.removed, removed) }
           yield* saveRemoval(after, commit.now)
           return removed
         })
-        sheet.removed(after.removed)
+        sheet.wrote(after)
         return piece
       },
     }
   }
 
-  #piece(work: (commit: Commit) => Step<RemovedCounts>): Promise<RemovalPiece> {
+  #piece(sheet: Sheet, work: (commit: Commit) => Step<RemovedCounts>): Promise<RemovalPiece> {
     return this.#options.store.ledger.inNextCommit(function* (commit) {
       const startedAt = performance.now()
+      // Else what that one has counted would be written over.
+      if (!(yield* isAsLeft(sheet.written))) throw new Overtaken("Another process goes on with this removal.")
       const removed = yield* work(commit)
       return { removed, ms: performance.now() - startedAt }
     })
-  }
-
-  async #restOrWake(ms: number): Promise<void> {
-    const over = new AbortController()
-    await Promise.race([rest(ms, undefined, { signal: over.signal }).catch(() => undefined), this.#wake.promise])
-    over.abort()
   }
 }
 
@@ -360,24 +338,33 @@ class Unclosed extends Error {
   }
 }
 
-/** A job as it is written down with the next piece. */
+/** A job is not as this process has left it: another one leads, and has gone on with it. */
+class Overtaken extends Error {}
+
+/** A job as it was written down last, and as the next piece writes it down. */
 class Sheet {
-  #job: RemovalJob
+  #written: RemovalJob
+  #cursor: string
 
   constructor(job: RemovalJob) {
-    this.#job = job
+    this.#written = job
+    this.#cursor = job.cursor
+  }
+
+  get written(): RemovalJob {
+    return this.#written
   }
 
   get job(): RemovalJob {
-    return this.#job
+    return { ...this.#written, cursor: this.#cursor }
   }
 
   set cursor(cursor: string) {
-    this.#job = { ...this.#job, cursor }
+    this.#cursor = cursor
   }
 
-  removed(removed: RemovedCounts): void {
-    this.#job = { ...this.#job, removed }
+  wrote(job: RemovalJob): void {
+    this.#written = job
   }
 }
 

@@ -6,7 +6,7 @@
 import { statSync } from "node:fs"
 import { setTimeout as rest } from "node:timers/promises"
 import type { Log } from "../log.ts"
-import { noteKeysInUse, readKeysInUse, withNewest } from "../store/keys-in-use.ts"
+import { keysInUse, noteKeysInUse, readKeysInUse, withNewest } from "../store/keys-in-use.ts"
 import { leads } from "../store/leader.ts"
 import { retireOlder, sealingWithOthers } from "../store/postgres-keys.ts"
 import type { PostgresStore } from "../store/postgres-store.ts"
@@ -40,6 +40,8 @@ export class Resealer {
   #timer: NodeJS.Timeout | undefined
   #work: Promise<void> | undefined
   #sinceRunMs = RUN_EVERY_MS
+  /** It did not come to its end the last time, which has been said. */
+  #isAiling = false
 
   constructor(options: ResealerOptions) {
     this.#options = options
@@ -71,44 +73,57 @@ export class Resealer {
       if (!(await this.#lookAtFile()) && this.#sinceRunMs < RUN_EVERY_MS) return
       this.#sinceRunMs = 0
       await this.#run()
+      this.#isAiling = false
     } catch (error) {
-      this.#options.log.warn({ err: error }, "secrets could not be sealed anew; it is tried again in a minute")
+      if (!this.#isAiling) this.#options.log.warn({ err: error }, "secrets could not be sealed anew; it is tried again")
+      this.#isAiling = true
     }
   }
 
-  /** Takes in what the key file holds now; whether another key seals from now on. */
+  /** Takes in what the key file holds now; whether it did. Where the database cannot note it, the next look tries again. */
   async #lookAtFile(): Promise<boolean> {
-    const { store, log, dataDir } = this.#options
+    const { store, log } = this.#options
     const state = this.#stateOfFile()
     if (state === this.#fileState) return false
-    const file = keyFileOf(dataDir)
-    try {
-      const keys = readKeyFile(file)
-      const inUse = await readKeysInUse(store.db)
-      const missing = missingFrom(keys, inUse)
-      this.#fileState = state
-      if (missing.length > 0) {
-        log.error(
-          { file, missing },
-          "the key file lacks a key that secrets are sealed with; the keys stay as they were",
-        )
-        return false
-      }
-      const [newest = ""] = keys.map(sealingKeyId)
-      // Before anything is sealed with it.
-      await this.#inTransaction(() => noteKeysInUse(withNewest(newest, inUse)))
-      const isOther = newest !== store.seal.newest
-      store.seal.take(keys)
-      // What was sealed with the key before has been committed when these have.
-      await store.db.transaction(async () => undefined)
-      await this.#inTransaction(() => given(undefined))
-      if (isOther) log.info({ key: newest }, "a new key seals from now on")
-      return true
-    } catch (error) {
-      if (state !== "") log.warn({ err: error, file }, "the key file cannot be used; the keys stay as they were")
+    const keys = this.#keysInFile(state)
+    if (keys === null || !(await this.#areEnough(keys))) {
       this.#fileState = state
       return false
     }
+    const [newest = ""] = keys.map(sealingKeyId)
+    // Before anything is sealed with it.
+    await this.#inTransaction(function* () {
+      yield* noteKeysInUse(withNewest(newest, yield* keysInUse()))
+    })
+    if (newest !== store.seal.newest) log.info({ key: newest }, "a new key seals from now on")
+    store.seal.take(keys)
+    // What was sealed with the key before has been committed when these have.
+    await store.db.transaction(async () => undefined)
+    await this.#inTransaction(() => given(undefined))
+    this.#fileState = state
+    return true
+  }
+
+  #keysInFile(state: string): readonly Uint8Array[] | null {
+    const file = keyFileOf(this.#options.dataDir)
+    try {
+      return readKeyFile(file)
+    } catch (error) {
+      const log = this.#options.log
+      if (state !== "") log.warn({ err: error, file }, "the key file cannot be used; the keys stay as they were")
+      return null
+    }
+  }
+
+  async #areEnough(keys: readonly Uint8Array[]): Promise<boolean> {
+    const { store, log, dataDir } = this.#options
+    const missing = missingFrom(keys, await readKeysInUse(store.db))
+    if (missing.length === 0) return true
+    log.error(
+      { file: keyFileOf(dataDir), missing },
+      "the key file lacks a key that secrets are sealed with; the keys stay as they were",
+    )
+    return false
   }
 
   /** On PostgreSQL all processes have to be started with a new key: they do not take it in as they run. */

@@ -1,5 +1,12 @@
 /** How often signing in is tried: so many times of one account and from one address in a quarter of an hour, on all processes together. */
-import { emailKey, networkOf, SIGN_IN_WINDOW_MS, TRIES_FROM_ADDRESS, TRIES_OF_ACCOUNT } from "../domain/person.ts"
+import {
+  emailKey,
+  networkOf,
+  RESETS_OF_ACCOUNT,
+  SIGN_IN_WINDOW_MS,
+  TRIES_FROM_ADDRESS,
+  TRIES_OF_ACCOUNT,
+} from "../domain/person.ts"
 import type { Origin } from "../store/changes.ts"
 import { countTry, forgetTries, takeTryBack } from "../store/sign-in-limits.ts"
 import type { Store } from "../store/store.ts"
@@ -29,11 +36,26 @@ export class Tries {
     return this.#count(subjectOf("address", networkOf(address)), TRIES_FROM_ADDRESS)
   }
 
+  /** Counts a wish for a new password: on its own, so that whoever is kept from trying can still have one. */
+  async ofReset(email: string, from: Origin): Promise<TooOften | null> {
+    const ofAddress = await this.from(from)
+    return ofAddress ?? this.#count(subjectOf("reset", emailKey(email)), RESETS_OF_ACCOUNT)
+  }
+
+  /** Forgets the tries of an account, whose password is another one now. */
+  async forget(email: string): Promise<void> {
+    await forgetTries(this.#store.db, subjectOf("account", emailKey(email)))
+  }
+
   /** The try was right. */
-  async succeeded(email: string, { address }: Origin): Promise<void> {
-    const { db } = this.#store
-    await takeTryBack(db, subjectOf("address", networkOf(address)))
-    await forgetTries(db, subjectOf("account", emailKey(email)))
+  async succeeded(email: string, from: Origin): Promise<void> {
+    await this.cameIn(from)
+    await this.forget(email)
+  }
+
+  /** The same where no account was named. */
+  async cameIn({ address }: Origin): Promise<void> {
+    await takeTryBack(this.#store.db, subjectOf("address", networkOf(address)))
   }
 
   async #count(subject: string, most: number): Promise<TooOften | null> {
@@ -46,6 +68,6 @@ export class Tries {
 }
 
 /** What tries are counted by: not the address itself, which would be there for anybody who reads the database. */
-function subjectOf(kind: "account" | "address", text: string): string {
+function subjectOf(kind: "account" | "address" | "reset", text: string): string {
   return hashToken(`${kind} ${text}`)
 }

@@ -27,7 +27,7 @@ export interface Database {
 
 /** Thrown when the database cannot do its work just now: full, read-only, gone. The API answers 503. */
 export class StoreUnavailable extends Error {
-  readonly reason: "full" | "read_only" | "standby" | "unavailable"
+  readonly reason: "full" | "read_only" | "standby" | "old_primary" | "unavailable"
   /** The connection broke before the answer came: it may have been done all the same. */
   readonly mayBeDone: boolean
   constructor(reason: StoreUnavailable["reason"], cause: unknown, mayBeDone = false) {

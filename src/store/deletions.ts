@@ -37,11 +37,26 @@ export function deleteSessions(upTo: number): Limited {
     where id in (select id from session where idle_expires_at <= ${upTo} order by idle_expires_at limit ${limit})`
 }
 
+/** Tokens of the portal whose time was over by then. Index api_key_portal_by_end. */
+export function deletePortalTokens(upTo: number): Limited {
+  return limit => sql`
+    delete from api_key
+    where id in (
+      select id from api_key where kind = 'portal' and expires_at <= ${upTo} order by expires_at limit ${limit})`
+}
+
 /** Invitations whose time was over by then. Index invitation_by_end. */
 export function deleteInvitations(upTo: number): Limited {
   return limit => sql`
     delete from invitation
     where id in (select id from invitation where expires_at <= ${upTo} order by expires_at limit ${limit})`
+}
+
+/** Links for a new password whose time is over. Index password_reset_by_end. */
+export function deleteResets(upTo: number): Limited {
+  return limit => sql`
+    delete from password_reset
+    where hash in (select hash from password_reset where expires_at <= ${upTo} order by expires_at limit ${limit})`
 }
 
 /** Tries to sign in that no longer count. Index sign_in_limit_by_age. */

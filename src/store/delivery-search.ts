@@ -23,6 +23,8 @@ import { along, inWindows, pageOf, type Step, searchedBackTo } from "./walk.ts"
 /** Every member that is there has to hold. */
 export interface DeliveryFilter {
   readonly integration?: IntegrationId | undefined
+  /** One of these. */
+  readonly integrations?: readonly IntegrationId[] | undefined
   readonly event?: EventId | undefined
   readonly status?: DeliveryStatus | undefined
   readonly reason?: ReasonCode | undefined
@@ -240,6 +242,9 @@ async function select(db: Reader, search: DeliverySearch, found: Sql, order: Sql
 function conditions({ filter, after, now }: DeliverySearch): Sql {
   const all: Sql[] = [isReadable(now)]
   if (filter.integration !== undefined) all.push(sql`d.integration_id = ${filter.integration}`)
+  if (filter.integrations !== undefined) {
+    all.push(filter.integrations.length === 0 ? sql`false` : sql`d.integration_id in ${list(filter.integrations)}`)
+  }
   if (filter.status !== undefined) all.push(statusCondition(filter.status))
   if (filter.reason !== undefined) all.push(sql`d.reason = ${filter.reason}`)
   if (filter.recovery !== undefined) all.push(sql`d.recovery_id = ${filter.recovery}`)

@@ -157,22 +157,28 @@ export async function waitingOf(
   integration: IntegrationId,
 ): Promise<{
   readonly total: number
+  readonly oldestEvent: number | null
   readonly oldestDueAt: number | null
   readonly oldestSendingAt: number | null
 }> {
-  const [waiting] = await db.query<{ total: number; due_at: number | null }>(sql`
-    select
-      (select count(*) from (
-        select 1 from delivery where integration_id = ${integration} and next_at is not null limit ${WAITING_COUNTED}
-      ) w) as total,
+  const [waiting] = await db.query<{ total: number; oldest: number | null; due_at: number | null }>(sql`
+    select count(*) as total, min(event_id) as oldest,
       (
         select next_at from delivery
         where integration_id = ${integration} and queue = ${DUE} and next_at is not null
         order by next_at limit 1
-      ) as due_at`)
+      ) as due_at
+    from (
+      select event_id from delivery where integration_id = ${integration} and next_at is not null limit ${WAITING_COUNTED}
+    ) w`)
   const [sending] = await db.query<{ at: number | null }>(sql`
     select min(updated_at) as at from delivery where claim is not null and integration_id = ${integration}`)
-  return { total: waiting?.total ?? 0, oldestDueAt: waiting?.due_at ?? null, oldestSendingAt: sending?.at ?? null }
+  return {
+    total: waiting?.total ?? 0,
+    oldestEvent: waiting?.oldest ?? null,
+    oldestDueAt: waiting?.due_at ?? null,
+    oldestSendingAt: sending?.at ?? null,
+  }
 }
 
 /**

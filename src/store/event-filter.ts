@@ -4,6 +4,7 @@
  */
 import type { Environment, EventStatus } from "../domain/event.ts"
 import type { AppId, IntegrationId } from "../domain/id.ts"
+import type { ReasonCode } from "../domain/reason.ts"
 import { join, type Sql, sql } from "./database.ts"
 
 /** Every member that is there has to hold. */
@@ -25,11 +26,13 @@ export interface EventFilter {
   readonly externalId?: string | undefined
   /** It went to this integration, or was withheld from it. */
   readonly integration?: IntegrationId | undefined
+  /** Why it stands where it stands at one of its integrations, or at the one that is asked for; as it was stored. */
+  readonly reason?: ReasonCode | undefined
 }
 
 /** The conditions of a filter, joined; `true` where it asks for nothing. */
 export function eventConditions(filter: EventFilter): Sql {
-  const { from, to, type, status, app, environment, integration } = filter
+  const { from, to, type, status, app, environment, integration, reason } = filter
   const conditions: Sql[] = []
   if (from !== undefined) conditions.push(sql`e.received_at >= ${from}`)
   if (to !== undefined) conditions.push(sql`e.received_at < ${to}`)
@@ -46,6 +49,7 @@ export function eventConditions(filter: EventFilter): Sql {
   if (filter.externalId !== undefined) conditions.push(sql`e.external_id = ${filter.externalId}`)
   if (filter.destinationRecord !== undefined) conditions.push(recordCondition(filter.destinationRecord))
   if (integration !== undefined) conditions.push(concerns(integration))
+  if (reason !== undefined) conditions.push(reasonCondition(reason, integration))
   return conditions.length === 0 ? sql`true` : join(conditions, " and ")
 }
 
@@ -67,6 +71,18 @@ function recordCondition(record: string): Sql {
   return sql`exists (
     select 1 from json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
     where d.record_id = ${record})`
+}
+
+/** The withholdings as text, which costs least; then the primary key of `delivery`, for each integration that it went to. */
+function reasonCondition(reason: ReasonCode, integration: IntegrationId | undefined): Sql {
+  const opening = `"${reason}":[`
+  const rest = sql`substr(e.withheld, instr(e.withheld, ${opening}) + ${opening.length})`
+  const ids = sql`substr(${rest}, 1, instr(${rest}, ']') - 1)`
+  const one = integration === undefined ? sql`` : sql`and instr(',' || ${ids} || ',', ${`,${integration},`}) > 0`
+  const there = integration === undefined ? sql`` : sql`d.integration_id = ${integration} and`
+  return sql`((instr(e.withheld, ${opening}) > 0 ${one}) or exists (
+    select 1 from json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
+    where ${there} d.reason = ${reason}))`
 }
 
 /**

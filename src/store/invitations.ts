@@ -78,6 +78,17 @@ export async function listInvitations(
   return rows.map(invitationOfRow)
 }
 
+/** One of a project's invitations. Primary key. */
+export async function readInvitation(
+  db: Reader,
+  project: ProjectId,
+  id: InvitationId,
+): Promise<Invitation | undefined> {
+  const rows = await db.query<InvitationRow>(sql`
+    select ${columns} from invitation where id = ${id} and project_id = ${project}`)
+  return rows.map(invitationOfRow)[0]
+}
+
 /** Uses an invitation up; false where somebody was faster, it was revoked or its time is over. */
 export async function useInvitation(db: Database, id: InvitationId, now: number): Promise<boolean> {
   const rows = await db.query(sql`
@@ -99,19 +110,30 @@ export async function revokeInvitation(
   return rows.map(invitationOfRow)[0]
 }
 
-/** Writes down a link with which the first owner of a project is made. */
-export async function insertSetup(db: Database, hash: string, project: ProjectId, at: number): Promise<void> {
-  await db.query(sql`insert into setup (hash, project_id, created_at) values (${hash}, ${project}, ${at})`)
+/** A link with which the first owner of a project is made. */
+export interface Setup {
+  readonly project: ProjectId
+  /** Whoever runs the program has made it: the address that it is used with counts as its owner's. */
+  readonly byOperator: boolean
+  readonly usedAt: number | null
 }
 
-/** The project for which this link is, and whether it was used; undefined where there is none. Primary key. */
-export async function findSetup(
-  db: Reader,
+/** Writes down a link with which the first owner of a project is made. */
+export async function insertSetup(
+  db: Database,
   hash: string,
-): Promise<{ readonly project: ProjectId; readonly usedAt: number | null } | undefined> {
-  const [row] = await db.query<{ project_id: number; used_at: number | null }>(sql`
-    select project_id, used_at from setup where hash = ${hash}`)
-  return row === undefined ? undefined : { project: row.project_id, usedAt: row.used_at }
+  { project, byOperator, at }: Pick<Setup, "project" | "byOperator"> & { readonly at: number },
+): Promise<void> {
+  await db.query(sql`
+    insert into setup (hash, project_id, created_at, by_operator)
+    values (${hash}, ${project}, ${at}, ${byOperator ? 1 : 0})`)
+}
+
+/** The link with this hash; undefined where there is none. Primary key. */
+export async function findSetup(db: Reader, hash: string): Promise<Setup | undefined> {
+  const [row] = await db.query<{ project_id: number; used_at: number | null; by_operator: number }>(sql`
+    select project_id, used_at, by_operator from setup where hash = ${hash}`)
+  return row && { project: row.project_id, byOperator: row.by_operator === 1, usedAt: row.used_at }
 }
 
 /** Uses a set-up link up; false where it was used already. */

@@ -6,8 +6,8 @@ import type { Limits } from "../domain/limits.ts"
 import { type Database, sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
 
-/** Those that are built; `publishable` and `device` keys are not yet. */
-export type KeyKind = "secret"
+/** Those that are built; `publishable` and `device` keys are not yet. `portal`: a token of the portal (domain/portal.ts). */
+export type KeyKind = "secret" | "portal"
 
 export interface ApiKey extends Limits {
   readonly id: KeyId
@@ -36,13 +36,21 @@ const LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
  * (API-1). `wb_live_sk_`: a secret key that may act on production. `wb_test_sk_`: one that is limited to sandbox.
  */
 export function generateKey(environment: Limits["environment"] = null): string {
-  const prefix = environment === "sandbox" ? "wb_test_sk_" : "wb_live_sk_"
+  return generated(environment === "sandbox" ? "wb_test_sk_" : "wb_live_sk_")
+}
+
+/** A new token of the portal, made in the same way. */
+export function generatePortalToken(): string {
+  return generated("wb_pt_")
+}
+
+function generated(prefix: string): string {
   const body = `${prefix}${Array.from({ length: 30 }, () => LETTERS[randomInt(62)]).join("")}`
   return body + checksum(body)
 }
 
 /** Our own: those of today, and those of before keys had a kind. */
-const ownForm = /^(wb_(?:live|test)_sk_|wb_live_)[0-9A-Za-z]{36}$/
+const ownForm = /^(wb_(?:live|test)_sk_|wb_pt_|wb_live_)[0-9A-Za-z]{36}$/
 
 /** False for a text that cannot be one of our own keys because its checksum is wrong. Keys that users bring have none. */
 export function isPlausibleKey(key: string): boolean {
@@ -85,10 +93,11 @@ const columns = sql`
   id, project_id, kind, name, prefix, last4, scopes, app_id, environment, source, max_requests_per_minute, created_by,
   created_at, expires_at, revoked_at, last_used_at, last_event_at`
 
-/** Stores a secret key under its hash; gives it as it is kept. */
+/** Stores a key under its hash, a secret one unless it says otherwise; gives it as it is kept. */
 export async function insertKey(
   db: Database,
   key: {
+    kind?: KeyKind
     id: KeyId
     project: ProjectId
     name: string
@@ -104,9 +113,9 @@ export async function insertKey(
   const { limits, secret } = key
   const { prefix, last4 } = shownOf(secret)
   const rows = await db.query<KeyRow>(sql`
-    insert into api_key (id, project_id, name, prefix, last4, hash, scopes, app_id, environment, source,
+    insert into api_key (id, project_id, kind, name, prefix, last4, hash, scopes, app_id, environment, source,
       max_requests_per_minute, created_by, created_at, expires_at)
-    values (${key.id}, ${key.project}, ${key.name}, ${prefix}, ${last4}, ${hashKey(secret)},
+    values (${key.id}, ${key.project}, ${key.kind ?? "secret"}, ${key.name}, ${prefix}, ${last4}, ${hashKey(secret)},
       ${JSON.stringify(key.scopes)}, ${limits.app}, ${limits.environment}, ${limits.source},
       ${key.maxRequestsPerMinute}, ${key.createdBy}, ${key.at}, ${key.expiresAt})
     returning ${columns}`)
@@ -121,10 +130,16 @@ export async function findKeyByHash(db: Reader, hash: string): Promise<ApiKey | 
   return rows.map(keyOfRow)[0]
 }
 
-/** The keys of a project, newest first, older than `before`. Index: api_key_by_project. */
-export async function listKeys(db: Reader, project: ProjectId, before: number, limit: number): Promise<ApiKey[]> {
+/** The keys of a project that are of one kind, newest first, older than `before`. Index: api_key_by_kind. */
+export async function listKeys(
+  db: Reader,
+  project: ProjectId,
+  kind: KeyKind,
+  { before, limit }: { readonly before: number; readonly limit: number },
+): Promise<ApiKey[]> {
   const rows = await db.query<KeyRow>(sql`
-    select ${columns} from api_key where project_id = ${project} and id < ${before} order by id desc limit ${limit}`)
+    select ${columns} from api_key where project_id = ${project} and kind = ${kind} and id < ${before}
+    order by id desc limit ${limit}`)
   return rows.map(keyOfRow)
 }
 

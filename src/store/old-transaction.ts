@@ -29,6 +29,8 @@ export async function oldestTransaction({
       select pid, application_name as name, xact_start as since from pg_stat_activity
       where datname = current_database() and (backend_xmin is not null or backend_xid is not null)
         and xact_start is not null and pid <> pg_backend_pid()
+        -- A vacuum cleans up itself, and the server takes none into account when it asks what may go.
+        and not exists (select 1 from pg_stat_progress_vacuum v where v.pid = pg_stat_activity.pid)
       union all
       select null, gid, prepared from pg_prepared_xacts where database = current_database()
     ) open

@@ -66,9 +66,10 @@ export async function insertPerson(db: Database, person: Omit<Person, "disabledA
   return rows.length > 0
 }
 
-/** Sets the hash of a person's password; null takes it away. */
+/** Sets the hash of a person's password; null takes it away. Links for a new one are of no more use then. */
 export async function setPassword(db: Database, id: PersonId, password: string | null): Promise<void> {
   await db.query(sql`update person set password = ${password} where id = ${id}`)
+  await db.query(sql`delete from password_reset where person_id = ${id}`)
 }
 
 /** Puts a better hash of the same password in the place of one, unless it has been changed meanwhile. */

@@ -33,6 +33,7 @@ import {
   lineLock,
   locksOf,
 } from "./postgres-accept.ts"
+import { sizeOfArrivals, sizeOfSettlements } from "./postgres-batch-size.ts"
 import {
   type ClaimRow,
   claimCall,
@@ -54,7 +55,7 @@ import { switchOff } from "./switch-off.ts"
 import { TallySheet } from "./tallies.ts"
 import type { CommitWatcher } from "./watcher.ts"
 
-/** How large a batch becomes. */
+/** How large a batch becomes; of arrivals and settlements as postgres-batch-size.ts has it. */
 const MOST_PIECES = 500
 const MOST_LANES = 200
 const MOST_WORKS = 50
@@ -102,12 +103,11 @@ export class PostgresLedger extends Ledger {
     this.#parts = parts
     this.#seal = seal
     this.#now = now
-    const size = (items: readonly unknown[]) => Math.max(1, items.length)
     const shared = { watcher, isHopeless: (error: unknown) => error instanceof StoreUnavailable }
     this.#accepts = new Batches<readonly Arrival[], Answered>({
       ...shared,
       most: MOST_PIECES,
-      sizeOf: size,
+      sizeOf: sizeOfArrivals,
       // Two of one id are accepted one after the other, so that the second finds the first.
       namesOf: arrivals => arrivals.flatMap(identitiesOf),
       carryOut: batch => this.#repeating(() => this.#accept(batch)),
@@ -115,7 +115,7 @@ export class PostgresLedger extends Ledger {
     this.#settles = new Batches<readonly Settlement[], readonly Settled[]>({
       ...shared,
       most: MOST_PIECES,
-      sizeOf: size,
+      sizeOf: sizeOfSettlements,
       carryOut: batch => this.#repeating(() => this.#settle(batch)),
     })
     this.#claims = new Batches({

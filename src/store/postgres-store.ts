@@ -15,6 +15,7 @@ import { makeAhead, PostgresParts } from "./postgres-parts.ts"
 import { PostgresRoom } from "./postgres-room.ts"
 import { withSession } from "./postgres-session.ts"
 import { Tenure } from "./postgres-tenure.ts"
+import { Timeline } from "./postgres-timeline.ts"
 import { Wakes } from "./postgres-wakes.ts"
 import type { Reader } from "./reader.ts"
 import { Ring } from "./seal.ts"
@@ -65,8 +66,9 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresSt
     if (options.migrate ?? true) await migratePostgres(session)
     else await assertMigrated(session)
   })
+  const timeline = new Timeline()
   const pool = (use: keyof typeof CONNECTIONS) =>
-    new PostgresDatabase({ url, name: `waybill ${use}`, connections: CONNECTIONS[use] })
+    new PostgresDatabase({ url, name: `waybill ${use}`, connections: CONNECTIONS[use], timeline })
   const pools = { ingest: pool("ingest"), engine: pool("engine"), reads: pool("reads"), lanes: pool("lanes") }
   const { engine, reads } = pools
   const room = new PostgresRoom()

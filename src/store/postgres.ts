@@ -4,6 +4,7 @@
  */
 import pg from "pg"
 import { type Database, type Sql, type SqlValue, StoreUnavailable, sql } from "./database.ts"
+import { Timeline } from "./postgres-timeline.ts"
 import type { Step } from "./step.ts"
 
 /**
@@ -27,6 +28,8 @@ export interface PoolOptions {
   /** What it is for, as the server shows it. */
   readonly name: string
   readonly connections: number
+  /** Shared by all pools of a process: what one has met, the others know. */
+  readonly timeline?: Timeline
 }
 
 /** OIDs of types whose values become numbers: all that Waybill stores are exact (53 bits). */
@@ -52,7 +55,7 @@ export class PostgresDatabase implements Database {
   /** Hears of everything that failed because the database cannot be written. */
   onUnavailable: (error: StoreUnavailable) => void = () => undefined
 
-  constructor({ url, name, connections }: PoolOptions) {
+  constructor({ url, name, connections, timeline = new Timeline() }: PoolOptions) {
     this.#pool = new pg.Pool({
       connectionString: url,
       max: connections,
@@ -62,7 +65,10 @@ export class PostgresDatabase implements Database {
       query_timeout: QUERY_MS,
       keepAlive: true,
       types,
-      onConnect: client => client.query(SESSION),
+      onConnect: async client => {
+        await client.query(SESSION)
+        await timeline.check(client)
+      },
     } as pg.PoolConfig)
     // Without a listener an error on an idle connection would end the process (ND-48).
     this.#pool.on("error", () => undefined)

@@ -66,6 +66,7 @@ export const tablesOfNoProject: Readonly<Record<string, string>> = {
   own_secret: "secrets of the installation",
   person: "belongs to the installation, and may work in several projects",
   identity: "goes with the person",
+  password_reset: "goes within the hour",
   sign_in_limit: "hashes of addresses, gone within minutes",
   node: "processes",
   configuration: "one number",

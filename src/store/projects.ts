@@ -1,6 +1,7 @@
 /** Projects, their apps and their catalogue of event types. */
 import type { AppId, KeyId, ProjectId } from "../domain/id.ts"
 import { unlimited } from "../domain/limits.ts"
+import { noPortal, type Portal } from "../domain/portal.ts"
 import { type Database, type Sql, sql } from "./database.ts"
 import { insertKey } from "./keys.ts"
 import type { Reader } from "./reader.ts"
@@ -20,6 +21,8 @@ export interface Project {
   readonly privateFields: readonly string[]
   /** How many requests its keys may make a minute, all together; null: any number. */
   readonly maxRequestsPerMinute: number | null
+  /** What its portal looks like, and who may frame it. */
+  readonly portal: Portal
   readonly createdAt: number
 }
 
@@ -54,6 +57,7 @@ interface ProjectRow {
   readonly alert_emails: string
   readonly private_fields: string
   readonly max_requests_per_minute: number | null
+  readonly portal: string
   readonly created_at: number
 }
 
@@ -80,7 +84,7 @@ function openProject(project: ProjectId): Sql {
 export async function listProjects(db: Reader): Promise<Project[]> {
   const rows = await db.query<ProjectRow>(sql`
     select id, name, strict_types, strict_apps, payload_days, alert_emails, private_fields,
-      max_requests_per_minute, created_at
+      max_requests_per_minute, portal, created_at
     from project where removed_at is null order by id`)
   return rows.map(row => ({
     id: row.id,
@@ -91,6 +95,7 @@ export async function listProjects(db: Reader): Promise<Project[]> {
     alertEmails: JSON.parse(row.alert_emails) as string[],
     privateFields: JSON.parse(row.private_fields) as string[],
     maxRequestsPerMinute: row.max_requests_per_minute,
+    portal: { ...noPortal, ...(JSON.parse(row.portal) as Partial<Portal>) },
     createdAt: row.created_at,
   }))
 }
@@ -102,14 +107,14 @@ export async function saveProject(db: Database, project: Project): Promise<void>
   const [alertEmails, privateFields] = [JSON.stringify(project.alertEmails), JSON.stringify(project.privateFields)]
   await db.query(sql`
     insert into project (id, name, strict_types, strict_apps, payload_days, alert_emails, private_fields,
-      max_requests_per_minute, created_at)
+      max_requests_per_minute, portal, created_at)
     values (${id}, ${name}, ${strictTypes}, ${strictApps}, ${payloadDays}, ${alertEmails}, ${privateFields},
-      ${maxRequestsPerMinute}, ${createdAt})
+      ${maxRequestsPerMinute}, ${JSON.stringify(project.portal)}, ${createdAt})
     on conflict (id) do update set
       name = excluded.name, strict_types = excluded.strict_types, strict_apps = excluded.strict_apps,
       payload_days = excluded.payload_days, alert_emails = excluded.alert_emails,
       private_fields = excluded.private_fields,
-      max_requests_per_minute = excluded.max_requests_per_minute`)
+      max_requests_per_minute = excluded.max_requests_per_minute, portal = excluded.portal`)
 }
 
 /** What a new project is like where its maker says nothing else. */
@@ -120,6 +125,7 @@ export const freshProject = {
   alertEmails: [],
   privateFields: [],
   maxRequestsPerMinute: null,
+  portal: noPortal,
 }
 
 /** Makes a project with its first API key, without which nobody could reach it; call it in a transaction. */

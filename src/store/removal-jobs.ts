@@ -7,7 +7,7 @@
 import type { ProjectId } from "../domain/id.ts"
 import { type Database, sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
-import { change, type Step } from "./step.ts"
+import { change, row, type Step } from "./step.ts"
 
 export type RemovalKind = "project_removal" | "erasure"
 
@@ -81,6 +81,14 @@ export async function listProjectRemovals(db: Reader): Promise<RemovalJob[]> {
   const rows = await db.query<JobRow>(sql`
     select ${columns} from job where kind = 'project_removal' and project_id is null order by id desc`)
   return rows.map(jobOfRow)
+}
+
+/** Whether a job stands as it was written down last; nobody else writes it down until the commit is over. Primary key. */
+export function* isAsLeft({ id, cursor, removed }: RemovalJob): Step<boolean> {
+  const found = yield* row(sql`
+    select 1 as it from job
+    where id = ${id} and state = 'due' and cursor = ${cursor} and progress = ${JSON.stringify(removed)} for update`)
+  return found !== undefined
 }
 
 /** Writes down how far a job is. */

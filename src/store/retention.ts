@@ -22,7 +22,9 @@ import {
   deleteIngestHour,
   deleteInvitations,
   deleteKeptAnswers,
+  deletePortalTokens,
   deleteRejections,
+  deleteResets,
   deleteRevision,
   deleteSessions,
   deleteTries,
@@ -65,6 +67,8 @@ import { change, row, rows, type Step as Work } from "./step.ts"
 import type { Store } from "./store.ts"
 
 const HOUR_MS = 3_600_000
+/** So long a portal's token stays in lists after its end: who asks why a page closed finds it. */
+const DAY_MS = 86_400_000
 
 export interface RetentionParts {
   readonly engine: Store["engine"]
@@ -120,7 +124,9 @@ export class Retention {
       { name: "idempotency", pieces: () => this.#sweep("idempotency", deleteIdempotency(at - IDEMPOTENCY_MS)) },
       { name: "kept answers", pieces: () => this.#sweep("kept_answer", deleteKeptAnswers(at - KEPT_ANSWER_MS)) },
       { name: "sessions", pieces: () => this.#sweep("session", deleteSessions(at)) },
+      { name: "tokens of portals", pieces: () => this.#sweep("api_key", deletePortalTokens(at - DAY_MS)) },
       { name: "invitations", pieces: () => this.#sweep("invitation", deleteInvitations(at - METADATA_MS)) },
+      { name: "links for new passwords", pieces: () => this.#sweep("password_reset", deleteResets(at)) },
       { name: "tries to sign in", pieces: () => this.#sweep("sign_in_limit", deleteTries(at - SIGN_IN_WINDOW_MS)) },
       { name: "rejections", pieces: () => this.#sweepById("rejection", deleteRejections, at - REJECTIONS_MS) },
       { name: "inboxes", pieces: () => this.#inboxRequests(at - INBOX_REQUESTS_MS) },

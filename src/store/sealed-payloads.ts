@@ -13,7 +13,7 @@ import type { Payload, Privacy } from "../domain/event.ts"
 import type { EventId, ProjectId } from "../domain/id.ts"
 import { maskPayload, privateFieldsOf } from "../domain/private-fields.ts"
 import type { Commit } from "./commit.ts"
-import { join, type Sql, sql } from "./database.ts"
+import { join, list, type Sql, sql } from "./database.ts"
 import type { Limited } from "./deletions.ts"
 import type { Arrival } from "./ledger.ts"
 import type { Reader } from "./reader.ts"
@@ -68,11 +68,13 @@ export function insertSealed(rows: readonly SealedRow[]): Sql {
     insert into sealed_payload (project_id, event_id, sealed, masked_at, expires_at) values ${join(values, ", ")}`
 }
 
-/** Selects the rows of some events. Primary key. */
+/** Selects the rows of some events. By the project, as SQLite takes no more than a thousand conditions. Primary key. */
 export function selectSealed(events: readonly SealedEvent[]): Sql {
-  const pairs = events.map(({ project, event }) => sql`(project_id = ${project} and event_id = ${event})`)
+  const ofProjects = [...Map.groupBy(events, ({ project }) => project)].map(
+    ([project, own]) => sql`(project_id = ${project} and event_id in ${list(own.map(({ event }) => event))})`,
+  )
   return sql`
-    select project_id, event_id, sealed, masked_at, expires_at from sealed_payload where ${join(pairs, " or ")}`
+    select project_id, event_id, sealed, masked_at, expires_at from sealed_payload where ${join(ofProjects, " or ")}`
 }
 
 /** When the private fields of an event, from a table called `e`, were masked; null where they are not, or it has none. Primary key. */

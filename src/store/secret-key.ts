@@ -92,7 +92,7 @@ export function newSealingKey(): Uint8Array {
   return randomBytes(32)
 }
 
-export { sealingKeyId as idOf }
+export { sealingKeyId }
 
 function flush(path: string): void {
   const opened = openSync(path, "r")

@@ -6,7 +6,8 @@ import { type Database, sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
 
 /** How a session began. */
-export type Way = "password" | "setup" | "invitation" | "oidc"
+export const ways = ["password", "setup", "invitation", "oidc"] as const
+export type Way = (typeof ways)[number]
 
 export interface Session {
   readonly id: SessionId

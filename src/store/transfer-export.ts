@@ -74,6 +74,7 @@ export const ownTables: Readonly<Record<string, string>> = {
   lane: "without its holder, who will be another",
   search_segment: "made anew, one a day",
   search_entry: "made of the events, and of what was learned of destinations",
+  password_reset: "good for half an hour: whoever waits for one asks again",
   sign_in_limit: "tries are counted anew",
   probe: "written again by the next /readyz",
 }

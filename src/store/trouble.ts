@@ -24,6 +24,8 @@ const causes: readonly (readonly [said: RegExp, sentence: string])[] = [
 const reasons: Readonly<Record<StoreUnavailable["reason"], string>> = {
   full: "its disk is full. Make room there",
   standby: "it is a standby, which takes no writes. Promote it, or have DATABASE_URL lead to the primary",
+  old_primary:
+    "it is an old primary, from before a failover. Have DATABASE_URL lead to the one that took over, and make a standby of this one",
   read_only: "it is read-only. See the rights on its files, and whether its disk is mounted for writing",
   unavailable: "it does not answer as it should. The log says more",
 }

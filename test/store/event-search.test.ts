@@ -2,7 +2,9 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { Event } from "../../src/domain/event.ts"
 import { eventStatuses } from "../../src/domain/event.ts"
+import type { ReasonCode } from "../../src/domain/reason.ts"
 import { raw } from "../../src/store/database.ts"
+import { deliveriesOfEvent } from "../../src/store/delivery-reads.ts"
 import { type EventFilter, matchesType } from "../../src/store/event-filter.ts"
 import { readEvent } from "../../src/store/event-reads.ts"
 import { destinationRecords, searchEvents, withheldFrom } from "../../src/store/event-search.ts"
@@ -107,6 +109,18 @@ test("every filter, alone and together, finds exactly what a look at every event
       (known.get(event.id) ?? []).map(entry => entry.record),
     )
   }
+  const reasons = new Map<number, readonly { readonly integration: number; readonly code: ReasonCode | undefined }[]>()
+  for (const { event } of events) {
+    const deliveries = await deliveriesOfEvent(filled.store.reads, filled.project, event.id, filled.now)
+    const kept = await readEvent(filled.store.reads, filled.project, event.id, filled.now)
+    const withheld = Object.entries(kept?.withheld ?? {}) as [ReasonCode, readonly number[]][]
+    reasons.set(event.id, [
+      ...deliveries.map(({ id, reason }) => ({ integration: id.integration, code: reason?.code })),
+      ...withheld.flatMap(([code, ids]) => ids.map(integration => ({ integration, code }))),
+    ])
+  }
+  const isFor = (event: Event, { reason, integration }: EventFilter) =>
+    reasons.get(event.id)?.some(at => at.code === reason && (integration ?? at.integration) === at.integration) === true
   const isFound = (filter: EventFilter, { event, targets, withheld }: (typeof events)[number]): boolean =>
     (filter.from === undefined || event.receivedAt >= filter.from) &&
     (filter.to === undefined || event.receivedAt < filter.to) &&
@@ -119,7 +133,8 @@ test("every filter, alone and together, finds exactly what a look at every event
     (filter.sourceRecord === undefined || event.sourceRecord === filter.sourceRecord) &&
     (filter.externalId === undefined || event.externalId === filter.externalId) &&
     (filter.destinationRecord === undefined || records.get(event.id)?.includes(filter.destinationRecord) === true) &&
-    (filter.integration === undefined || [...targets, ...withheld].includes(filter.integration))
+    (filter.integration === undefined || [...targets, ...withheld].includes(filter.integration)) &&
+    (filter.reason === undefined || isFor(event, filter))
 
   let most = 0
   for (let round = 0; round < 150; round++) {
@@ -139,8 +154,9 @@ test("every filter, alone and together, finds exactly what a look at every event
       { destinationRecord: `r${next(12)}` },
       { externalId: `own-${next(450)}` },
       { integration: at(filled.integrations, next(3)) },
+      { reason: at(["server_error", "queued", "not_verified", "type_disabled", "gone"], next(5)) },
     ]
-    const filter: EventFilter = Object.assign({}, ...Array.from({ length: next(3) + 1 }, () => at(members, next(14))))
+    const filter: EventFilter = Object.assign({}, ...Array.from({ length: next(3) + 1 }, () => at(members, next(15))))
     const expected = events.filter(entry => isFound(filter, entry)).map(entry => entry.event.id)
     most = Math.max(most, expected.length)
     const what = JSON.stringify(filter)
@@ -288,7 +304,7 @@ test("events of another project are found by none of the filters", async t => {
   const filled = await openFilledStore(t)
   const [crm] = filled.integrations
   const values = { profileId: "p1", deviceId: "d1", sourceRecord: "s1", externalId: "own", appId: 5 }
-  const event = await filled.accept({ project: 77, ...values, targets: [crm] })
+  const event = await filled.accept({ project: 77, ...values, targets: [crm], withheld: { filtered: [4] } })
   await filled.attempt({ event: event.id, integration: crm }, { record: "r1", next: "delivered" })
   await filled.writeIndex()
   const { profileId, deviceId, sourceRecord, externalId, appId: app } = values
@@ -302,6 +318,7 @@ test("events of another project are found by none of the filters", async t => {
     { destinationRecord: "r1" },
     { integration: crm },
     { status: "delivered" },
+    { reason: "filtered" },
   ]
   for (const filter of filters) assert.deepEqual(await found(filled, filter), [], JSON.stringify(filter))
   assert.equal(await readEvent(filled.store.reads, filled.project, event.id, filled.now), undefined)
@@ -327,6 +344,11 @@ test("who an event was withheld from is found by exact id, with the reason", asy
   assert.deepEqual(await found(filled, { integration: 20 }), [other.id, one.id])
   assert.deepEqual(await found(filled, { integration: 2 }), [other.id])
   assert.deepEqual(await found(filled, { integration: 202 }), [other.id, one.id])
+  assert.deepEqual(await found(filled, { reason: "filtered" }), [other.id, one.id])
+  assert.deepEqual(await found(filled, { reason: "filtered", integration: 20 }), [other.id])
+  assert.deepEqual(await found(filled, { reason: "filtered", integration: 2 }), [other.id])
+  assert.deepEqual(await found(filled, { reason: "queued", integration: 20 }), [])
+  assert.deepEqual(await found(filled, { reason: "queued", integration: 202 }), [other.id])
   const reasons = await withheldFrom(filled.store.reads, filled.project, 20, [one.id, other.id])
   assert.deepEqual(
     [...reasons],

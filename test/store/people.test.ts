@@ -1,10 +1,11 @@
 /** People in the store: what retention lets go of, and that nothing else goes. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { SIGN_IN_WINDOW_MS } from "../../src/domain/person.ts"
+import { PASSWORD_RESET_MS, SIGN_IN_WINDOW_MS } from "../../src/domain/person.ts"
 import { sql } from "../../src/store/database.ts"
 import { insertInvitation } from "../../src/store/invitations.ts"
 import { METADATA_MS } from "../../src/store/kept.ts"
+import { findReset, insertReset } from "../../src/store/password-resets.ts"
 import { insertPerson, saveMembership } from "../../src/store/people.ts"
 import { Retention } from "../../src/store/retention.ts"
 import { findSession, insertSession, touchSession } from "../../src/store/sessions.ts"
@@ -19,12 +20,12 @@ const DAY = 24 * HOUR
 /** Lets go of what is due at a time. */
 async function letGo(store: Store, at: number): Promise<void> {
   for (const step of new Retention(store).steps(at, true)) {
-    if (!["sessions", "invitations", "tries to sign in"].includes(step.name)) continue
+    if (!["sessions", "invitations", "links for new passwords", "tries to sign in"].includes(step.name)) continue
     for await (const _ of step.pieces());
   }
 }
 
-test("ended sessions, invitations long past and tries that no longer count go; people stay", async t => {
+test("ended sessions, invitations long past, old links and tries that no longer count go; people stay", async t => {
   const place = await newPlace()
   const store = await openAt(place, () => NOW)
   t.after(() => clearPlace(place))
@@ -48,6 +49,7 @@ test("ended sessions, invitations long past and tries that no longer count go; p
   } as const
   await insertInvitation(db, { ...invitation, id: 20, createdAt: NOW, expiresAt: NOW + DAY }, "a")
   await countTry(db, "somebody", NOW)
+  await insertReset(db, { hash: "link", person: 1, at: NOW, expiresAt: NOW + PASSWORD_RESET_MS })
   const count = async () =>
     (
       await db.query<{ sessions: number; invitations: number; tries: number; people: number }>(sql`
@@ -56,6 +58,9 @@ test("ended sessions, invitations long past and tries that no longer count go; p
     )[0]
   await letGo(store, NOW + SIGN_IN_WINDOW_MS - 1)
   assert.deepEqual({ ...(await count()) }, { sessions: 2, invitations: 1, tries: 1, people: 1 })
+  assert.ok(await findReset(db, "link"))
+  await letGo(store, NOW + PASSWORD_RESET_MS)
+  assert.equal(await findReset(db, "link"), undefined)
   await letGo(store, NOW + 12 * HOUR)
   assert.deepEqual({ ...(await count()) }, { sessions: 1, invitations: 1, tries: 0, people: 1 })
   assert.ok(await findSession(db, "used", NOW + 13 * HOUR - 1))

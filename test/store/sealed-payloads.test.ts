@@ -4,6 +4,7 @@ import type { Event } from "../../src/domain/event.ts"
 import { sql } from "../../src/store/database.ts"
 import { readEvent } from "../../src/store/event-reads.ts"
 import type { Claim } from "../../src/store/ledger.ts"
+import { openAll } from "../../src/store/sealed-payloads.ts"
 import { DAY_MS, type FilledStore, type Given, json, openFilledStore } from "../help/filled-store.ts"
 import { assertSound, countOf, letGo, makeIntegrations, pause } from "../help/letting-go.ts"
 import { foundIn } from "../help/whole-database.ts"
@@ -171,6 +172,21 @@ test("a delivery that blocks the line of its key keeps its data whole until some
   await filled.store.ledger.unblock({ event: second.id, integration }, filled.project)
   assert.equal((await letGo(filled))["payload_masked"], 1)
   assert.equal(await keptOf(filled, second.id), filled.now)
+})
+
+test("thousands of events are made whole at once, as a recovery does that has to ask a filter", async t => {
+  const filled = await openFilledStore(t)
+  const { store, project } = filled
+  const events = await Promise.all(
+    Array.from({ length: 2_000 }, () => acceptPrivate(filled, { targets: filled.integrations })),
+  )
+  const stored = new Map(events.map(({ id }) => [id, { kind: "json", text: MASKED, masked: true } as const]))
+  const whole = await openAll(store, project, stored, filled.now)
+  assert.deepEqual(
+    new Set([...whole.values()].map(({ payload }) => payload.kind === "json" && payload.text)),
+    new Set([WHOLE]),
+  )
+  assert.equal(whole.size, events.length)
 })
 
 describe("retention", () => {

@@ -50,5 +50,6 @@ test("what neither engine names is left to the log", () => {
   assert.match(troubleOf(new StoreUnavailable("full", undefined)), /its disk is full/)
   assert.match(troubleOf(new StoreUnavailable("read_only", new Error("readonly database"))), /the rights on its files/)
   assert.match(troubleOf(new StoreUnavailable("standby", undefined)), /is a standby.*Promote it/)
+  assert.match(troubleOf(new StoreUnavailable("old_primary", undefined)), /is an old primary.*the one that took over/)
   assert.match(troubleOf(new Error("a bug")), /The log says more/)
 })

@@ -1,8 +1,5 @@
 /** What several processes store is read in the order of ids, with nothing left out, whatever their clocks show. */
 import assert from "node:assert/strict"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import test, { type TestContext } from "node:test"
 import { setTimeout as rest } from "node:timers/promises"
 import { Changes } from "../../../src/engine/changes.ts"
@@ -11,67 +8,14 @@ import { horizonOf } from "../../../src/engine/horizon.ts"
 import { Tail } from "../../../src/engine/tail.ts"
 import { openLog } from "../../../src/log.ts"
 import { sql } from "../../../src/store/database.ts"
-import type { Arrival } from "../../../src/store/ledger.ts"
-import { openPostgres, type PostgresStore } from "../../../src/store/postgres-store.ts"
-import { freshProject, saveProject } from "../../../src/store/projects.ts"
+import type { PostgresStore } from "../../../src/store/postgres-store.ts"
 import { change as carryOut, rows } from "../../../src/store/step.ts"
 import type { StreamItem } from "../../../src/store/stream-reads.ts"
-import { dropDatabase, testDatabase, withClient } from "../../help/postgres.ts"
+import { withClient } from "../../help/postgres.ts"
+import { arrival, openSeveral, project } from "../../help/several-stores.ts"
 
 const MINUTE_MS = 60_000
-const project = 1
 const log = openLog("silent")
-
-/** Stores of one database, one for each clock, or for how far it is ahead, in ms. */
-async function openSeveral(
-  t: TestContext,
-  ...clocks: readonly (number | (() => number))[]
-): Promise<{ url: string; stores: PostgresStore[] }> {
-  const url = await testDatabase()
-  const dataDir = mkdtempSync(join(tmpdir(), "waybill-store-"))
-  const stores: PostgresStore[] = []
-  t.after(async () => {
-    for (const store of stores) await store.close()
-    await dropDatabase(url)
-    rmSync(dataDir, { recursive: true, force: true })
-  })
-  for (const clock of clocks) {
-    const now = typeof clock === "number" ? () => Date.now() + clock : clock
-    stores.push(await openPostgres({ url, name: "test", dataDir, sealingKeys: undefined, allowUnsafe: true, now }))
-  }
-  const [first] = stores
-  if (first !== undefined) await saveProject(first.db, { ...freshProject, id: project, name: "one", createdAt: 0 })
-  return { url, stores }
-}
-
-const arrival = (receivedAt: number): Arrival => ({
-  project,
-  key: null,
-  draft: {
-    type: "order_paid",
-    payload: { kind: "json", text: "{}" },
-    externalId: null,
-    source: "api",
-    occurredAt: null,
-    environment: "production",
-    app: null,
-    profileId: null,
-    deviceId: null,
-    sourceRecord: null,
-    orderingKey: null,
-    historical: false,
-    cloud: null,
-  },
-  fingerprint: null,
-  idempotencyKey: null,
-  appId: null,
-  receivedAt,
-  test: false,
-  payloadDays: 7,
-  targets: [],
-  withheld: {},
-  red: 0,
-})
 
 /** Follows the tail of a store, and keeps what it was handed with the time at which that was. */
 async function follow(t: TestContext, store: PostgresStore) {

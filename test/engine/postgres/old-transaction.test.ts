@@ -7,6 +7,7 @@ import { Metrics } from "../../../src/engine/metrics.ts"
 import { openLog } from "../../../src/log.ts"
 import { openPostgres } from "../../../src/store/postgres-store.ts"
 import { startPostgres } from "../../help/postgres.ts"
+import { until } from "../../help/system-ledger.ts"
 import { temporaryFolder } from "../../help/waybill.ts"
 
 test("a transaction that is open for too long is named, with what ends it, until it is over", async t => {
@@ -40,6 +41,24 @@ test("a transaction that is open for too long is named, with what ends it, until
   await report.query("rollback prepared 'the year''s end'")
   await strict.runOnce()
   assert.equal(strict.transactionFault(), null)
+})
+
+test("a vacuum that takes long is not told to be ended: it cleans up, and keeps nobody from it", async t => {
+  const { keeperWith, connect } = await open(t)
+  const strict = keeperWith(1)
+  const operator = await connect("operator")
+  await operator.query("create table notes as select n from generate_series(1, 100000) n; delete from notes")
+  await operator.query("set vacuum_cost_delay = 100; set vacuum_cost_limit = 1")
+  const vacuum = operator.query("vacuum notes")
+  const [watching, found] = [
+    await connect("watching"),
+    "select 1 from pg_stat_progress_vacuum where heap_blks_scanned > 0",
+  ]
+  await until("it is under way", 10_000, async () => ((await watching.query(found)).rowCount ?? 0) > 0)
+  await strict.runOnce()
+  assert.equal(strict.transactionFault(), null)
+  await watching.query("select pg_cancel_backend(pid) from pg_stat_progress_vacuum")
+  await assert.rejects(vacuum, /canceling statement/)
 })
 
 async function open(t: TestContext) {

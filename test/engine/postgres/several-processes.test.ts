@@ -170,6 +170,28 @@ test("a key works everywhere at once, and stops everywhere within seconds of bei
   assert.ok((await usedAt()) > Date.now() - 60_000)
 })
 
+test("a token of the portal works everywhere at once, stops everywhere within seconds, and disturbs nobody by being made", async t => {
+  const { url, processes } = await openSeveral(t, 2)
+  const [here, there] = processes as [OpenWaybill, OpenWaybill]
+  await call(here, "POST", "/v1/apps", { name: "shop" })
+  const version = () =>
+    withClient(url, async client => {
+      const { rows } = await client.query<{ version: string }>("select version from configuration")
+      return Number(rows[0]?.version)
+    })
+  const before = await version()
+  const made = (await call(here, "POST", "/v1/portal-tokens", { app: "shop" })) as { id: string; token: string }
+  assert.equal(await version(), before, "no process has to read anything again")
+  await call({ ...there, key: made.token }, "GET", "/v1/portal")
+  await call(here, "DELETE", `/v1/portal-tokens/${made.id}`)
+  const refuses = () =>
+    call({ ...there, key: made.token }, "GET", "/v1/portal").then(
+      () => false,
+      (error: Error) => / 401: /.test(error.message),
+    )
+  await within(1_000, "it is refused", refuses)
+})
+
 test("a key that is changed, rotated or limited is so everywhere within seconds", async t => {
   const { processes } = await openSeveral(t, 2)
   const [here, there] = processes as [OpenWaybill, OpenWaybill]
