@@ -32,6 +32,7 @@ import { Members } from "./engine/members.ts"
 import { Metrics } from "./engine/metrics.ts"
 import { Notifier } from "./engine/notifier.ts"
 import { Operational } from "./engine/operational.ts"
+import { PasswordResets } from "./engine/password-resets.ts"
 import { Passwords } from "./engine/passwords.ts"
 import { People } from "./engine/people.ts"
 import { Recoverer } from "./engine/recover.ts"
@@ -265,6 +266,7 @@ async function run(config: Config, ground: Ground): Promise<Running> {
     keyring,
     people,
     members: new Members({ store, changes, passwords }),
+    passwordResets: new PasswordResets({ store, changes, passwords, notifier }),
     identityProvider:
       config.oidc === null || identityTransport === null
         ? null
@@ -414,7 +416,7 @@ async function makeFirstProject(store: Store, given: string | null): Promise<Fir
     await lockMeta(tx, "first_key")
     if ((await countKeys(tx)) > 0) return undefined
     await makeProject(tx, project, key)
-    await insertSetup(tx, hashToken(setupToken), project.id, project.createdAt)
+    await insertSetup(tx, hashToken(setupToken), { project: project.id, byOperator: true, at: project.createdAt })
     return { key: secret, setupToken }
   })
 }

@@ -17,11 +17,10 @@ import { ProblemSchema } from "../../src/api/schemas.ts"
 import { readConfig } from "../../src/config.ts"
 import { start } from "../../src/main.ts"
 import { code, pageHead, table, text } from "./markdown.ts"
-import { fieldTable, isWhole, kindOf, plainSchema, type Schema, type Shape, sentencesOf } from "./schema.ts"
+import { fieldTable, isWhole, kindOf, plainSchema, type Schema, type Shape, sentencesOf, writtenOut } from "./schema.ts"
 
 /** The OpenAPI document, as far as it is read here. */
 export interface Document {
-  readonly components: { readonly responses: Readonly<Record<string, Response>> }
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 }
 
@@ -33,7 +32,7 @@ interface Operation {
   readonly security?: readonly unknown[]
   readonly parameters?: readonly Parameter[]
   readonly requestBody?: { readonly required?: boolean; readonly content: Content }
-  readonly responses: Readonly<Record<string, Response | { readonly $ref: string }>>
+  readonly responses: Readonly<Record<string, Response>>
 }
 
 interface Response {
@@ -126,7 +125,7 @@ export function openapiText(document: Document): string {
 
 /** The page as Markdown; the anchor of an operation is its `operationId`. */
 export function apiPage(document: Document): string {
-  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  const operations = Object.entries(writtenOut(document).paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
   )
   const tags = [...new Set([...tagOrder, ...operations.flatMap(({ operation }) => operation.tags)])]
@@ -145,7 +144,7 @@ export function apiPage(document: Document): string {
   return [
     pageHead("API", "the routes in src/api/", intro),
     index,
-    ...groups.map(({ tag, found }) => `## ${capital(tag)}\n\n${found.map(call => section(call, document)).join("\n")}`),
+    ...groups.map(({ tag, found }) => `## ${capital(tag)}\n\n${found.map(section).join("\n")}`),
     `## Shapes\n\n${shapes.map(shapeSection).join("\n")}`,
   ].join("\n")
 }
@@ -155,16 +154,17 @@ function inOrder<T extends { readonly path: string }>(operations: readonly T[]):
   return [...operations].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
 }
 
-function section(
-  { path, method, operation }: { path: string; method: string; operation: Operation },
-  { components }: Document,
-): string {
+function section({
+  path,
+  method,
+  operation,
+}: {
+  readonly path: string
+  readonly method: string
+  readonly operation: Operation
+}): string {
   const { operationId, summary, description, parameters = [], requestBody, responses, security } = operation
-  const contentOf = (status: number): Content | undefined => {
-    const response = responses[status]
-    if (response === undefined || !("$ref" in response)) return response?.content
-    return components.responses[response.$ref.replace("#/components/responses/", "")]?.content
-  }
+  const contentOf = (status: number) => responses[status]?.content
   const statuses = Object.keys(responses).map(Number)
   const problemStatuses = statuses.filter(status => status >= 400 && isProblem(contentOf(status)))
   const refusals = problemStatuses.filter(status => !everywhere.includes(status))

@@ -37,6 +37,25 @@ export function plainSchema(schema: TSchema): Schema {
 /** Whether the fields are sent, so that it matters which are required, or read. */
 export type Direction = "input" | "output"
 
+/** A document with all that it points to written out in place; throws where it points to nothing. Objects are shared, not copied. */
+export function writtenOut<T>(document: T): T {
+  const known = new Map<string, unknown>()
+  const at = (pointer: string): unknown => {
+    const steps = pointer.replace("#/", "").split("/")
+    const found = steps.reduce((part: unknown, step) => (part as Record<string, unknown> | undefined)?.[step], document)
+    if (found === undefined) throw new Error(`The document points to ${pointer}, which is not there.`)
+    if (!known.has(pointer)) known.set(pointer, out(found))
+    return known.get(pointer)
+  }
+  const out = (part: unknown): unknown => {
+    if (typeof part !== "object" || part === null) return part
+    if (Array.isArray(part)) return part.map(out)
+    if ("$ref" in part && typeof part.$ref === "string") return at(part.$ref)
+    return Object.fromEntries(Object.entries(part).map(([key, value]) => [key, out(value)]))
+  }
+  return out(document) as T
+}
+
 /** A shape that is described in a place of its own: a link to it, and the names of its fields. */
 export interface Shape {
   readonly link: string

@@ -11,12 +11,19 @@ import type { paths } from "./api.d.ts"
 export type { components, operations, paths } from "./api.d.ts"
 export { type Followed, follow, type StreamMessage } from "./stream.ts"
 
+/** A credential, or what gives it anew for each request: one that lasts for a while is another later on. */
+export type Key = string | (() => string | undefined)
+
+export function currentKey(key: Key | undefined): string | undefined {
+  return typeof key === "function" ? key() : key
+}
+
 /** What a client is made with. */
 export interface WaybillOptions {
   /** Such as `https://hub.example`; without it the page's own origin. */
   readonly url?: string
-  /** An API key. A page that is signed in has none: its cookie goes along. */
-  readonly key?: string
+  /** An API key, or what gives the one of the moment. A page that is signed in has none: its cookie goes along. */
+  readonly key?: Key
   /** Asked for before each request that changes something; goes along as `x-csrf-token`. */
   readonly csrfToken?: () => string | undefined
   readonly fetch?: typeof fetch
@@ -58,10 +65,11 @@ export class WaybillProblem extends Error {
 
 /** A client. Its methods (`GET`, `POST`, …) take a path of the API and what goes with it, and throw `WaybillProblem`. */
 export function createWaybill({ url = "", key, csrfToken, fetch: send }: WaybillOptions = {}): Waybill {
-  const client = createClient<paths>({ baseUrl: url, ...(send && { fetch: send }), credentials: "same-origin" })
+  const client = createClient<paths>({ baseUrl: url, ...(send && { fetch: send }), credentials: credentialsWith(key) })
   const credentials: Middleware = {
     onRequest({ request }) {
-      if (key !== undefined) request.headers.set("authorization", `Bearer ${key}`)
+      const given = currentKey(key)
+      if (given !== undefined) request.headers.set("authorization", `Bearer ${given}`)
       const token = request.method === "GET" ? undefined : csrfToken?.()
       if (token !== undefined) request.headers.set("x-csrf-token", token)
       return request
@@ -82,6 +90,11 @@ export function createWaybill({ url = "", key, csrfToken, fetch: send }: Waybill
   }
   client.use(credentials)
   return client
+}
+
+/** Whoever has a key needs no cookie, and sends none. */
+export function credentialsWith(key: Key | undefined): RequestCredentials {
+  return key === undefined ? "same-origin" : "omit"
 }
 
 /** The problem that an answer is; also where something in between answered in a form of its own. */

@@ -1,6 +1,6 @@
 /** The stream of `GET /v1/stream`: server-sent events, taken up again where they broke off. */
 import { createParser } from "eventsource-parser"
-import { problemOf, WaybillProblem } from "./index.ts"
+import { credentialsWith, currentKey, type Key, problemOf, WaybillProblem } from "./index.ts"
 
 /** A message of the stream. What `data` holds depends on `event`: see "The stream" in docs/reference/api.md. */
 export interface StreamMessage {
@@ -15,7 +15,7 @@ export interface StreamMessage {
 export interface Followed {
   /** Such as `https://hub.example`; without it the page's own origin. */
   readonly url?: string
-  readonly key?: string
+  readonly key?: Key
   /** Query parameters of `GET /v1/stream`. */
   readonly query?: Readonly<Record<string, string>>
   /** Goes on after this position. */
@@ -59,12 +59,13 @@ export async function* follow(followed: Followed): AsyncGenerator<StreamMessage>
 
 async function open({ url = "", key, query, signal }: Followed, after: string | undefined): Promise<Response> {
   const search = new URLSearchParams({ ...query })
+  const given = currentKey(key)
   const response = await fetch(`${url}/v1/stream${search.size > 0 ? `?${search}` : ""}`, {
     signal,
-    credentials: "same-origin",
+    credentials: credentialsWith(key),
     headers: {
       accept: "text/event-stream",
-      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      ...(given !== undefined && { authorization: `Bearer ${given}` }),
       ...(after !== undefined && { "last-event-id": after }),
     },
   })

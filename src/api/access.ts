@@ -3,14 +3,15 @@
  * it names in its `config`. A route without one is not registered, so that none is open by oversight.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from "fastify"
-import { formatId, type ProjectId } from "../domain/id.ts"
+import { formatId, type ProjectId, parseId } from "../domain/id.ts"
 import { isLimited, type Limits, unlimited } from "../domain/limits.ts"
 import { allows, isWhole, type NeededScope, type Role, roles, scopes } from "../domain/scope.ts"
 import type { Actor, Origin } from "../store/changes.ts"
 import type { ApiKey } from "../store/keys.ts"
 import type { LiveSession } from "../store/sessions.ts"
 import type { Context } from "./context.ts"
-import { Problem } from "./problem.ts"
+import { integrationsOfApp, isSeen, type Sight } from "./portal-sight.ts"
+import { notFound, Problem } from "./problem.ts"
 import { problemResponse } from "./schemas.ts"
 import { assertFromOwnPage, readCookie } from "./session-cookie.ts"
 
@@ -22,6 +23,8 @@ export interface Caller {
   readonly scopes: readonly string[]
   /** Nothing outside these is seen or sent; null where it is not limited. */
   readonly limits: Limits
+  /** The integrations that it sees; null: all of the project. Those of its app where it is a token of the portal. */
+  readonly sight: Sight
   /** The API key that it came with; null for people. */
   readonly key: ApiKey | null
   /** The person who is signed in; null for keys. */
@@ -50,6 +53,8 @@ declare module "fastify" {
     unaudited?: string
     /** What a route tells, or does, cannot be limited to some events: why, for who is limited and is refused. */
     whole?: string
+    /** A token of the portal reaches it (domain/portal.ts). It reaches nothing that does not say so. */
+    portal?: true
     /** Is for people who are signed in; API keys are refused. */
     people?: boolean
     /** Does not wait for what other processes have changed of the configuration: it sees to that itself, or needs none. */
@@ -90,9 +95,15 @@ export function forbidden(scope: NeededScope): Problem {
   })
 }
 
+const NOT_IN_PORTAL =
+  "This credential is a token of a portal: it reads the events and the integrations of its app, and nothing else. GET /v1/portal says what it may."
+
 /** Why a limited caller does not reach a route that is about the project as a whole. */
-function refusalOfLimited(scope: NeededScope, whole: string | undefined): Problem | undefined {
+function refusalOfLimited(caller: Caller, scope: NeededScope, whole: string | undefined): Problem | undefined {
   if (whole === undefined && !isWhole(scope)) return undefined
+  const { environment, source } = caller.limits
+  // All that went to an integration of one app is of that app.
+  if (caller.sight !== null && environment === null && source === null) return undefined
   const why = whole ?? `the scope \`${scope}\` is about all of the project`
   const detail = `This credential is limited to some events, and ${why}. Use one without limits.`
   return new Problem("forbidden", detail, { extra: { scope } })
@@ -102,7 +113,7 @@ function refusalOfLimited(scope: NeededScope, whole: string | undefined): Proble
 export function callerWithKey(key: ApiKey, from?: Origin): Caller {
   const { project, scopes: held } = key
   const actor: Actor = { kind: "api_key", id: formatId("key", key.id), ...(from && { from }) }
-  return { project, actor, scopes: held, limits: key, key, person: null }
+  return { project, actor, scopes: held, limits: key, sight: null, key, person: null }
 }
 
 /** Where a request comes from. */
@@ -115,7 +126,7 @@ export function callerWithSession(session: LiveSession, token: string, from: Ori
   const { project, person: id, role } = session
   const actor: Actor = { kind: "person", id: formatId("per", id), from }
   const person = { id, session, token, role }
-  return { project, actor, scopes: roles[role].scopes, limits: unlimited, key: null, person }
+  return { project, actor, scopes: roles[role].scopes, limits: unlimited, sight: null, key: null, person }
 }
 
 /** What knows credentials. */
@@ -139,15 +150,18 @@ export function stillAdmitted({ keyring, people }: Admitting, request: FastifyRe
 }
 
 const HOW = "Send an API key: Authorization: Bearer wb_…. People sign in with POST /v1/session."
+const OVER =
+  "This token of a portal has expired, was revoked, or is none. The site that shows the portal gets a new one with POST /v1/portal-tokens."
 const FOR_PEOPLE = "This is for people who are signed in (POST /v1/session), not for API keys."
 
 /** Sees to it that every route says who may reach it, and that the document says so too. */
 export function guardRoutes(server: FastifyInstance): void {
   server.decorateRequest("caller", null)
   server.addHook("onRoute", (route: RouteOptions) => {
-    const { scope, public: isPublic, people, unaudited, whole } = route.config ?? {}
+    const { scope, public: isPublic, people, unaudited, whole, portal } = route.config ?? {}
     if (unaudited !== undefined) route.schema = { ...route.schema, ...{ "x-unaudited": unaudited } }
     if (whole !== undefined) route.schema = { ...route.schema, ...{ "x-whole": whole } }
+    if (portal === true) route.schema = { ...route.schema, ...{ "x-portal": true } }
     if (isPublic === true) {
       route.schema = { ...route.schema, security: [] }
       return
@@ -158,7 +172,7 @@ export function guardRoutes(server: FastifyInstance): void {
     schema.security = people === true ? [{ session: [scope] }] : [{ key: [scope] }, { session: [scope] }]
     // What a route has of its own stands before it.
     schema.response = { 429: problemResponse, ...(schema.response as object | undefined) }
-    if (scope === "any" && people !== true) return
+    if (scope === "any" && people !== true && portal === true) return
     schema.response = { ...(schema.response as object | undefined), 403: problemResponse }
   })
 }
@@ -192,7 +206,12 @@ export function authenticate(
   const found = context.keyring.find(token)
   const admit = (key: Awaited<typeof found>) => {
     if (key === undefined) {
-      done(new Problem("unauthorized", "The API key is not known, was revoked or has expired."))
+      done(
+        new Problem(
+          "unauthorized",
+          token.startsWith("wb_pt_") ? OVER : "The API key is not known, was revoked or has expired.",
+        ),
+      )
       return
     }
     context.keyring.used(key, false)
@@ -227,18 +246,51 @@ function enter(
   caller: Caller,
   done: (error?: Error) => void,
 ): void {
-  const { scope = "admin", people, whole, mayBeBehind } = request.routeOptions.config
+  const { scope = "admin", people, whole, portal, mayBeBehind } = request.routeOptions.config
+  const isOfPortal = caller.key?.kind === "portal"
   const refusal =
     context.rates.admit(caller, context.directory.project(caller.project), reply) ??
+    (isOfPortal && portal !== true ? new Problem("forbidden", NOT_IN_PORTAL) : undefined) ??
     (people === true && caller.person === null ? new Problem("forbidden", FOR_PEOPLE) : undefined) ??
     (allows(caller.scopes, scope) ? undefined : forbidden(scope)) ??
-    (isLimited(caller.limits) ? refusalOfLimited(scope, whole) : undefined)
+    (isLimited(caller.limits) && !isOfPortal ? refusalOfLimited(caller, scope, whole) : undefined)
   if (refusal !== undefined) {
     done(refusal)
     return
   }
   request.caller = caller
+  if (isOfPortal) {
+    enterPortal(context, request, caller).then(() => done(), done)
+    return
+  }
   if (mayBeBehind === true) done()
   // What another process has answered before this request came is seen by it.
   else context.directory.catchUp().then(() => done(), done)
+}
+
+/** Lets a token of the portal in, with what it sees; an integration that it does not see is none to it, wherever it is named. */
+async function enterPortal(context: Context, request: FastifyRequest, caller: Caller): Promise<void> {
+  await context.directory.catchUp()
+  const { app } = caller.limits
+  // None is made without an app.
+  if (app === null) throw new Problem("forbidden", NOT_IN_PORTAL)
+  const seen = { ...caller, sight: await integrationsOfApp(context, caller, app) }
+  const { scope = "admin", whole } = request.routeOptions.config
+  const refusal = refusalOfLimited(seen, scope, whole)
+  if (refusal !== undefined) throw refusal
+  request.caller = seen
+  const { id } = request.params as { readonly id?: string }
+  const { integration } = request.query as { readonly integration?: unknown }
+  const isHidden = (text: unknown) => {
+    const number = typeof text === "string" ? parseId("int", text) : undefined
+    return number !== undefined && !isSeen(seen.sight, number)
+  }
+  const isOfIntegration = request.routeOptions.url?.startsWith("/v1/integrations/:id") === true
+  if (isOfIntegration && isHidden(id)) throw notFound("integration", String(id))
+  if (isHidden(integration)) {
+    throw new Problem(
+      "forbidden",
+      `This token of a portal sees no integration ${integration}: GET /v1/integrations lists those that it sees.`,
+    )
+  }
 }

@@ -7,11 +7,11 @@ import { Environment, KeptText, Nullable, Time } from "./schemas.ts"
 
 const view = {
   id: Type.String({ examples: ["key_01j9zq4kx2m"] }),
-  kind: Type.Literal("secret"),
+  kind: Type.Enum(["secret", "portal"], { description: "portal: a token of the portal (docs/portal.md)." }),
   name: Type.String(),
   prefix: Type.String({
     description:
-      "How it begins: `wb_live_sk_`, or `wb_test_sk_` where it is limited to sandbox. Older ones begin with `wb_live_`.",
+      "How it begins: `wb_live_sk_`, or `wb_test_sk_` where it is limited to sandbox. Older ones begin with `wb_live_`, tokens of the portal with `wb_pt_`.",
   }),
   last4: Type.String(),
   scopes: Type.Array(Type.String(), { description: "What it may do: docs/reference/access.md." }),

@@ -22,7 +22,18 @@ import { Page, paging, responses, timeText } from "./schemas.ts"
 
 const KeyPath = Type.Object({ id: Type.String({ maxLength: 64, examples: ["key_01j9zq4kx2m"] }) })
 type KeyPath = Static<typeof KeyPath>
-const ListQuery = Type.Object(paging, { additionalProperties: false })
+const ListQuery = Type.Object(
+  {
+    ...paging,
+    kind: Type.Optional(
+      Type.Enum(["secret", "portal"], {
+        default: "secret",
+        description: "portal: tokens of the portal, up to a day after their end.",
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
 
 export function apiKeyRoutes(server: FastifyInstance, context: Context): void {
   const { store, directory, keyring, changes, repeats, cursors, now } = context
@@ -40,10 +51,10 @@ export function apiKeyRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async request => {
-      const { limit = 50, cursor } = request.query
+      const { limit = 50, cursor, kind = "secret" } = request.query
       const [before = Number.MAX_SAFE_INTEGER] = cursors.read(request, "api-keys", cursor) ?? []
       await keyring.flush()
-      const keys = await listKeys(store.reads, callerOf(request).project, before, limit + 1)
+      const keys = await listKeys(store.reads, callerOf(request).project, kind, { before, limit: limit + 1 })
       const page = keys.slice(0, limit)
       const last = page.at(-1)
       return {
@@ -246,12 +257,14 @@ export function apiKeyRoutes(server: FastifyInstance, context: Context): void {
         )
       }
       const change = { project: own.project, kind: "api_key.revoked", subject: text, by: actorOf(request) }
-      const revoked = await changes.together(change, async (tx, say) => {
-        const before = await find(tx, request)
-        assertMatch(request, tagOf(configurationOf(before, directory)))
-        const key = await revokeKey(tx, own.project, before.id, now())
+      const revoked = await changes.inTransaction(async (tx, note) => {
+        const stood = await find(tx, request)
+        const before = configurationOf(stood, directory)
+        assertMatch(request, tagOf(before))
+        const key = await revokeKey(tx, own.project, stood.id, now())
         if (key === undefined) throw notFound("API key", text)
-        say({ before: configurationOf(before, directory), after: configurationOf(key, directory) })
+        // Once more changes nothing.
+        if (stood.revokedAt === null) await note({ ...change, before, after: configurationOf(key, directory) })
         return key
       })
       keyring.forget()
@@ -268,15 +281,20 @@ async function find(db: Pick<Database, "query">, request: FastifyRequest<{ Param
   return key
 }
 
-/** One that was revoked or has expired is over: nothing brings it back. */
+/** One that was revoked or has expired is over: nothing brings it back. A token of the portal stays what it is. */
 function assertGood(key: ApiKey, now: number): void {
   const { revokedAt, expiresAt } = key
+  if (key.kind === "portal") {
+    const detail = `${formatId("key", key.id)} is a token of the portal, and ends when it ends. Ask for another with POST /v1/portal-tokens.`
+    throw new Problem("conflict", detail)
+  }
   const ended = revokedAt !== null ? `was revoked at ${timeText(revokedAt)}` : `expired at ${timeText(expiresAt)}`
   if (revokedAt === null && (expiresAt === null || expiresAt > now)) return
   throw new Problem("conflict", `${formatId("key", key.id)} ${ended}, and stays so. Make a new key.`)
 }
 
-function appOf(directory: Directory, project: ProjectId, name: string | null): number | null {
+/** The app of a project that has a name; null where none is named. Throws a problem where there is none of it. */
+export function appOf(directory: Directory, project: ProjectId, name: string | null): number | null {
   if (name === null) return null
   const id = directory.appId(project, name)
   if (id !== undefined) return id

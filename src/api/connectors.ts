@@ -54,7 +54,7 @@ export function connectorRoutes(server: FastifyInstance): void {
   server.get(
     "/v1/connectors",
     {
-      config: { scope: "integrations:read" },
+      config: { scope: "integrations:read", portal: true },
       schema: {
         operationId: "listConnectors",
         summary: "Shows the connectors with their settings, and the presets of policies",

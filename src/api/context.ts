@@ -14,6 +14,7 @@ import type { Members } from "../engine/members.ts"
 import type { Metrics } from "../engine/metrics.ts"
 import type { Notifier } from "../engine/notifier.ts"
 import type { Operational } from "../engine/operational.ts"
+import type { PasswordResets } from "../engine/password-resets.ts"
 import type { People } from "../engine/people.ts"
 import type { Recoverer } from "../engine/recover.ts"
 import type { Rejections } from "../engine/rejections.ts"
@@ -42,6 +43,7 @@ export interface Context {
   readonly keyring: Keyring
   readonly people: People
   readonly members: Members
+  readonly passwordResets: PasswordResets
   /** Where people sign in with OpenID Connect; null where the operator has named none. */
   readonly identityProvider: IdentityProvider | null
   readonly rates: Rates

@@ -7,6 +7,8 @@ import { randomBytes } from "node:crypto"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { extname, join, relative, sep } from "node:path"
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
+import { parseId } from "../domain/id.ts"
+import type { Directory } from "../engine/directory.ts"
 
 /** A file as it is sent. */
 interface Asset {
@@ -19,7 +21,7 @@ interface Asset {
 
 /** What a folder that Vite wrote holds. */
 export interface Dashboard {
-  /** index.html, with `__STYLE_NONCE__` where the nonce belongs. */
+  /** index.html, with `__STYLE_NONCE__` where the nonce belongs and `__FRAME_ORIGINS__` where it is said who may frame it. */
   readonly page: string
   /** By its path in the address, such as `/assets/index-B5x.js`. */
   readonly assets: ReadonlyMap<string, Asset>
@@ -83,17 +85,33 @@ export function asksForPage(request: FastifyRequest): boolean {
   return request.method === "GET" && accepts.includes("text/html") && !path.startsWith("/v1/")
 }
 
-/** The page, under a policy that lets in nothing but its own files and the styles that carry this answer's nonce (API-28). */
-export function sendPage(reply: FastifyReply, dashboard: Dashboard | undefined): void {
+/** Who may hold the page that is asked for in a frame: pages that a project names for its portal, and nobody else for any other. */
+export function framersOf(request: FastifyRequest, directory: Pick<Directory, "project">): readonly string[] {
+  const [, text = ""] = /^\/portal\/([^/?]+)/.exec(request.url) ?? []
+  const project = parseId("prj", text)
+  return project === undefined ? [] : (directory.project(project)?.portal.frameOrigins ?? [])
+}
+
+/**
+ * The page, under a policy that lets in nothing but its own files and the styles that carry this answer's nonce (API-28).
+ * `framers`: origins of pages that may hold it in a frame.
+ */
+export function sendPage(reply: FastifyReply, dashboard: Dashboard | undefined, framers: readonly string[]): void {
   const nonce = randomBytes(16).toString("base64")
+  // A page that asks for isolation of its own (COEP) may frame only what says so.
+  if (framers.length > 0) reply.header("cross-origin-resource-policy", "cross-origin")
   void reply
     .code(200)
     .type("text/html; charset=utf-8")
-    .header("content-security-policy", policyWith(nonce))
-    .send(dashboard === undefined ? NOT_BUILT : dashboard.page.replaceAll("__STYLE_NONCE__", nonce))
+    .header("content-security-policy", policyWith(nonce, framers))
+    .send(
+      dashboard === undefined
+        ? NOT_BUILT
+        : dashboard.page.replaceAll("__STYLE_NONCE__", nonce).replaceAll("__FRAME_ORIGINS__", framers.join(" ")),
+    )
 }
 
-function policyWith(nonce: string): string {
+function policyWith(nonce: string, framers: readonly string[]): string {
   return [
     "default-src 'none'",
     "script-src 'self'",
@@ -103,7 +121,7 @@ function policyWith(nonce: string): string {
     "connect-src 'self'",
     "base-uri 'none'",
     "form-action 'self'",
-    "frame-ancestors 'none'",
+    `frame-ancestors ${framers.length === 0 ? "'none'" : framers.join(" ")}`,
     "object-src 'none'",
     "require-trusted-types-for 'script'",
     "trusted-types default",

@@ -25,6 +25,7 @@ import {
 } from "./delivery-view.ts"
 import { SameFailure, sameFailureAs } from "./failures.ts"
 import { hidesPayloads, limitsOf, narrowed } from "./limits.ts"
+import { isSeen } from "./portal-sight.ts"
 import { maskedProblem } from "./private-fields.ts"
 import { notFound, Problem } from "./problem.ts"
 import { Reasons } from "./reasons.ts"
@@ -76,18 +77,23 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
   const { store, directory, changes, cursors, engine, now } = context
 
   const find = async (request: FastifyRequest<{ Params: DeliveryPath }>): Promise<DeliveryRecord> => {
-    const { project, limits } = callerOf(request)
+    const { project, limits, sight } = callerOf(request)
     const id = parseDeliveryId(request.params.id)
     const delivery = id === undefined ? undefined : await readDelivery(store.reads, project, id, now())
-    if (delivery === undefined || !isWithin(limits, { ...delivery.event, appId: delivery.event.app }))
+    if (
+      delivery === undefined ||
+      !isWithin(limits, { ...delivery.event, appId: delivery.event.app }) ||
+      !isSeen(sight, delivery.id.integration)
+    ) {
       throw notFound("delivery", request.params.id)
+    }
     return delivery
   }
 
   server.get<{ Querystring: Static<typeof DeliveryQuery> }>(
     "/v1/deliveries",
     {
-      config: { scope: "events:read" },
+      config: { scope: "events:read", portal: true },
       schema: {
         operationId: "listDeliveries",
         summary: "Searches deliveries, those of the newest events first",
@@ -100,12 +106,14 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
     },
     async request => {
       const { query } = request
+      const { project, sight } = callerOf(request)
       const [event, integration] = cursors.read(request, "deliveries", query.cursor) ?? []
       const page = await searchDeliveries(store.reads, {
-        project: callerOf(request).project,
+        project,
         filter: {
           ...readRange(query),
           integration: readIntegrationId(query.integration),
+          integrations: sight === null ? undefined : [...sight],
           event: readEventId(query.event),
           status: query.status,
           reason: query.reason,
@@ -136,7 +144,7 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
   server.get<{ Params: DeliveryPath }>(
     "/v1/deliveries/:id",
     {
-      config: { scope: "events:read" },
+      config: { scope: "events:read", portal: true },
       schema: {
         operationId: "getDelivery",
         summary: "Shows a delivery with its attempts, their requests and answers",
@@ -151,7 +159,7 @@ export function deliveryRoutes(server: FastifyInstance, context: Context): void 
   server.post<{ Params: DeliveryPath }>(
     "/v1/deliveries/:id/retry",
     {
-      config: { scope: "replay" },
+      config: { scope: "replay", portal: true },
       schema: {
         operationId: "retryDelivery",
         summary: "Tries a delivery again now",

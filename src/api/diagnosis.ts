@@ -2,21 +2,21 @@
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { diagnose, type Verdict } from "../domain/diagnosis.ts"
-import { formatId } from "../domain/id.ts"
+import { formatId, timeOfId } from "../domain/id.ts"
 import { reasonCodes } from "../domain/reason.ts"
 import { verdictCodes } from "../domain/verdict-table.ts"
 import { changedParts, changesAround, partsOf } from "../domain/what-changed.ts"
 import type { LiveIntegration } from "../engine/directory.ts"
-import { callerOf } from "./access.ts"
+import { type Caller, callerOf } from "./access.ts"
 import type { Context } from "./context.ts"
 import { IntegrationName } from "./delivery-view.ts"
 import { findIntegration, IntegrationPath } from "./integrations.ts"
 import { type ChangeBy, changesOf, lookAtOwnSide, type OwnSide, takePicture } from "./picture.ts"
+import { isSeen } from "./portal-sight.ts"
 import { Nullable, Page, paging, responses, Time, timeText } from "./schemas.ts"
 
-const ChangeView = Type.Object({
+const Change = {
   at: Time,
-  when: Type.Enum(["before", "since"], { description: "before: within the day before it began." }),
   kind: Type.String({ examples: ["integration.updated"] }),
   revision: Nullable(Type.Integer()),
   by: Type.Object({
@@ -28,6 +28,11 @@ const ChangeView = Type.Object({
   changes: Type.Array(Type.Object({ pointer: Type.String(), from: Type.Unknown(), to: Type.Unknown() }), {
     description: "Secrets are masked.",
   }),
+}
+const ChangeView = Type.Object(Change)
+const ChangeAround = Type.Object({
+  ...Change,
+  when: Type.Enum(["before", "since"], { description: "before: within the day before it began." }),
 })
 
 export const VerdictView = Type.Object({
@@ -65,7 +70,7 @@ export const VerdictView = Type.Object({
     }),
     withheld: Type.Object({}, { additionalProperties: true, description: "Events that did not come here, by reason." }),
   }),
-  changes: Type.Array(ChangeView, {
+  changes: Type.Array(ChangeAround, {
     description: "What changed in the integration in the day before it began, and since; the newest first.",
   }),
   links: Type.Array(Type.Object({ rel: Type.Enum(["docs", "failures", "report"]), href: Type.String() })),
@@ -77,8 +82,18 @@ export const DiagnosisView = Type.Object({
   at: Time,
   verdict: VerdictView,
   also: Type.Array(VerdictView, { description: "What else holds, in the order of its weight." }),
+  last_change: Nullable(
+    ChangeView,
+    "The newest change of the integration, where it has changed in the last 24 hours or since the verdict began.",
+  ),
+  oldest_waiting: Nullable(
+    Type.Object({ event: Type.String({ examples: ["evt_01j9zq4kx2m"] }), received_at: Time }),
+    "The oldest event that has not been delivered and is still to be tried; null where nothing waits, and in the portal.",
+  ),
 })
 export type DiagnosisView = Static<typeof DiagnosisView>
+
+const whole = "a diagnosis is made of all that went to an integration"
 
 const ListQuery = Type.Object(
   { ...paging, limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 50, default: 20 })) },
@@ -91,7 +106,7 @@ export function diagnosisRoutes(server: FastifyInstance, context: Context): void
   server.get<{ Params: IntegrationPath }>(
     "/v1/integrations/:id/diagnosis",
     {
-      config: { scope: "integrations:read", whole: "a diagnosis is made of all that went to an integration" },
+      config: { scope: "integrations:read", whole, portal: true },
       schema: {
         operationId: "getDiagnosis",
         summary: "Says what is going on at an integration, since when, why, and what to do",
@@ -101,15 +116,16 @@ export function diagnosisRoutes(server: FastifyInstance, context: Context): void
       },
     },
     async request => {
-      const live = findIntegration(context, callerOf(request).project, request.params.id)
-      return diagnosisOf(context, live, await lookAtOwnSide(context))
+      const { project, sight } = callerOf(request)
+      const live = findIntegration(context, project, request.params.id)
+      return diagnosisOf(context, live, await lookAtOwnSide(context), sight)
     },
   )
 
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     "/v1/diagnosis",
     {
-      config: { scope: "integrations:read", whole: "a diagnosis is made of all that went to an integration" },
+      config: { scope: "integrations:read", whole, portal: true },
       schema: {
         operationId: "listDiagnoses",
         summary: "Says what is going on at each integration of the project",
@@ -122,13 +138,14 @@ export function diagnosisRoutes(server: FastifyInstance, context: Context): void
     async request => {
       const { limit = 20, cursor } = request.query
       const [before = Number.MAX_SAFE_INTEGER] = cursors.read(request, "diagnosis", cursor) ?? []
-      const all = directory.integrationsOf(callerOf(request).project)
+      const { project, sight } = callerOf(request)
+      const all = directory.integrationsOf(project).filter(live => isSeen(sight, live.record.id))
       const older = all.filter(live => live.record.id < before).sort((a, b) => b.record.id - a.record.id)
       const page = older.slice(0, limit)
       const ownSide = await lookAtOwnSide(context)
       const data: DiagnosisView[] = []
       // One after the other: there is one reader, and others wait for it too.
-      for (const live of page) data.push(await diagnosisOf(context, live, ownSide))
+      for (const live of page) data.push(await diagnosisOf(context, live, ownSide, sight))
       const last = page.at(-1)
       const isMore = older.length > limit && last !== undefined
       return { data, next_cursor: isMore ? cursors.write(request, "diagnosis", last.record.id) : null }
@@ -136,24 +153,39 @@ export function diagnosisRoutes(server: FastifyInstance, context: Context): void
   )
 }
 
-/** The diagnosis of an integration, with what changed before each verdict began. */
+/**
+ * The diagnosis of an integration, with what changed before each verdict began. Who changed it is the owner's affair: the
+ * portal says that it was changed, and not by whom.
+ */
 export async function diagnosisOf(
   context: Context,
   live: LiveIntegration,
   ownSide: OwnSide | null,
+  sight: Caller["sight"],
 ): Promise<DiagnosisView> {
   const { record } = live
-  const picture = await takePicture(context, live, ownSide)
+  const isOfPortal = sight !== null
+  const picture = await takePicture(context, live, ownSide, isOfPortal)
   const { verdict, also } = diagnose(picture)
   const since = Math.min(picture.now, ...[verdict, ...also].flatMap(one => one.since ?? []))
-  const changes = await changesOf(context, record.project, record.id, since)
+  const known = await changesOf(context, record.project, record.id, since)
+  const changes = isOfPortal
+    ? known.map(each => ({ ...each, by: { kind: each.by.kind, id: null, name: null } }))
+    : known
   const id = formatId("int", record.id)
+  const latest = changes.toSorted((a, b) => b.at - a.at)[0]
+  const { oldestEvent: oldest } = picture.waiting
   const view = (one: Verdict) => viewOfVerdict(one, one.since === null ? [] : changes, id)
   return {
     integration: { id, name: record.snapshot.name, removed: false },
     at: timeText(picture.now),
     verdict: view(verdict),
     also: also.map(view),
+    last_change: latest === undefined ? null : viewOfChange(latest),
+    oldest_waiting:
+      oldest === null || isOfPortal
+        ? null
+        : { event: formatId("evt", oldest), received_at: timeText(timeOfId(oldest)) },
   }
 }
 
@@ -177,7 +209,10 @@ function viewOfVerdict(verdict: Verdict, changes: readonly ChangeBy[], integrati
       fields: (verdict.fields ?? []).map(field => ({ ...field })),
       withheld: { ...verdict.withheld },
     },
-    changes: since === null ? [] : changesAround(changes, since).map(viewOfChange),
+    changes:
+      since === null
+        ? []
+        : changesAround(changes, since).map(change => ({ ...viewOfChange(change), when: change.when })),
     links: [
       { rel: "docs", href: `docs/reference/verdicts.md#${code}` },
       ...((verdict.errors ?? []).length === 0
@@ -190,10 +225,9 @@ function viewOfVerdict(verdict: Verdict, changes: readonly ChangeBy[], integrati
   }
 }
 
-function viewOfChange(change: ChangeBy & { readonly when: "before" | "since" }): Static<typeof ChangeView> {
+function viewOfChange(change: ChangeBy): Static<typeof ChangeView> {
   return {
     at: timeText(change.at),
-    when: change.when,
     kind: change.kind,
     revision: change.revision,
     by: { ...change.by },

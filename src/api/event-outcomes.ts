@@ -11,6 +11,7 @@ import { deliveriesOfEvents } from "../store/delivery-reads.ts"
 import { type EventSummary, type KeptEvent, readRouting } from "../store/event-reads.ts"
 import type { Context } from "./context.ts"
 import { IntegrationName, nameOfIntegration } from "./delivery-view.ts"
+import { isSeen, routingWithin, type Sight } from "./portal-sight.ts"
 import { Reasons, ReasonView } from "./reasons.ts"
 import { Nullable } from "./schemas.ts"
 
@@ -42,11 +43,12 @@ export interface OutcomesView {
   readonly outcomes_left_out: number
 }
 
-/** By event. */
+/** By event, at the integrations that are seen. */
 export async function outcomesOf(
   context: Context,
   project: ProjectId,
   events: readonly EventSummary[],
+  sight: Sight,
 ): Promise<ReadonlyMap<EventId, OutcomesView>> {
   const { store, directory } = context
   const ids = events.map(({ id }) => id)
@@ -56,8 +58,9 @@ export async function outcomesOf(
   const views = new Map<EventId, OutcomesView>()
   // One after the other: what is looked up for one event serves the next.
   for (const event of events) {
-    const { targets, withheld } = routings.get(event.id) ?? { targets: [], withheld: {} }
-    const sent = (deliveries.get(event.id) ?? []).map(async delivery => ({
+    const { targets, withheld } = routingWithin(sight, routings.get(event.id) ?? { targets: [], withheld: {} })
+    const shown = (deliveries.get(event.id) ?? []).filter(({ id }) => isSeen(sight, id.integration))
+    const sent = shown.map(async delivery => ({
       integration: nameOfIntegration(directory, delivery.id.integration),
       status: delivery.status,
       reason: await reasons.ofDelivery(delivery),

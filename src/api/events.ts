@@ -3,11 +3,12 @@ import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { eventStatuses } from "../domain/event.ts"
 import { parseId } from "../domain/id.ts"
+import { reasonCodes } from "../domain/reason.ts"
 import { readAttempts } from "../store/attempt-reads.ts"
 import { deliveriesOfEvent } from "../store/delivery-reads.ts"
 import { type KeptEvent, readEvent } from "../store/event-reads.ts"
-import { destinationRecords, searchEvents } from "../store/event-search.ts"
-import { callerOf } from "./access.ts"
+import { destinationRecords } from "../store/event-search.ts"
+import { type Caller, callerOf } from "./access.ts"
 import { AttemptView, viewOfAttempt } from "./attempt-view.ts"
 import type { Context } from "./context.ts"
 import { deliveryFields, IntegrationName, nameOfIntegration, viewOfDelivery } from "./delivery-view.ts"
@@ -21,6 +22,7 @@ import {
   viewOfSummary,
 } from "./event-view.ts"
 import { hidesPayloads, narrowed, sees } from "./limits.ts"
+import { isSeen, routingWithin, searchWithin, summariesWithin } from "./portal-sight.ts"
 import { notFound } from "./problem.ts"
 import { Reasons, ReasonView } from "./reasons.ts"
 import { Nullable, paging, responses, SearchPage, timeText } from "./schemas.ts"
@@ -44,6 +46,12 @@ const EventQuery = Type.Object(
     ...timeRange,
     ...eventFields,
     status: Type.Optional(Type.Enum([...eventStatuses])),
+    reason: Type.Optional(
+      Type.Enum([...reasonCodes], {
+        description:
+          "Why a delivery of it, or a withholding, stands where it stands; with `integration`, at that one. As it was stored: what waits is `queued` there, whatever holds it back by now.",
+      }),
+    ),
     source_record: record,
     destination_record: record,
     external_id: record,
@@ -83,7 +91,7 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
   server.get<{ Querystring: Static<typeof EventQuery> }>(
     "/v1/events",
     {
-      config: { scope: "events:read" },
+      config: { scope: "events:read", portal: true },
       schema: {
         operationId: "listEvents",
         summary: "Searches events, newest first",
@@ -95,14 +103,14 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async request => {
-      const { project } = callerOf(request)
+      const { project, sight } = callerOf(request)
       const { query } = request
       const { limit = 50, outcomes: withOutcomes = false } = query
       if (withOutcomes && limit > EVENTS_WITH_OUTCOMES) {
         throw wrong("limit", `must be at most ${EVENTS_WITH_OUTCOMES} with \`outcomes=true\``)
       }
       const [before] = cursors.read(request, "events", query.cursor) ?? []
-      const page = await searchEvents(store.reads, {
+      const page = await searchWithin(context, sight, {
         project,
         filter: {
           ...readRange(query),
@@ -118,6 +126,7 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
           destinationRecord: query.destination_record,
           externalId: query.external_id,
           integration: readIntegrationId(query.integration),
+          reason: query.reason,
         },
         before,
         limit,
@@ -129,11 +138,13 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
         project,
         page.events.filter(event => event.counts.delivered > 0).map(event => event.id),
       )
-      const outcomes = withOutcomes ? await outcomesOf(context, project, page.events) : undefined
+      const outcomes = withOutcomes ? await outcomesOf(context, project, page.events, sight) : undefined
       return {
         data: page.events.map(event => ({
           ...viewOfSummary(event, now()),
-          destination_records: viewOfRecords(records.get(event.id) ?? []),
+          destination_records: viewOfRecords(
+            (records.get(event.id) ?? []).filter(({ integration }) => isSeen(sight, integration)),
+          ),
           ...outcomes?.get(event.id),
         })),
         next_cursor: page.next === null ? null : cursors.write(request, "events", page.next),
@@ -145,7 +156,7 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
   server.get<{ Params: Static<typeof EventPath> }>(
     "/v1/events/:id",
     {
-      config: { scope: "events:read" },
+      config: { scope: "events:read", portal: true },
       schema: {
         operationId: "getEvent",
         summary: "Shows one event with its deliveries, withholdings and attempts",
@@ -155,16 +166,17 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async (request, reply) => {
-      const { project } = callerOf(request)
+      const { project, sight } = callerOf(request)
       const id = parseId("evt", request.params.id)
       const at = now()
       const found = id === undefined ? undefined : await readEvent(store.reads, project, id, at)
       if (found === undefined || !sees(request, found.summary)) throw notFound("event", request.params.id)
-      const { summary, event } = found
+      const { event } = found
+      const [summary = found.summary] = await summariesWithin(context, sight, [found.summary])
       const members = {
         cloud_event: event?.cloud ?? null,
-        deliveries: await deliveriesWithAttempts(context, found, at),
-        withheld: await withholdings(context, found),
+        deliveries: await deliveriesWithAttempts(context, found, at, sight),
+        withheld: await withholdings(context, routingWithin(sight, found)),
       }
       const text = textOfEvent(summary, hidesPayloads(request) ? "hidden" : event?.payload, at, members)
       return reply.type("application/json; charset=utf-8").send(text)
@@ -176,9 +188,11 @@ async function deliveriesWithAttempts(
   context: Context,
   { summary }: KeptEvent,
   at: number,
+  sight: Caller["sight"],
 ): Promise<Static<typeof EventDelivery>[]> {
   const { store, directory } = context
-  const deliveries = await deliveriesOfEvent(store.reads, summary.project, summary.id, at)
+  const all = await deliveriesOfEvent(store.reads, summary.project, summary.id, at)
+  const deliveries = all.filter(({ id }) => isSeen(sight, id.integration))
   const attempts = await readAttempts(store.reads, deliveries, ATTEMPTS_SHOWN)
   const byIntegration = Map.groupBy(attempts, attempt => attempt.delivery.integration)
   const reasons = new Reasons(context)

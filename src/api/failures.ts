@@ -59,7 +59,11 @@ export function failureRoutes(server: FastifyInstance, context: Context): void {
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof ListQuery> }>(
     "/v1/integrations/:id/failures",
     {
-      config: { scope: "integrations:read", whole: "failures that look alike are counted over all events" },
+      config: {
+        scope: "integrations:read",
+        whole: "failures that look alike are counted over all events",
+        portal: true,
+      },
       schema: {
         operationId: "listFailures",
         summary: "Lists failures that look alike in groups, those seen last first",

@@ -1,5 +1,5 @@
 /** What went through one integration: attempts over time, the last of them whole, the latest events. */
-import type { FastifyInstance } from "fastify"
+import type { FastifyInstance, FastifyRequest } from "fastify"
 import { type Static, Type } from "typebox"
 import { formatDeliveryId, type IntegrationId, type ProjectId, parseId } from "../domain/id.ts"
 import type { ReasonCode } from "../domain/reason.ts"
@@ -9,13 +9,14 @@ import { readEvent } from "../store/event-reads.ts"
 import { searchEvents, withheldFrom } from "../store/event-search.ts"
 import { deliveryHistory } from "../store/history-reads.ts"
 import { integrationNames } from "../store/integrations.ts"
-import { callerOf } from "./access.ts"
+import { type Caller, callerOf } from "./access.ts"
 import { FullAttemptView, Rebuilder, viewOfFullAttempt } from "./attempt-view.ts"
 import type { Context } from "./context.ts"
 import { DeliveryView, viewOfDelivery } from "./delivery-view.ts"
 import { EventSummaryView, eventSummaryFields, payloadFields, textOfEvent, viewOfSummary } from "./event-view.ts"
 import { IntegrationPath } from "./integrations.ts"
 import { assertNotLimited, hidesPayloads, limitsOf, narrowed } from "./limits.ts"
+import { summariesWithin } from "./portal-sight.ts"
 import { notFound } from "./problem.ts"
 import { jsonList, jsonText, type RawJson } from "./raw-json.ts"
 import { Reasons, ReasonView } from "./reasons.ts"
@@ -64,7 +65,7 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof HistoryQuery> }>(
     "/v1/integrations/:id/history",
     {
-      config: { scope: "integrations:read" },
+      config: { scope: "integrations:read", portal: true },
       schema: {
         operationId: "getIntegrationHistory",
         summary: "Counts attempts and skips over 30 days",
@@ -106,7 +107,7 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof LogQuery> }>(
     "/v1/integrations/:id/logs",
     {
-      config: { scope: "events:read" },
+      config: { scope: "events:read", portal: true },
       schema: {
         operationId: "getIntegrationLogs",
         summary: "Shows the last successes and the last errors, whole",
@@ -123,7 +124,7 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
       const asked = { project, integration, limit, of: narrowed(request, directory), now: now() }
       const successes = await lastAttempts(store.reads, { ...asked, outcome: "success" })
       const errors = await lastAttempts(store.reads, { ...asked, outcome: "error" })
-      const log = new Log(context, hidesPayloads(request))
+      const log = new Log(context, request)
       const text = jsonText({}, { successes: await log.entries(successes), errors: await log.entries(errors) })
       return reply.type("application/json; charset=utf-8").send(text)
     },
@@ -132,7 +133,7 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof EventsQuery> }>(
     "/v1/integrations/:id/events",
     {
-      config: { scope: "events:read" },
+      config: { scope: "events:read", portal: true },
       schema: {
         operationId: "listIntegrationEvents",
         summary: "Lists the latest events and what became of each here",
@@ -145,7 +146,7 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
       },
     },
     async request => {
-      const { project } = callerOf(request)
+      const { project, sight } = callerOf(request)
       const { limit = 50, cursor } = request.query
       const integration = await findEver(context, project, request.params.id)
       const [before] = cursors.read(request, "integration-events", cursor) ?? []
@@ -167,7 +168,8 @@ export function integrationHistoryRoutes(server: FastifyInstance, context: Conte
         ids.filter(id => !deliveries.has(id)),
       )
       const reasons = new Reasons(context)
-      const data = page.events.map(async event => {
+      const events = await summariesWithin(context, sight, page.events)
+      const data = events.map(async event => {
         const delivery = deliveries.get(event.id)
         const code: ReasonCode | undefined = withheld.get(event.id)
         return {
@@ -208,12 +210,14 @@ class Log {
   readonly #context: Context
   readonly #reasons: Reasons
   readonly #rebuilder: Rebuilder
+  readonly #sight: Caller["sight"]
   /** Payloads, requests and answers are left out. */
   readonly #hidden: boolean
 
-  constructor(context: Context, hidden: boolean) {
+  constructor(context: Context, request: FastifyRequest) {
     this.#context = context
-    this.#hidden = hidden
+    this.#sight = callerOf(request).sight
+    this.#hidden = hidesPayloads(request)
     this.#reasons = new Reasons(context)
     this.#rebuilder = new Rebuilder(context)
   }
@@ -246,6 +250,7 @@ class Log {
       attempt: viewOfFullAttempt(attempt, reason, exchange, body, this.#hidden),
     }
     const payload = this.#hidden ? "hidden" : kept.event?.payload
-    return jsonText(entry, { event: { raw: textOfEvent(kept.summary, payload, now()) } })
+    const [summary = kept.summary] = await summariesWithin(this.#context, this.#sight, [kept.summary])
+    return jsonText(entry, { event: { raw: textOfEvent(summary, payload, now()) } })
   }
 }

@@ -70,8 +70,8 @@ export function readPatch(
     events: patch.events === null ? {} : mergePatch(snapshot.events, patch.events),
     // A filter has one operator at its top, so that merging two would make none that is valid: it is replaced whole.
     filter: patch.filter === undefined ? snapshot.filter : patch.filter === null ? null : rawFilter(text),
-    // Another preset is another starting point: what differed from the old one is not carried over.
-    policy: patch.policy === null ? {} : mergePatch(presetChanges ? {} : snapshot.policy, patch.policy),
+    // A preset is a starting point: what differed before is not carried over, and null says “never” or “none”, as in a new one.
+    policy: patch.policy === null ? {} : presetChanges ? patch.policy : mergePatch(snapshot.policy, patch.policy),
   }
   return check(connector, draft, before.secrets, around)
 }

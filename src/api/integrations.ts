@@ -20,12 +20,14 @@ import {
   saveIntegration,
 } from "../store/integrations.ts"
 import { generateSecret, parseSecret } from "../transport/sign.ts"
-import { actorOf, callerOf } from "./access.ts"
+import { actorOf, callerOf, may } from "./access.ts"
 import type { Context } from "./context.ts"
 import { assertMatch, IfMatchHeaders, IfNoneMatchHeaders, NotModified, sendTagged, tagOf } from "./etag.ts"
 import { type Configuration, readNew, readPatch, type Surroundings } from "./integration-save.ts"
 import { IntegrationPatch, IntegrationView, NewIntegration, RevisionView } from "./integration-schemas.ts"
 import { auditTextOfIntegration, textOfIntegration, viewOfRevision } from "./integration-view.ts"
+import { refuseSecretsElsewhere } from "./kept-secrets.ts"
+import { isSeen } from "./portal-sight.ts"
 import { notFound, Problem } from "./problem.ts"
 import { viewOfProtection } from "./protection-view.ts"
 import { jsonList, jsonText, sendJson } from "./raw-json.ts"
@@ -61,7 +63,7 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     "/v1/integrations",
     {
-      config: { scope: "integrations:read" },
+      config: { scope: "integrations:read", portal: true },
       schema: {
         operationId: "listIntegrations",
         summary: "Lists the project's integrations",
@@ -73,7 +75,8 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
     async (request, reply) => {
       const { limit = 50, cursor } = request.query
       const [before = Number.MAX_SAFE_INTEGER] = cursors.read(request, "integrations", cursor) ?? []
-      const all = directory.integrationsOf(callerOf(request).project)
+      const { project, sight } = callerOf(request)
+      const all = directory.integrationsOf(project).filter(live => isSeen(sight, live.record.id))
       const older = all.filter(live => live.record.id < before).sort((a, b) => b.record.id - a.record.id)
       const page = older.slice(0, limit)
       const last = page.at(-1)
@@ -123,7 +126,7 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
   server.get<{ Params: IntegrationPath }>(
     "/v1/integrations/:id",
     {
-      config: { scope: "integrations:read" },
+      config: { scope: "integrations:read", portal: true },
       schema: {
         operationId: "getIntegration",
         summary: "Shows an integration",
@@ -149,7 +152,8 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
       schema: {
         operationId: "changeIntegration",
         summary: "Changes an integration",
-        description: "A JSON merge patch. Endpoints whose URL, headers or credentials changed are verified again.",
+        description:
+          "A JSON merge patch. Endpoints whose URL, headers or credentials changed are verified again. Without the scope `secrets:read`, an address on another host asks for the endpoint's secrets again.",
         tags: ["integrations"],
         consumes: ["application/merge-patch+json", "application/json"],
         params: IntegrationPath,
@@ -179,6 +183,10 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
             appName: app => directory.appName(app),
           },
         )
+        if (!may(request, "secrets:read")) {
+          const stood = { config: record.snapshot.config, secrets: record.secrets }
+          refuseSecretsElsewhere(stood, { config: snapshot.config, secrets }, request.body.config)
+        }
         const next = { ...record, snapshot, secrets, revision: record.revision + 1, updatedAt: now() }
         await saveIntegration(tx, store.seal, next, { by, secretsChanged })
         await verifier.stand(tx, next)

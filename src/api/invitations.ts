@@ -5,13 +5,22 @@ import { formatId, parseId } from "../domain/id.ts"
 import type { InvitationMail } from "../domain/invitation-mail.ts"
 import { INVITATION_MS } from "../domain/person.ts"
 import { fateOf } from "../engine/entry.ts"
-import { type Invitation, insertInvitation, listInvitations, revokeInvitation } from "../store/invitations.ts"
+import type { Database } from "../store/database.ts"
+import {
+  type Invitation,
+  insertInvitation,
+  listInvitations,
+  readInvitation,
+  revokeInvitation,
+} from "../store/invitations.ts"
 import { mailPlace } from "../store/mails.ts"
 import { findMember, findPersonByEmail } from "../store/people.ts"
 import { hashToken, newToken } from "../store/token.ts"
 import { actorOf, callerOf } from "./access.ts"
 import type { Context } from "./context.ts"
+import { assertMatch, IfMatchHeaders, IfNoneMatchHeaders, NotModified, sendTagged, tagOf } from "./etag.ts"
 import { notFound, Problem } from "./problem.ts"
+import { RepeatableHeaders } from "./repeats.ts"
 import { Page, paging, responses, Time, timeText } from "./schemas.ts"
 import { assertNotCrossSite } from "./session-cookie.ts"
 import {
@@ -49,11 +58,12 @@ const Acceptance = Type.Object(
   { additionalProperties: false },
 )
 const InvitationPath = Type.Object({ id: Type.String({ maxLength: 64 }) })
+type InvitationPath = Static<typeof InvitationPath>
 const ListQuery = Type.Object(paging, { additionalProperties: false })
 const tags = ["people"]
 
 export function invitationRoutes(server: FastifyInstance, context: Context): void {
-  const { store, people, changes, notifier, directory, cursors, publicUrl, now } = context
+  const { store, people, changes, repeats, notifier, directory, cursors, publicUrl, now } = context
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     "/v1/invitations",
     {
@@ -88,59 +98,75 @@ export function invitationRoutes(server: FastifyInstance, context: Context): voi
         summary: "Invites somebody into the project",
         description: "Good for 7 days. Only owners invite owners.",
         tags,
+        headers: RepeatableHeaders,
         body: NewInvitation,
         response: responses({ 201: NewInvitationView }, 400, 401, 409, 413, 415, 422, 503),
       },
     },
+    async (request, reply) =>
+      repeats.carryOut(request, reply, async keep => {
+        const { project, person } = callerOf(request)
+        const { email, role } = request.body
+        if (role === "owner" && !mayOwn(request)) throw ownersOnly()
+        const at = now()
+        const token = newToken()
+        const by = actorOf(request)
+        const id = store.ids.next()
+        const invitation = { id, project, email, role, by, createdAt: at, expiresAt: at + INVITATION_MS }
+        const subject = formatId("inv", id)
+        const mailed = notifier.isSetUp
+        const view = viewOf({ ...invitation, usedAt: null, revokedAt: null }, at)
+        const told = { status: 201, text: JSON.stringify({ ...view, url: invitationLink(publicUrl(), token), mailed }) }
+        await changes.inTransaction(async (tx, note, tell) => {
+          const known = await findPersonByEmail(tx, email)
+          if (known !== undefined && (await findMember(tx, project, known.id)) !== undefined) {
+            throw new Problem(
+              "conflict",
+              `${email} belongs to this project already. Change the role with PATCH /v1/people/${formatId("per", known.id)}.`,
+            )
+          }
+          await insertInvitation(tx, invitation, hashToken(token))
+          await note({ project, kind: "invitation.created", subject, by, facts: { email, role } })
+          await keep(tx, told)
+          if (!mailed) return
+          const key = `invitation:${subject}`
+          const content: InvitationMail = {
+            cause: "invitation",
+            at,
+            to: email,
+            project: directory.project(project)?.name ?? "",
+            role,
+            by: person?.session.name ?? null,
+            expiresAt: invitation.expiresAt,
+            sealedToken: store.seal.seal(mailPlace(key), token),
+          }
+          await tell({ mails: [{ key, project, content: JSON.stringify(content) }] })
+        })
+        notifier.wake()
+        return told
+      }),
+  )
+
+  server.get<{ Params: InvitationPath }>(
+    "/v1/invitations/:id",
+    {
+      config: { scope: "admin" },
+      schema: {
+        operationId: "getInvitation",
+        summary: "Shows an invitation, but for its link",
+        tags,
+        params: InvitationPath,
+        headers: IfNoneMatchHeaders,
+        response: responses({ 200: InvitationView, 304: NotModified }, 400, 401, 404, 422),
+      },
+    },
     async (request, reply) => {
-      const { project, person } = callerOf(request)
-      const { email, role } = request.body
-      if (role === "owner" && !mayOwn(request)) throw ownersOnly()
-      const at = now()
-      const token = newToken()
-      const by = actorOf(request)
-      const invitation = {
-        id: store.ids.next(),
-        project,
-        email,
-        role,
-        by,
-        createdAt: at,
-        expiresAt: at + INVITATION_MS,
-      }
-      const id = formatId("inv", invitation.id)
-      const mailed = notifier.isSetUp
-      await changes.inTransaction(async (tx, note, tell) => {
-        const known = await findPersonByEmail(tx, email)
-        if (known !== undefined && (await findMember(tx, project, known.id)) !== undefined) {
-          throw new Problem(
-            "conflict",
-            `${email} belongs to this project already. Change the role with PATCH /v1/people/${formatId("per", known.id)}.`,
-          )
-        }
-        await insertInvitation(tx, invitation, hashToken(token))
-        await note({ project, kind: "invitation.created", subject: id, by, facts: { email, role } })
-        if (!mailed) return
-        const key = `invitation:${id}`
-        const content: InvitationMail = {
-          cause: "invitation",
-          at,
-          to: email,
-          project: directory.project(project)?.name ?? "",
-          role,
-          by: person?.session.name ?? null,
-          expiresAt: invitation.expiresAt,
-          sealedToken: store.seal.seal(mailPlace(key), token),
-        }
-        await tell({ mails: [{ key, project, content: JSON.stringify(content) }] })
-      })
-      notifier.wake()
-      const view = viewOf({ ...invitation, usedAt: null, revokedAt: null }, at)
-      return reply.code(201).send({ ...view, url: invitationLink(publicUrl(), token), mailed })
+      const text = JSON.stringify(viewOf(await find(store.reads, request), now()))
+      return sendTagged(request, reply, tagOf(text), text)
     },
   )
 
-  server.delete<{ Params: Static<typeof InvitationPath> }>(
+  server.delete<{ Params: InvitationPath }>(
     "/v1/invitations/:id",
     {
       config: { scope: "admin" },
@@ -149,28 +175,31 @@ export function invitationRoutes(server: FastifyInstance, context: Context): voi
         summary: "Revokes an invitation, at once",
         tags,
         params: InvitationPath,
-        response: responses({ 200: InvitationView }, 400, 401, 404, 409, 413, 415, 422, 503),
+        headers: IfMatchHeaders,
+        response: responses({ 200: InvitationView }, 400, 401, 404, 409, 412, 413, 415, 422, 503),
       },
     },
     async request => {
       const { project } = callerOf(request)
       const { id: text } = request.params
-      const id = parseId("inv", text)
-      if (id === undefined) throw notFound("invitation", text)
       const at = now()
-      const change = { project, kind: "invitation.revoked", subject: text, by: actorOf(request) }
-      const revoked = await changes.together(change, async tx => {
-        const found = await revokeInvitation(tx, project, id, at)
-        if (found === undefined) throw notFound("invitation", text)
-        if (found.usedAt !== null) {
+      return changes.inTransaction(async (tx, note) => {
+        const stood = await find(tx, request)
+        assertMatch(request, tagOf(JSON.stringify(viewOf(stood, at))))
+        if (stood.usedAt !== null) {
           throw new Problem(
             "conflict",
             "The invitation was accepted already. Take the person out with DELETE /v1/people/….",
           )
         }
-        return found
+        const revoked = await revokeInvitation(tx, project, stood.id, at)
+        if (revoked === undefined) throw notFound("invitation", text)
+        // Once more changes nothing.
+        if (stood.revokedAt === null) {
+          await note({ project, kind: "invitation.revoked", subject: text, by: actorOf(request) })
+        }
+        return viewOf(revoked, at)
       })
-      return viewOf(revoked, at)
     },
   )
 
@@ -195,6 +224,17 @@ export function invitationRoutes(server: FastifyInstance, context: Context): voi
       return reply.code(201).send(await letIn(context, reply, came))
     },
   )
+}
+
+/** The invitation that a path names; a 404 problem where the project has none of that id. */
+async function find(
+  db: Pick<Database, "query">,
+  request: FastifyRequest<{ Params: InvitationPath }>,
+): Promise<Invitation> {
+  const id = parseId("inv", request.params.id)
+  const found = id === undefined ? undefined : await readInvitation(db, callerOf(request).project, id)
+  if (found === undefined) throw notFound("invitation", request.params.id)
+  return found
 }
 
 /** Whether a caller may make owners and what concerns them: owners do. A key stands for whoever runs the program, who has the set-up link for that. */

@@ -2,8 +2,8 @@
 import { STATUS_CODES } from "node:http"
 import type { FastifyDynamicSwaggerOptions } from "@fastify/swagger"
 import type { FastifyInstance } from "fastify"
+import { schemasByName, withNames } from "./named-schemas.ts"
 import { type ProblemCode, problems } from "./problem.ts"
-import { ProblemSchema } from "./schemas.ts"
 
 /** Answered before it is known which operation a request is for, so that each of them may be: 408, 414 and 431. */
 export const problemsOfAll: readonly ProblemCode[] = ["too_slow", "uri_too_long", "headers_too_large"]
@@ -34,8 +34,7 @@ export function openapi(version: string): FastifyDynamicSwaggerOptions {
       },
       security: [{ key: [] }],
     },
-    transformObject: found =>
-      "openapiObject" in found ? withSharedProblems(found.openapiObject) : found.swaggerObject,
+    transformObject: found => ("openapiObject" in found ? withSharedParts(found.openapiObject) : found.swaggerObject),
   }
 }
 
@@ -51,20 +50,24 @@ interface Document {
 }
 
 /**
- * The same document with each problem response written once and pointed to, and with those that every operation has:
- * written out a hundred times they would be half of it.
+ * The same document with each problem response and each shape that has a name written once and pointed to, and with the
+ * problems that every operation has: written out a hundred times they would be most of it.
  */
-function withSharedProblems<D extends Document>(document: D): D {
+function withSharedParts<D extends Document>(document: D): D {
   const ofAll = Object.fromEntries(
     problemsOfAll.map(code => [problems[code].status, pointerTo(String(problems[code].status))]),
   )
-  const shared = (operation: { readonly responses?: Readonly<Record<string, object>> }) => ({
+  const shared = (operation: {
+    readonly requestBody?: object
+    readonly responses?: Readonly<Record<string, object>>
+  }) => ({
     ...operation,
+    ...(operation.requestBody !== undefined && { requestBody: withNames(operation.requestBody) }),
     responses: {
       ...Object.fromEntries(
         Object.entries(operation.responses ?? {}).map(([status, response]) => [
           status,
-          isProblem(response) ? pointerTo(status) : response,
+          isProblem(response) ? pointerTo(status) : withNames(response),
         ]),
       ),
       ...ofAll,
@@ -75,7 +78,7 @@ function withSharedProblems<D extends Document>(document: D): D {
   return {
     ...document,
     paths: each(document.paths ?? {}, methods => each({ ...methods }, shared)),
-    components: { ...document.components, schemas: { Problem: ProblemSchema }, responses: sharedResponses() },
+    components: { ...document.components, schemas: schemasByName(), responses: sharedResponses() },
   }
 }
 

@@ -1,11 +1,12 @@
 /** `/v1/people`: who works in a project, and as what. */
-import type { FastifyInstance } from "fastify"
+import type { FastifyInstance, FastifyRequest } from "fastify"
 import { type Static, Type } from "typebox"
 import { formatId, parseId } from "../domain/id.ts"
-import type { MemberFault } from "../engine/members.ts"
-import { type Member, membersOf } from "../store/people.ts"
+import type { Changing, MemberFault } from "../engine/members.ts"
+import { findMember, type Member, membersOf } from "../store/people.ts"
 import { actorOf, callerOf } from "./access.ts"
 import type { Context } from "./context.ts"
+import { assertMatch, IfMatchHeaders, IfNoneMatchHeaders, NotModified, sendTagged, tagOf } from "./etag.ts"
 import { mayOwn, ownersOnly } from "./invitations.ts"
 import { notFound, Problem } from "./problem.ts"
 import { Page, paging, responses, Time, timeText } from "./schemas.ts"
@@ -53,6 +54,26 @@ export function peopleRoutes(server: FastifyInstance, context: Context): void {
     },
   )
 
+  server.get<{ Params: PersonPath }>(
+    "/v1/people/:id",
+    {
+      config: { scope: "admin" },
+      schema: {
+        operationId: "getPerson",
+        summary: "Shows one of the people of the project",
+        tags,
+        params: PersonPath,
+        headers: IfNoneMatchHeaders,
+        response: responses({ 200: PersonView, 304: NotModified }, 400, 401, 404, 422),
+      },
+    },
+    async (request, reply) => {
+      const member = await findMember(store.reads, callerOf(request).project, readId(request.params.id))
+      if (member === undefined) throw notFound("person", request.params.id)
+      return sendTagged(request, reply, tagOfMember(member), JSON.stringify(viewOf(member)))
+    },
+  )
+
   server.patch<{ Params: PersonPath; Body: Static<typeof PersonPatch> }>(
     "/v1/people/:id",
     {
@@ -65,17 +86,19 @@ export function peopleRoutes(server: FastifyInstance, context: Context): void {
         tags,
         consumes: ["application/merge-patch+json", "application/json"],
         params: PersonPath,
+        headers: IfMatchHeaders,
         body: PersonPatch,
-        response: responses({ 200: PersonView }, 400, 401, 404, 409, 413, 415, 422, 503),
+        response: responses({ 200: PersonView }, 400, 401, 404, 409, 412, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {
       const { project, person: own } = callerOf(request)
       const person = readId(request.params.id)
-      const given = { by: actorOf(request), mayOwn: mayOwn(request), own: own?.id === person ? own.session.id : null }
+      const given = { ...changingOf(request), own: own?.id === person ? own.session.id : null }
       const done = await members.setRole({ project, person }, request.body.role, given)
       if (done.kind !== "done") throw problemOf(done, request.params.id)
       if (done.token !== null && own !== null) keepCookie(context, reply, done.token, own.session.expiresAt)
+      reply.header("etag", tagOfMember(done.member))
       return viewOf(done.member)
     },
   )
@@ -89,17 +112,30 @@ export function peopleRoutes(server: FastifyInstance, context: Context): void {
         summary: "Takes a person out of the project; their sessions in it end at once",
         tags,
         params: PersonPath,
-        response: responses({ 204: Type.Null() }, 400, 401, 404, 409, 413, 415, 422, 503),
+        headers: IfMatchHeaders,
+        response: responses({ 204: Type.Null() }, 400, 401, 404, 409, 412, 413, 415, 422, 503),
       },
     },
     async (request, reply) => {
       const { project } = callerOf(request)
       const person = readId(request.params.id)
-      const done = await members.remove({ project, person }, { by: actorOf(request), mayOwn: mayOwn(request) })
+      const done = await members.remove({ project, person }, changingOf(request))
       if (done.kind !== "done") throw problemOf(done, request.params.id)
       return reply.code(204).send()
     },
   )
+}
+
+/** Who changes a person, who has to be as `If-Match` says. */
+function changingOf(request: FastifyRequest): Changing {
+  const check = (member: Member) => assertMatch(request, tagOfMember(member))
+  return { by: actorOf(request), mayOwn: mayOwn(request), check }
+}
+
+/** When they were last seen is no configuration. */
+function tagOfMember(member: Member): string {
+  const { last_seen_at, ...configuration } = viewOf(member)
+  return tagOf(JSON.stringify(configuration), JSON.stringify(last_seen_at))
 }
 
 function readId(text: string): number {

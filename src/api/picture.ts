@@ -29,8 +29,13 @@ const REVISIONS_READ = 50
 /** How many integrations that cannot be reached are asked when they last could. */
 const MOST_ASKED = 100
 
-/** The picture of one integration as it stands now. */
-export async function takePicture(context: Context, live: LiveIntegration, ownSide: OwnSide | null): Promise<Picture> {
+/** The picture of one integration as it stands now; one for the portal counts nothing of other apps and integrations. */
+export async function takePicture(
+  context: Context,
+  live: LiveIntegration,
+  ownSide: OwnSide | null,
+  isOfPortal = false,
+): Promise<Picture> {
   const { store, now } = context
   const { record, integration } = live
   const at = now()
@@ -39,6 +44,8 @@ export async function takePicture(context: Context, live: LiveIntegration, ownSi
   const isQuiet = hours.every(hour => hour.routed === 0) || silenceOf(hours) !== null
   const isWithheld = hours.slice(-24).some(hour => (hour.withheld.missing_data ?? 0) > 0)
   const { snapshot } = record
+  const arrived = isQuiet ? await arrivedSince(context, live, quietSince(hours, record.createdAt, at)) : null
+  const ownTrouble = ownSide?.integrations.has(record.id) === true ? ownSide.trouble : null
   const named = Object.keys(snapshot.events.types).filter(type => nameFor(snapshot.events, type).on)
   return {
     now: at,
@@ -56,10 +63,10 @@ export async function takePicture(context: Context, live: LiveIntegration, ownSi
     attempts: await lastTried(store.reads, asked),
     run: await failingRun(store.reads, asked),
     waiting: { ...(await waitingOf(store.reads, record.id)), heldBy: heldNow(context, record.id, at) },
-    arrived: isQuiet ? await arrivedSince(context, live, quietSince(hours, record.createdAt, at)) : null,
+    arrived: arrived !== null && isOfPortal ? { ...arrived, otherApps: 0 } : arrived,
     missingFields: isWithheld ? await fieldsMissing(store.reads, asked) : [],
     // One that was not tried meanwhile has nothing to do with it.
-    ownTrouble: ownSide?.integrations.has(record.id) === true ? ownSide.trouble : null,
+    ownTrouble: ownTrouble !== null && isOfPortal ? { since: ownTrouble.since, sign: ownTrouble.sign } : ownTrouble,
   }
 }
 

@@ -124,12 +124,6 @@ export const problems = {
     title: "Something went wrong inside Waybill",
     advice: "Look for the id in `instance` in Waybill's log, and report what you find.",
   },
-  identity_provider: {
-    status: 502,
-    title: "The identity provider cannot be used",
-    advice:
-      "Try again. If it stays so, the operator compares `WAYBILL_OIDC_ISSUER` with what the provider says of itself.",
-  },
   overloaded: {
     status: 503,
     title: "Waybill cannot take more just now",

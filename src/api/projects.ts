@@ -9,14 +9,15 @@
  * afterwards. So it asks for a key with the scope `admin`, and stands in the history of the maker's project, where who
  * made it means something.
  */
-import type { FastifyInstance } from "fastify"
+import type { FastifyInstance, FastifyRequest } from "fastify"
 import { type Static, Type } from "typebox"
 import { formatId, type ProjectId, parseId } from "../domain/id.ts"
 import { ADDRESS_PATTERN, MAX_ADDRESS_CHARACTERS } from "../domain/mail-address.ts"
+import { COLOR_PATTERN, FRAME_ORIGIN_PATTERN, noPortal, type Portal } from "../domain/portal.ts"
 import { generateKey } from "../store/keys.ts"
 import { saveMembership } from "../store/people.ts"
 import { freshProject, listProjects, makeProject, type Project, saveProject } from "../store/projects.ts"
-import { actorOf, callerOf } from "./access.ts"
+import { actorOf, callerOf, may } from "./access.ts"
 import type { Context } from "./context.ts"
 import { assertMatch, IfMatchHeaders, IfNoneMatchHeaders, NotModified, sendTagged, tagOf } from "./etag.ts"
 import { PrivateFieldList } from "./private-fields.ts"
@@ -28,19 +29,65 @@ import { KeptText, Nullable, Page, responses, Time, timeText } from "./schemas.t
 
 const payloadClasses = [1, 3, 7, 14, 30] as const
 
+const PortalSettings = Type.Object(
+  {
+    name: Type.Optional(
+      Nullable(KeptText({ minLength: 1, maxLength: 60 }), "The owner's name at its top; null: that of the project."),
+    ),
+    color: Type.Optional(
+      Nullable(
+        Type.String({
+          pattern: COLOR_PATTERN,
+          "x-hint": "must be a colour as #rrggbb, such as #0b5fff",
+          examples: ["#0b5fff"],
+        }),
+        "The owner's colour; null: Waybill's.",
+      ),
+    ),
+    frame_origins: Type.Optional(
+      Type.Array(
+        Type.String({
+          maxLength: 300,
+          pattern: FRAME_ORIGIN_PATTERN,
+          "x-hint":
+            "must be an origin such as https://app.shop.example: https, in small letters, without a path or a `*` (http for localhost and 127.0.0.1 alone)",
+        }),
+        {
+          maxItems: 20,
+          uniqueItems: true,
+          description: "Pages of these origins may hold the portal in a frame; an empty list: none may.",
+        },
+      ),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description: "What its portal looks like, and who may frame it. What is left out stays as it is.",
+  },
+)
+
 const ProjectView = Type.Object({
   id: Type.String(),
   name: Type.String(),
   strict_types: Type.Boolean({ description: "Unknown event types, and data that breaks its schema, are refused." }),
   strict_apps: Type.Boolean({ description: "Apps are made by hand only." }),
   payload_days: Type.Integer({ description: "How long payloads of new events and exchanges are kept." }),
-  alert_emails: Type.Array(Type.String(), {
-    description: "Who is told by mail when an integration fails for long or is switched off, where mail is set up.",
-  }),
+  alert_emails: Nullable(
+    Type.Array(Type.String()),
+    "Who is told by mail when an integration fails for long or is switched off, where mail is set up. null without the scope `integrations:read`.",
+  ),
   private_fields: Type.Array(Type.String(), {
     description: "JSON pointers into `data` of its events, whose values receivers get and readers never see.",
   }),
   max_requests_per_minute: Nullable(Type.Integer(), "Of all its keys together; null: any number."),
+  portal: Type.Object(
+    {
+      name: Nullable(Type.String()),
+      color: Nullable(Type.String({ examples: ["#0b5fff"] })),
+      frame_origins: Type.Array(Type.String()),
+    },
+    { description: "What its portal looks like, and who may frame it." },
+  ),
   created_at: Time,
 })
 const Name = KeptText({ minLength: 1, maxLength: 200 })
@@ -62,6 +109,7 @@ const settings = {
   max_requests_per_minute: MaxRequests(
     "Of all its keys together; null: any number. People who are signed in are not counted.",
   ),
+  portal: Type.Optional(Nullable(PortalSettings, "null: as in a new project.")),
 }
 const bodyOptions = { additionalProperties: false }
 const NewProject = Type.Object({ name: Name, ...settings }, bodyOptions)
@@ -97,7 +145,7 @@ export function projectRoutes(server: FastifyInstance, context: Context): void {
     },
     async request => {
       const project = directory.project(callerOf(request).project)
-      return { data: project === undefined ? [] : [viewOf(project)], next_cursor: null }
+      return { data: project === undefined ? [] : [viewFor(request, project)], next_cursor: null }
     },
   )
 
@@ -166,7 +214,7 @@ export function projectRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async (request, reply) => {
-      const text = JSON.stringify(viewOf(find(callerOf(request).project, request.params.id)))
+      const text = JSON.stringify(viewFor(request, find(callerOf(request).project, request.params.id)))
       return sendTagged(request, reply, tagOf(text), text)
     },
   )
@@ -218,6 +266,7 @@ function patched(
     alert_emails,
     private_fields,
     max_requests_per_minute,
+    portal,
   }: ProjectPatch,
 ): Project {
   return {
@@ -229,7 +278,22 @@ function patched(
     alertEmails: alert_emails ?? before.alertEmails,
     privateFields: private_fields ?? before.privateFields,
     maxRequestsPerMinute: max_requests_per_minute === undefined ? before.maxRequestsPerMinute : max_requests_per_minute,
+    portal: portal === undefined ? before.portal : portal === null ? noPortal : portalWith(before.portal, portal),
   }
+}
+
+function portalWith(before: Portal, { name, color, frame_origins }: Static<typeof PortalSettings>): Portal {
+  return {
+    name: name === undefined ? before.name : name,
+    color: color === undefined ? before.color : (color?.toLowerCase() ?? null),
+    frameOrigins: frame_origins ?? before.frameOrigins,
+  }
+}
+
+/** The same for a caller: whose addresses are told is for those who read the configuration. */
+function viewFor(request: FastifyRequest, project: Project): Static<typeof ProjectView> {
+  const view = viewOf(project)
+  return may(request, "integrations:read") ? view : { ...view, alert_emails: null }
 }
 
 /** A project as it is shown. */
@@ -243,6 +307,11 @@ export function viewOf(project: Project): Static<typeof ProjectView> {
     alert_emails: [...project.alertEmails],
     private_fields: [...project.privateFields],
     max_requests_per_minute: project.maxRequestsPerMinute,
+    portal: {
+      name: project.portal.name,
+      color: project.portal.color,
+      frame_origins: [...project.portal.frameOrigins],
+    },
     created_at: timeText(project.createdAt),
   }
 }

@@ -7,8 +7,10 @@ import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { formatId } from "../domain/id.ts"
 import { type ProjectRemoval, removalKey } from "../engine/remover.ts"
+import { makerOf } from "../store/key-makers.ts"
+import { countOwners, findMember } from "../store/people.ts"
 import { findRemovalJob, type RemovalJob } from "../store/removal-jobs.ts"
-import { actorOf, callerOf } from "./access.ts"
+import { actorOf, type Caller, callerOf } from "./access.ts"
 import type { Context } from "./context.ts"
 import { Problem } from "./problem.ts"
 import { findProject, ProjectPath, viewOf as viewOfProject } from "./projects.ts"
@@ -45,7 +47,7 @@ export function removalRoutes(server: FastifyInstance, context: Context): void {
         operationId: "removeProject",
         summary: "Removes a project with all that is in it, for good",
         description:
-          "Asks for the scope `admin`; of people only an owner may. The project is closed at once; then all of it is taken away. Nothing brings it back but a backup. The last project cannot be removed.",
+          "Asks for the scope `admin`; of people only an owner may, and of keys those that an owner or the operator has made. The project is closed at once; then all of it is taken away. Nothing brings it back but a backup. The last project cannot be removed.",
         tags: ["projects"],
         params: ProjectPath,
         body: Confirmation,
@@ -55,9 +57,8 @@ export function removalRoutes(server: FastifyInstance, context: Context): void {
     async (request, reply) => {
       const caller = callerOf(request)
       const project = findProject(context, caller.project, request.params.id)
-      if (caller.person !== null && caller.person.role !== "owner") {
-        throw new Problem("forbidden", "Only an owner removes a project.")
-      }
+      if (!(await mayRemove(context, caller)))
+        throw new Problem("forbidden", refusals[caller.key === null ? "person" : "key"])
       if (request.body.name !== project.name) {
         const message = `This project is called ${JSON.stringify(project.name)}. Give its name to show that you mean it.`
         throw new Problem("invalid", message, { errors: [{ pointer: "/name", message }] })
@@ -97,6 +98,20 @@ export function removalRoutes(server: FastifyInstance, context: Context): void {
       return viewOf(job)
     },
   )
+}
+
+const refusals = {
+  person: "Only an owner removes a project.",
+  key: "Only an owner removes a project that has one, and whoever made this key is none. Ask one of them.",
+} as const
+
+/** Whether a caller may remove its project: an owner, whose keys stand for them; where there is none, any that may do everything. */
+async function mayRemove({ store }: Context, { project, person, key }: Caller): Promise<boolean> {
+  if (person !== null) return person.role === "owner"
+  if (key === null || (await countOwners(store.reads, project)) === 0) return true
+  const maker = await makerOf(store.reads, key)
+  if (maker.kind !== "person") return maker.kind === "operator"
+  return (await findMember(store.reads, project, maker.person))?.role === "owner"
 }
 
 function viewOf({ cursor, state, removed, createdAt, updatedAt }: RemovalJob): Static<typeof RemovalView> {

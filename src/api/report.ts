@@ -17,7 +17,7 @@ import { attemptsById, readExchanges } from "../store/attempt-reads.ts"
 import { ERRORS_COUNTED, errorsBetween, failedBetween, hoursOf, lastSuccessAt } from "../store/diagnosis-reads.ts"
 import { readEvent } from "../store/event-reads.ts"
 import { listFailures } from "../store/failures.ts"
-import { callerOf, may } from "./access.ts"
+import { type Caller, callerOf, may } from "./access.ts"
 import { FullAttemptView, Rebuilder, viewOfFullAttempt } from "./attempt-view.ts"
 import type { Context } from "./context.ts"
 import { DiagnosisView, diagnosisOf } from "./diagnosis.ts"
@@ -26,6 +26,7 @@ import { FailureView, viewOfFailure } from "./failures.ts"
 import { findIntegration, IntegrationPath } from "./integrations.ts"
 import { hidesPayloads } from "./limits.ts"
 import { lookAtOwnSide } from "./picture.ts"
+import { summariesWithin } from "./portal-sight.ts"
 import { Reasons } from "./reasons.ts"
 import { reportText } from "./report-text.ts"
 import { Nullable, responses, Time, timeText } from "./schemas.ts"
@@ -125,7 +126,11 @@ export function reportRoutes(server: FastifyInstance, context: Context): void {
   server.get<{ Params: IntegrationPath; Querystring: Static<typeof ReportQuery> }>(
     "/v1/integrations/:id/report",
     {
-      config: { scope: "integrations:read", whole: "a report is made of all that went to an integration" },
+      config: {
+        scope: "integrations:read",
+        whole: "a report is made of all that went to an integration",
+        portal: true,
+      },
       schema: {
         operationId: "getReport",
         summary: "Gathers what the support of the other side asks for",
@@ -175,10 +180,16 @@ function rangeOf(query: Static<typeof ReportQuery>, now: number): { readonly fro
 interface Sight {
   readonly events: boolean
   readonly payloads: boolean
+  /** The integrations that are seen; null: all. */
+  readonly integrations: Caller["sight"]
 }
 
 function sightOf(request: FastifyRequest): Sight {
-  return { events: may(request, "events:read"), payloads: !hidesPayloads(request) }
+  return {
+    events: may(request, "events:read"),
+    payloads: !hidesPayloads(request),
+    integrations: callerOf(request).sight,
+  }
 }
 
 async function reportOf(
@@ -192,7 +203,7 @@ async function reportOf(
   const at = now()
   const asked = { project: record.project, integration: record.id, now: at }
   const ownSide = await lookAtOwnSide(context)
-  const { verdict, also } = await diagnosisOf(context, live, ownSide)
+  const { verdict, also } = await diagnosisOf(context, live, ownSide, sight.integrations)
   const hours = (await hoursOf(store.reads, asked)).filter(hour => hour.at + 3_600_000 > from && hour.at < to)
   const errors = await errorsBetween(store.reads, { ...asked, from, to })
   const failed = sight.events ? await failedBetween(store.reads, { ...asked, from, to, limit: ERRORS_NAMED }) : []
@@ -204,6 +215,7 @@ async function reportOf(
     failed.slice(0, ERRORS_WHOLE).map(one => one.attempt),
     sight,
   )
+  const isOfPortal = sight.integrations !== null
   const lateness = await latenessOfAll(engine.lanes(), directory, store, at)
   const events = new Map(failed.map(one => [one.event, one]))
   const sum = (of: (hour: (typeof hours)[number]) => number) => hours.reduce((total, hour) => total + of(hour), 0)
@@ -220,7 +232,7 @@ async function reportOf(
       paused: record.paused,
       endpoints: [...new Set(lastErrors.flatMap(({ attempt }) => attempt.url ?? []))],
     },
-    project: { id: formatId("prj", record.project), name: directory.project(record.project)?.name ?? "" },
+    project: { id: formatId("prj", record.project), name: ownerOf(context, record.project, isOfPortal) },
     apps: record.snapshot.apps.map(id => directory.appName(id) ?? formatId("app", id)),
     diagnosis: { verdict, also },
     counts: {
@@ -246,12 +258,19 @@ async function reportOf(
     })),
     waybill: {
       version: context.version,
-      process: context.process,
+      // Which machine, and how late others are, is no customer's affair.
+      process: isOfPortal ? "" : context.process,
       started_at: timeText(context.startedAt),
       healthy: lateness.lateLanes === 0 && ownSide === null,
-      oldest_due_seconds: lateness.oldestMs / 1_000,
+      oldest_due_seconds: isOfPortal ? 0 : lateness.oldestMs / 1_000,
     },
   }
+}
+
+/** What whoever reads it knows the project by. */
+function ownerOf({ directory }: Context, id: number, isOfPortal: boolean): string {
+  const project = directory.project(id)
+  return (isOfPortal ? project?.portal.name : null) ?? project?.name ?? ""
 }
 
 /** Attempts with all that is kept of them, and their events. */
@@ -259,7 +278,7 @@ async function wholeErrors(
   context: Context,
   { record }: LiveIntegration,
   ids: readonly number[],
-  { payloads }: Sight,
+  { payloads, integrations }: Sight,
 ): Promise<ReportView["last_errors"]> {
   const { store, now } = context
   const attempts = await attemptsById(store.reads, ids)
@@ -269,7 +288,8 @@ async function wholeErrors(
     const kept = await readEvent(store.reads, record.project, attempt.delivery.event, now())
     // Its time ran out between the two reads.
     if (kept === undefined) return []
-    const { environment, type } = kept.summary
+    const [summary = kept.summary] = await summariesWithin(context, integrations, [kept.summary])
+    const { environment, type } = summary
     const exchange = exchanges.get(attempt.id)
     const surroundings = { status: "retrying" as const, reason: null, nextAt: null, environment, type }
     const reason = await reasons.ofAttempt(attempt, surroundings, false, exchange)
@@ -278,7 +298,7 @@ async function wholeErrors(
     return [
       {
         delivery: formatDeliveryId(attempt.delivery),
-        event: viewOfSummary(kept.summary, now()),
+        event: viewOfSummary(summary, now()),
         method: "POST" as const,
         attempt: viewOfFullAttempt(attempt, reason, exchange, body, !payloads),
       },

@@ -22,9 +22,12 @@ import { integrationRoutes } from "./integrations.ts"
 import { invitationRoutes } from "./invitations.ts"
 import { jwksRoutes } from "./jwks.ts"
 import { openapiRoutes } from "./openapi.ts"
+import { passwordResetRoutes } from "./password-resets.ts"
 import { peopleRoutes } from "./people.ts"
+import { portalRoutes } from "./portal.ts"
 import { problemTypeRoutes } from "./problem-types.ts"
 import { projectRoutes } from "./projects.ts"
+import { reasonListRoutes } from "./reason-list.ts"
 import { recoveryRoutes } from "./recoveries.ts"
 import { rejectionRoutes } from "./rejections.ts"
 import { removalRoutes } from "./removals.ts"
@@ -37,6 +40,7 @@ import { setupRoutes } from "./setup.ts"
 import { signInRoutes } from "./sign-in.ts"
 import { signingSecretRoutes } from "./signing-secrets.ts"
 import { streamRoutes } from "./stream-routes.ts"
+import { usageRoutes } from "./usage.ts"
 
 /** Registers every route of the API. */
 export function routes(server: FastifyInstance, context: Context): void {
@@ -61,6 +65,7 @@ export function routes(server: FastifyInstance, context: Context): void {
   eventTypeRoutes(server, context)
   appRoutes(server, context)
   apiKeyRoutes(server, context)
+  portalRoutes(server, context)
   projectRoutes(server, context)
   removalRoutes(server, context)
   erasureRoutes(server, context)
@@ -71,8 +76,11 @@ export function routes(server: FastifyInstance, context: Context): void {
   signInRoutes(server, context)
   setupRoutes(server, context)
   invitationRoutes(server, context)
+  passwordResetRoutes(server, context)
   peopleRoutes(server, context)
   roleRoutes(server)
+  reasonListRoutes(server)
+  usageRoutes(server, context)
   healthRoutes(server, context)
   problemTypeRoutes(server, context)
   openapiRoutes(server)

@@ -13,7 +13,7 @@ import { ProjectRemoved } from "../store/projects.ts"
 import { authenticate, guardRoutes } from "./access.ts"
 import { answerHeaders } from "./answer-headers.ts"
 import type { Context } from "./context.ts"
-import { asksForPage, type Dashboard, dashboardRoutes, sendPage } from "./dashboard.ts"
+import { asksForPage, type Dashboard, dashboardRoutes, framersOf, sendPage } from "./dashboard.ts"
 import { openapi } from "./openapi.ts"
 import { Problem, type ProblemCode, type ProblemDocument } from "./problem.ts"
 import { routes } from "./routes.ts"
@@ -110,7 +110,7 @@ export async function buildServer(context: Context, options: ServerOptions): Pro
   server.setErrorHandler((error, request, reply) => answerError(context, error, request, reply))
   server.setNotFoundHandler((request, reply) => {
     if (asksForPage(request)) {
-      sendPage(reply, options.dashboard)
+      sendPage(reply, options.dashboard, framersOf(request, context.directory))
       return
     }
     const path = request.url.split("?")[0]
@@ -204,6 +204,7 @@ export function asProblem(error: unknown): Problem {
       full: "its disk is full",
       read_only: "it is read-only",
       standby: "it is a standby",
+      old_primary: "it is an old primary",
       unavailable: "it does not answer",
     }[error.reason]
     return new Problem("unavailable", `The database cannot be written: ${why}. Nothing was stored; try again later.`, {

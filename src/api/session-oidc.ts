@@ -2,23 +2,29 @@
  * `/v1/session/oidc`: signing in at the operator's identity provider. What has to be remembered between the way there and
  * the way back goes along in a sealed cookie that holds for ten minutes.
  */
-import type { FastifyInstance } from "fastify"
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import { Type } from "typebox"
 import { OIDC_SIGN_IN_MS } from "../domain/person.ts"
+import type { SignInFault } from "../domain/sign-in-fault.ts"
+import type { Entered, Refusal } from "../engine/entry.ts"
 import { type Errand, type IdentityProvider, ProviderFault } from "../engine/identity-provider.ts"
+import { StoreUnavailable } from "../store/database.ts"
 import { originOf } from "./access.ts"
 import type { Context } from "./context.ts"
 import { Problem } from "./problem.ts"
 import { responses } from "./schemas.ts"
 import { dropCookie, keepCookie, readCookie } from "./session-cookie.ts"
-import { letIn, problemOf, visitOf } from "./session-view.ts"
+import { letIn, visitOf } from "./session-view.ts"
 
 const COOKIE = "waybill-oidc"
 /** Where the errand's cookie belongs to, for the seal. */
 const PLACE = "cookie/oidc"
 const CALLBACK = "/v1/session/oidc/callback"
 const tags = ["people"]
-const Redirect = { description: "Leads on.", headers: { location: { schema: Type.String() } } }
+const Redirect = {
+  description: "Leads on; where something went wrong to `/sign-in?error=…`, whose words `GET /v1/sign-in` has.",
+  headers: { location: { schema: Type.String() } },
+}
 
 export function oidcRoutes(server: FastifyInstance, context: Context): void {
   const { store, people, publicUrl, log, now } = context
@@ -38,14 +44,16 @@ export function oidcRoutes(server: FastifyInstance, context: Context): void {
         operationId: "signInElsewhere",
         summary: "Leads to the identity provider, to sign in there",
         tags,
-        response: { ...responses({}, 404, 502), 302: Redirect },
+        response: { ...responses({}, 404), 302: Redirect },
       },
     },
     async (_request, reply) => {
-      const { url, errand } = await asking(() => provider().leave(publicUrl() + CALLBACK))
-      const sealed = store.seal.seal(PLACE, JSON.stringify(errand))
-      keepCookie(context, reply, sealed, errand.at + OIDC_SIGN_IN_MS, COOKIE)
-      return reply.redirect(url, 302)
+      const at = provider()
+      const left = await asking(() => at.leave(publicUrl() + CALLBACK))
+      if (left === null) return backToSignIn(reply, "identity_provider")
+      const sealed = store.seal.seal(PLACE, JSON.stringify(left.errand))
+      keepCookie(context, reply, sealed, left.errand.at + OIDC_SIGN_IN_MS, COOKIE)
+      return reply.redirect(left.url, 302)
     },
   )
 
@@ -59,28 +67,50 @@ export function oidcRoutes(server: FastifyInstance, context: Context): void {
         description:
           "Lets in people whom the provider is known to know, and those who exist or are invited under an address that it has verified.",
         tags,
-        response: { ...responses({}, 401, 404, 429, 502, 503), 302: Redirect },
+        response: { ...responses({}, 404), 302: Redirect },
       },
     },
     async (request, reply) => {
       const at = provider()
-      const errand = openErrand(readCookie(context, request, COOKIE))
-      dropCookie(context, reply, COOKIE)
-      if (errand === null) {
-        throw new Problem(
-          "sign_in_refused",
-          "This sign-in was not begun in this browser, or longer than ten minutes ago. Begin again at GET /v1/session/oidc.",
-        )
+      try {
+        const came = await comeBack(request, reply, at)
+        if (typeof came === "string") return backToSignIn(reply, came)
+        await letIn(context, reply, came)
+        return reply.redirect(`${publicUrl()}/`, 302)
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error
+        log.warn({ err: error }, "nobody can be let in")
+        return backToSignIn(reply, "unavailable")
       }
-      const limited = await people.tryFrom(originOf(request))
-      if (limited !== null) throw problemOf(limited)
-      const query = request.url.includes("?") ? request.url.slice(request.url.indexOf("?")) : ""
-      const back = await asking(() => at.return(publicUrl() + CALLBACK + query, errand))
-      if (back.kind === "refused") throw new Problem("sign_in_refused", back.message)
-      await letIn(context, reply, await people.admit(back.person, visitOf(context, request)))
-      return reply.redirect(`${publicUrl()}/`, 302)
     },
   )
+
+  /** Who has come in, or why not. */
+  async function comeBack(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    at: IdentityProvider,
+  ): Promise<Entered | SignInFault> {
+    const errand = openErrand(readCookie(context, request, COOKIE))
+    dropCookie(context, reply, COOKIE)
+    if (errand === null || errand.state !== stateIn(request.query)) return "not_begun"
+    if ((await people.tryFrom(originOf(request))) !== null) return "too_often"
+    const query = request.url.includes("?") ? request.url.slice(request.url.indexOf("?")) : ""
+    const back = await asking(() => at.return(publicUrl() + CALLBACK + query, errand))
+    if (back === null) return "identity_provider"
+    if (back.kind === "refused") {
+      const { fault, error } = back
+      log.info({ fault, error }, "somebody who came back from the identity provider was not let in")
+      return fault
+    }
+    const came = await people.admit(back.person, visitOf(context, request))
+    return came.kind === "entered" ? came : faultOf(came)
+  }
+
+  /** A browser has come here by itself, so that what went wrong has to be told on a page. */
+  function backToSignIn(reply: FastifyReply, fault: SignInFault): FastifyReply {
+    return reply.redirect(`${publicUrl()}/sign-in?error=${fault}`, 302)
+  }
 
   function openErrand(sealed: string | null): Errand | null {
     if (sealed === null) return null
@@ -94,14 +124,36 @@ export function oidcRoutes(server: FastifyInstance, context: Context): void {
     }
   }
 
-  /** Asks the provider something; that it does not answer is nobody's here. */
-  async function asking<T>(ask: () => Promise<T>): Promise<T> {
+  /** Asks the provider something; null where it does not answer as it should. */
+  async function asking<T>(ask: () => Promise<T>): Promise<T | null> {
     try {
       return await ask()
     } catch (error) {
       if (!(error instanceof ProviderFault)) throw error
       log.warn({ err: error }, "the identity provider cannot be used")
-      throw new Problem("identity_provider", `The identity provider cannot be used just now. ${error.message}`)
+      return null
     }
+  }
+}
+
+/** What the provider gives back as it was sent there. */
+function stateIn(query: unknown): unknown {
+  return typeof query === "object" && query !== null && "state" in query ? query.state : undefined
+}
+
+/** What of the refusals can meet somebody whom an identity provider vouches for. */
+function faultOf(refusal: Refusal): SignInFault {
+  switch (refusal.kind) {
+    case "nowhere":
+    case "disabled":
+    case "uninvited":
+    case "another":
+    case "too_often":
+      return refusal.kind
+    case "wrong":
+    case "token":
+    case "owned":
+    case "missing":
+      throw new Error(`Nobody whom an identity provider vouches for is refused as ${refusal.kind}.`)
   }
 }

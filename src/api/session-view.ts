@@ -4,6 +4,7 @@ import { type Static, Type } from "typebox"
 import { formatId } from "../domain/id.ts"
 import { MAX_PASSWORD_CHARACTERS, MIN_PASSWORD_CHARACTERS } from "../domain/person.ts"
 import { type Role, roleNames, roles } from "../domain/scope.ts"
+import { signInFaults } from "../domain/sign-in-fault.ts"
 import type { Entered, Refusal, Visit } from "../engine/entry.ts"
 import { TooManyPasswords } from "../engine/passwords.ts"
 import { membershipsOf } from "../store/people.ts"
@@ -107,17 +108,10 @@ export function problemOf(refusal: Refusal): Problem {
       return new Problem("too_many_requests", detail, { retryAfterSeconds })
     }
     case "nowhere":
-      return refused("You belong to no project any more. Ask an owner or admin of one for an invitation.")
     case "disabled":
-      return refused("This account was switched off. Ask the operator of this Waybill.")
     case "uninvited":
-      return refused(
-        "Nobody with your address is known or invited here. Ask an owner or admin of a project for an invitation.",
-      )
     case "another":
-      return refused(
-        "The identity provider knows your address under another account than before, so that it may be somebody else's by now. The operator lets you in with `waybill people reset`.",
-      )
+      return refused(signInFaults[refusal.kind])
     case "owned":
       return new Problem("conflict", "The project has an owner already. Ask them for an invitation.")
     case "missing": {
@@ -139,6 +133,6 @@ function problemOfToken(why: "unknown" | "used" | "revoked" | "expired"): Proble
     case "revoked":
       return new Problem("conflict", `This invitation was revoked. ${again}`)
     case "expired":
-      return new Problem("conflict", `This invitation is no longer good: its time is over. ${again}`)
+      return new Problem("conflict", `This link is no longer good: its time is over. ${again}`)
   }
 }

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { formatId, parseId } from "../domain/id.ts"
-import { type Session, sessionsOf } from "../store/sessions.ts"
+import { type Session, sessionsOf, ways } from "../store/sessions.ts"
 import { actorOf } from "./access.ts"
 import type { Context } from "./context.ts"
 import { Problem } from "./problem.ts"
@@ -14,7 +14,7 @@ const OwnSession = Type.Object({
   id: Type.String(),
   current: Type.Boolean({ description: "The one that this request came with." }),
   project: Type.Object({ id: Type.String(), name: Type.String() }),
-  way: Type.Enum(["password", "setup", "invitation", "oidc"], { description: "How it began." }),
+  way: Type.Enum([...ways], { description: "How it began." }),
   address: Type.String({ description: "From where it began." }),
   agent: Nullable(Type.String(), "What the browser said of itself then."),
   created_at: Time,

@@ -7,6 +7,7 @@ import { type Static, Type } from "typebox"
 import { formatId } from "../domain/id.ts"
 import { ADDRESS_PATTERN, MAX_ADDRESS_CHARACTERS } from "../domain/mail-address.ts"
 import { insertSetup } from "../store/invitations.ts"
+import { makerOf } from "../store/key-makers.ts"
 import { countOwners } from "../store/people.ts"
 import { hashToken, newToken } from "../store/token.ts"
 import { actorOf, callerOf } from "./access.ts"
@@ -36,7 +37,7 @@ export function setupLink(publicUrl: string, token: string): string {
 }
 
 export function setupRoutes(server: FastifyInstance, context: Context): void {
-  const { changes, people, publicUrl, now } = context
+  const { store, changes, people, publicUrl, now } = context
   server.post<{ Body: Static<typeof SetUp> }>(
     "/v1/setup",
     {
@@ -71,8 +72,10 @@ export function setupRoutes(server: FastifyInstance, context: Context): void {
       },
     },
     async (request, reply) => {
-      const { project } = callerOf(request)
+      const { project, key } = callerOf(request)
       const token = newToken()
+      // Others may make links for projects of their own: their word does not stand for somebody's address.
+      const byOperator = key !== null && (await makerOf(store.reads, key)).kind === "operator"
       const subject = formatId("prj", project)
       const change = { project, kind: "person.setup_link_created", subject, by: actorOf(request) }
       await changes.together(change, async tx => {
@@ -82,7 +85,7 @@ export function setupRoutes(server: FastifyInstance, context: Context): void {
             "The project has an owner already. Owners and admins invite others: POST /v1/invitations.",
           )
         }
-        await insertSetup(tx, hashToken(token), project, now())
+        await insertSetup(tx, hashToken(token), { project, byOperator, at: now() })
       })
       return reply.code(201).send({ url: setupLink(publicUrl(), token) })
     },

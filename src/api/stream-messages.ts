@@ -4,6 +4,7 @@ import { type AttemptItem, type EventItem, formatPosition, type StreamItem } fro
 import { viewOfAttempt } from "./attempt-view.ts"
 import { nameOfIntegration } from "./delivery-view.ts"
 import { type ShownPayload, textOfEvent } from "./event-view.ts"
+import { arrivalWithin, type Sight } from "./portal-sight.ts"
 import type { Reasons, ReasonsContext } from "./reasons.ts"
 import { timeText } from "./schemas.ts"
 
@@ -26,8 +27,10 @@ export async function messageOf(
   reasons: Reasons,
   item: StreamItem,
   payload: ShownPayload,
+  sight: Sight = null,
 ): Promise<string> {
-  return message(item.kind, await dataOf(context, reasons, item, payload), formatPosition(item))
+  const seen = item.kind === "event" ? arrivalWithin(sight, item) : item
+  return message(item.kind, await dataOf(context, reasons, seen, payload), formatPosition(item))
 }
 
 async function dataOf(

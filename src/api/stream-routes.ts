@@ -39,7 +39,7 @@ export function streamRoutes(
   server.get<{ Querystring: StreamQuery }>(
     "/v1/stream",
     {
-      config: { scope: "events:read" },
+      config: { scope: "events:read", portal: true },
       schema: {
         operationId: "stream",
         summary: "Streams events, attempts and changes as they happen",
@@ -83,7 +83,7 @@ function readFilter({ directory }: StreamContext, request: FastifyRequest, query
 class Hub {
   readonly #context: StreamContext
   readonly #limits: StreamLimits
-  readonly #projects = new Map<ProjectId, { readonly tail: Promise<Tail>; count: number }>()
+  readonly #projects = new Map<ProjectId, { readonly tail: Promise<Tail>; count: number; portals: number }>()
   readonly #streams = new Set<Stream>()
   /** Texts of items that more than one stream may show: those with payloads, and those without. */
   readonly #texts = { shown: new WeakMap<StreamItem, string>(), hidden: new WeakMap<StreamItem, string>() }
@@ -104,7 +104,8 @@ class Hub {
   ): Promise<void> {
     const { store, now } = this.#context
     const hides = hidesPayloads(request)
-    const tail = await this.#enter(project)
+    const { sight } = callerOf(request)
+    const tail = await this.#enter(project, sight !== null)
     try {
       const header = request.headers["last-event-id"]
       const asked = typeof header === "string" ? header : request.query.last_event_id
@@ -117,7 +118,9 @@ class Hub {
         filter,
         tail,
         hidesPayloads: hides,
-        texts: hides ? this.#texts.hidden : this.#texts.shown,
+        // What a portal sees of an event is another text for each app.
+        texts: sight !== null ? new WeakMap() : hides ? this.#texts.hidden : this.#texts.shown,
+        sight,
         isAdmitted,
       })
       this.#streams.add(stream)
@@ -134,7 +137,7 @@ class Hub {
       if (this.#isStopped) stream.stop()
       await stream.run(resumption)
     } finally {
-      this.#leave(project, tail)
+      this.#leave(project, tail, callerOf(request).sight !== null)
     }
   }
 
@@ -143,18 +146,29 @@ class Hub {
     for (const stream of this.#streams) stream.stop()
   }
 
-  async #enter(project: ProjectId): Promise<Tail> {
+  async #enter(project: ProjectId, isOfPortal: boolean): Promise<Tail> {
     const { store, feed, log } = this.#context
     let entry = this.#projects.get(project)
     if (entry === undefined) {
-      entry = { tail: Tail.open({ reads: store.reads, horizon: this.#horizon, feed, project, log }), count: 0 }
+      entry = {
+        tail: Tail.open({ reads: store.reads, horizon: this.#horizon, feed, project, log }),
+        count: 0,
+        portals: 0,
+      }
       this.#projects.set(project, entry)
     }
     if (entry.count >= this.#limits.perProject) {
       const detail = `The project has ${entry.count} streams open already, which is as many as it may have. Close one, or share one between its readers.`
       throw new Problem("too_many_requests", detail, { retryAfterSeconds: 10 })
     }
+    // Customers' pages leave the owner's own their half.
+    if (isOfPortal && entry.portals >= this.#limits.perProject / 2) {
+      const detail =
+        "As many pages of this portal as may be follow live already. Look again in a while; lists and searches go on."
+      throw new Problem("too_many_requests", detail, { retryAfterSeconds: 10 })
+    }
     entry.count++
+    if (isOfPortal) entry.portals++
     try {
       return await entry.tail
     } catch (error) {
@@ -163,8 +177,9 @@ class Hub {
     }
   }
 
-  #leave(project: ProjectId, tail: Tail): void {
+  #leave(project: ProjectId, tail: Tail, isOfPortal: boolean): void {
     const entry = this.#projects.get(project)
+    if (entry !== undefined && isOfPortal) entry.portals--
     if (entry === undefined || --entry.count > 0) return
     this.#projects.delete(project)
     tail.stop()

@@ -21,6 +21,7 @@ import {
   type StreamItem,
 } from "../store/stream-reads.ts"
 import type { Context } from "./context.ts"
+import { isSeen, type Sight, tells } from "./portal-sight.ts"
 import { Reasons, type ReasonsContext } from "./reasons.ts"
 import { matchesSkip, messageOfSkip } from "./skip-message.ts"
 import { message, messageOf } from "./stream-messages.ts"
@@ -77,6 +78,8 @@ export interface StreamParts {
   /** Payloads are left out. */
   readonly hidesPayloads: boolean
   readonly texts: WeakMap<StreamItem, string>
+  /** The integrations that it tells of; null: all. */
+  readonly sight: Sight
   /** Whether its credential still allows it. */
   readonly isAdmitted: () => Promise<boolean>
 }
@@ -161,9 +164,10 @@ export class Stream implements Follower {
 
   /** Skips are shown as they happen, or not at all: not to one that is behind, nor faster than they are taken. */
   #hear(item: FeedItem): void {
-    const { project, filter, response } = this.#parts
+    const { project, filter, response, sight } = this.#parts
     if (item.kind !== "skip" || item.project !== project || !this.#isLive || this.#isBlocked) return
-    if (!matchesSkip(filter, item.settlement) || response.writableLength > this.#limits.unsentBytes / 2) return
+    if (!matchesSkip(filter, item.settlement) || !isSeen(sight, item.settlement.claim.delivery.integration)) return
+    if (response.writableLength > this.#limits.unsentBytes / 2) return
     const text = messageOfSkip(this.#context, item)
     if (text !== null) this.#write(text)
   }
@@ -202,13 +206,14 @@ export class Stream implements Follower {
     return items.length > FEWEST_ROWS ? FEWEST_ROWS : Math.min(rows * 2, MOST_ROWS)
   }
 
-  #enqueue(items: readonly StreamItem[]): void {
+  #enqueue(all: readonly StreamItem[]): void {
+    const items = all.filter(item => tells(this.#parts.sight, item))
     this.#queue.push(...items)
     for (const item of items) this.#queuedBytes += weightOf(item)
   }
 
   async #sendSlice(): Promise<void> {
-    const { texts, hidesPayloads } = this.#parts
+    const { texts, hidesPayloads, sight } = this.#parts
     const { store, now } = this.#context
     const slice = this.#queue.slice(0, sliceLength(this.#queue))
     const unknown = slice.flatMap(item => (item.kind === "event" && !texts.has(item) ? [item.event] : []))
@@ -218,7 +223,13 @@ export class Stream implements Follower {
       if (!texts.has(item))
         texts.set(
           item,
-          await messageOf(this.#context, reasons, item, payloads === undefined ? "hidden" : payloads.get(item.id)),
+          await messageOf(
+            this.#context,
+            reasons,
+            item,
+            payloads === undefined ? "hidden" : payloads.get(item.id),
+            sight,
+          ),
         )
     }
     if (this.#isOver) return

@@ -165,12 +165,12 @@ function newestKey(
   const { dataDir } = config
   const sealingKeys = sealingKeysOf(config)
   const keys = tools.ringFor({ dataDir, sealingKeys }, inUse, databaseIn(dataDir))
-  const [first = ""] = keys.map(tools.idOf)
+  const [first = ""] = keys.map(tools.sealingKeyId)
   if (first !== inUse[0] || inUse.length > 1) return { key: first, made: false }
   if (sealingKeys !== undefined) throw noNewKey("start Waybill anew with both")
   const made = tools.newSealingKey()
   tools.writeKeyFile(keyFileIn(dataDir), [made, ...keys])
-  return { key: tools.idOf(made), made: true }
+  return { key: tools.sealingKeyId(made), made: true }
 }
 
 function notTaken({ secretKey, dataDir }: Config): CommandFault {

@@ -145,6 +145,9 @@ const openToAll = [
   "acceptInvitation",
   "signIn",
   "getSignIn",
+  "askForPasswordReset",
+  // With the token of a link that was mailed.
+  "resetPassword",
   "signInElsewhere",
   "comeBackSignedIn",
 ]

@@ -5,6 +5,7 @@ import { changingCalls } from "../help/changing-calls.ts"
 import { type Operation, operationsOf } from "../help/document.ts"
 import { Endpoint } from "../help/endpoint.ts"
 import { items } from "../help/items.ts"
+import { MailServer } from "../help/mail-server.ts"
 import { setUp } from "../help/people.ts"
 import { Program } from "../help/program.ts"
 
@@ -29,7 +30,8 @@ const addressOf = ({ path }: Operation, names: Readonly<Record<string, string>>)
 
 describe("the audit log", () => {
   test("has exactly one entry for each call that changes something, whichever operation it is", async () => {
-    await using program = await Program.open()
+    await using mail = await MailServer.open()
+    await using program = await Program.open({ settings: { smtpUrl: `smtp://127.0.0.1:${mail.port}` } })
     await using good = await Endpoint.open()
     await using bad = await Endpoint.open({ status: 500 })
     const operations = await changingOperations(program)
@@ -48,7 +50,7 @@ describe("the audit log", () => {
         )
         continue
       }
-      const { path = {}, body, headers = {}, browser = program } = await make({ program, good, bad, owner })
+      const { path = {}, body, headers = {}, browser = program } = await make({ program, good, bad, mail, owner })
       const last = (await rowsOf(program)).at(-1)?.id ?? 0
       const answer = await browser.ask(method, addressOf(operation, path), body, headers)
       if (answer.status >= 300) faults.push(`${id} was answered with ${answer.status}: ${answer.text}`)

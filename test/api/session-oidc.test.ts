@@ -1,6 +1,7 @@
 /** Sign-in with OpenID Connect, at a real provider on loopback: who gets in, who does not, and every way to be refused. */
 import assert from "node:assert/strict"
 import { after, afterEach, before, describe, test } from "node:test"
+import { type SignInFault, signInFaultCodes, signInFaults } from "../../src/domain/sign-in-fault.ts"
 import { Browser } from "../help/browser.ts"
 import { CLIENT, LocalProvider, signInAt } from "../help/identity-provider.ts"
 import { items } from "../help/items.ts"
@@ -42,6 +43,11 @@ async function signIn(browser: Browser, change: (url: string) => string = url =>
   assert.equal(begun.status, 302)
   const back = await signInAt(provider, String(begun.headers.get("location")))
   return browser.ask("GET", change(back))
+}
+
+/** Where a browser is led that is not let in: the sign-in, with a code alone. */
+function assertLedBack({ status, headers }: Answer, fault: SignInFault, url = program.url): void {
+  assert.deepEqual([status, headers.get("location")], [302, `${url}/sign-in?error=${fault}`])
 }
 
 describe("the way there", () => {
@@ -113,29 +119,28 @@ describe("who comes back", () => {
     assert.equal((await squatter.signIn("victim@shop.example", PASSWORD)).status, 401)
   })
 
-  const refusals: readonly [who: string, account: LocalProvider["account"], sentence: RegExp][] = [
-    ["not invited", { sub: "x-1", email: "mallory@shop.example", email_verified: true }, /Nobody with your address/],
+  const refusals: readonly [who: string, account: LocalProvider["account"], fault: SignInFault][] = [
+    ["not invited", { sub: "x-1", email: "mallory@shop.example", email_verified: true }, "uninvited"],
     [
       "with an address that is not verified",
       { sub: "x-2", email: "ada@shop.example", email_verified: false },
-      /not verified/,
+      "not_verified",
     ],
-    ["without an address", { sub: "x-3" }, /told no mail address/],
+    ["without an address", { sub: "x-3" }, "no_address"],
     [
       "under an account that is not the one of before",
       { sub: "grace-2", email: "grace@shop.example", email_verified: true },
-      /another account/,
+      "another",
     ],
-    ["having declined", null, /declined/],
+    ["having declined", null, "declined"],
   ]
-  for (const [who, account, sentence] of refusals) {
-    test(`${who} is refused with a sentence, and nobody is made`, async () => {
+  for (const [who, account, fault] of refusals) {
+    test(`${who} is led back to the sign-in, which says why, and nobody is made`, async () => {
       const before = await program.rows("select id from person")
       provider.account = account
       const browser = new Browser(program)
       const answer = await signIn(browser)
-      assert.deepEqual([answer.status, answer.body.code], [401, "sign_in_refused"])
-      assert.match(String(answer.body.detail), sentence)
+      assertLedBack(answer, fault)
       assert.equal(browser.cookies.has("waybill"), false)
       assert.deepEqual(await program.rows("select id from person"), before)
     })
@@ -147,14 +152,13 @@ describe("who comes back", () => {
     const back = await signInAt(provider, String(mine.headers.get("location")))
     const victim = new Browser(program)
     const without = await victim.ask("GET", back)
-    assert.deepEqual([without.status, without.body.code], [401, "sign_in_refused"])
-    assert.match(String(without.body.detail), /not begun in this browser/)
+    assertLedBack(without, "not_begun")
     await victim.ask("GET", "/v1/session/oidc")
     const mixed = await victim.ask("GET", back)
-    assert.ok(mixed.status === 401 || mixed.status === 502, mixed.text)
+    assertLedBack(mixed, "not_begun")
     assert.equal(victim.cookies.has("waybill"), false)
     const changed = await signIn(new Browser(program), url => url.replace(/state=[^&]+/, "state=other"))
-    assert.ok(changed.status === 401 || changed.status === 502, changed.text)
+    assertLedBack(changed, "not_begun")
   })
 
   test("a second time with the same code is refused", async () => {
@@ -167,8 +171,7 @@ describe("who comes back", () => {
     const replay = new Browser(program)
     replay.cookies.set("waybill-oidc", errand)
     const answer = await replay.ask("GET", back)
-    assert.deepEqual([answer.status, answer.body.code], [401, "sign_in_refused"])
-    assert.match(String(answer.body.detail), /Begin again/)
+    assertLedBack(answer, "code_refused")
   })
 })
 
@@ -193,8 +196,7 @@ describe("a provider", () => {
     const browser = new Browser(picky)
     const begun = await browser.ask("GET", "/v1/session/oidc")
     const answer = await browser.ask("GET", await signInAt(narrow, String(begun.headers.get("location"))))
-    assert.equal(answer.status, 401)
-    assert.match(String(answer.body.detail), /else\.example may not sign in/)
+    assertLedBack(answer, "other_domain", picky.url)
   })
 
   test("that is not there, or not who it says, is told as such, and others sign in with their password", async () => {
@@ -202,12 +204,12 @@ describe("a provider", () => {
     const settings = { oidcIssuer: `http://127.0.0.1:${port}`, oidcClientId: "x" }
     await using lonely = await Program.open({ settings })
     const answer = await new Browser(lonely).ask("GET", "/v1/session/oidc")
-    assert.deepEqual([answer.status, answer.body.code], [502, "identity_provider"])
+    assertLedBack(answer, "identity_provider", lonely.url)
     await setUp(lonely)
     await using wrong = await Program.open({
       settings: { ...settings, oidcIssuer: provider.issuer.replace("127.0.0.1", "localhost") },
     })
-    assert.equal((await new Browser(wrong).ask("GET", "/v1/session/oidc")).status, 502)
+    assertLedBack(await new Browser(wrong).ask("GET", "/v1/session/oidc"), "identity_provider", wrong.url)
   })
 
   test("is reached past the guard by the operator's word alone", async () => {
@@ -228,13 +230,33 @@ describe("a provider", () => {
     const answer = await new Browser(plain).ask("GET", "/v1/session/oidc")
     assert.deepEqual([answer.status, answer.body.code], [404, "not_found"])
     assert.match(String(answer.body.detail), /WAYBILL_OIDC_ISSUER/)
-    assert.deepEqual(await new Browser(plain).call("GET", "/v1/sign-in"), { password: true, oidc: null })
+    assert.equal((await new Browser(plain).call("GET", "/v1/sign-in")).oidc, null)
   })
 
   test("that is set up is named to whoever has not signed in yet", async () => {
     const ways = await new Browser(program).call("GET", "/v1/sign-in")
-    assert.deepEqual(ways, { password: true, oidc: { name: new URL(provider.issuer).host } })
+    assert.deepEqual([ways.password, ways.oidc], [true, { name: new URL(provider.issuer).host }])
   })
+})
+
+test("whoever comes back too often is led to the sign-in as well, and each fault has its words there", async () => {
+  await using busy = await Program.open({
+    settings: { oidcIssuer: provider.issuer, oidcClientId: CLIENT.id },
+    now: Date.now,
+  })
+  const begun = new Browser(busy)
+  const left = String((await begun.ask("GET", "/v1/session/oidc")).headers.get("location"))
+  const [state] = /state=[^&]+/.exec(left) ?? []
+  for (let i = 0; i < 50; i++) {
+    const guess = { token: `guess ${i}`, email: "a@shop.example", name: "A", password: PASSWORD }
+    await new Browser(busy).ask("POST", "/v1/setup", guess)
+  }
+  assertLedBack(await begun.ask("GET", `${CALLBACK}?code=x&${state}`), "too_often", busy.url)
+  const { faults } = await begun.call("GET", "/v1/sign-in")
+  assert.deepEqual(
+    items(faults).map(({ code, message }) => [code, message]),
+    signInFaultCodes.map(code => [code, signInFaults[code]]),
+  )
 })
 
 test("people of several ways to sign in stand in one list", async () => {

@@ -46,6 +46,7 @@ const inPaths: Readonly<Record<string, Kind | { readonly why: string }>> = {
   "/v1/recoveries/{id}": "recovery",
   "/v1/event-types/{name}": "event type",
   "/v1/api-keys/{id}": "key",
+  "/v1/portal-tokens/{id}": "key",
   "/v1/projects/{id}": "project",
   "/v1/erasures/{id}": "erasure",
   "/v1/sessions/{id}": "session",
@@ -122,6 +123,10 @@ async function credentialsOfB(): Promise<readonly Credential[]> {
   const limited = { scopes: ["ingest", "events:read", "payloads:read", "replay"] }
   keys.push(await key("an app", { ...limited, app: b.ids.app }))
   keys.push(await key("an environment", { ...limited, environment: "production" }))
+  const { token } = await b.call("POST", "/v1/portal-tokens", { app: b.ids.app })
+  const authorization = `Bearer ${token}`
+  const ask: Credential["ask"] = (method, path, body) => program.ask(method, path, body, { authorization })
+  keys.push({ name: "a token of the portal", isPerson: false, mayAll: false, ask })
   const viewer = await join(b.owner, program, "other@canary-b.example", "viewer")
   return [
     { name: "its first key", isPerson: false, mayAll: true, ask: (method, path, body) => b.ask(method, path, body) },

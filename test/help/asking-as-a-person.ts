@@ -1,5 +1,6 @@
 /** What the test of the API's document asks as a person who is signed in, and on the ways there. */
 import { DatabaseSync } from "node:sqlite"
+import { askForNewPassword } from "./asking-for-a-password.ts"
 import { Browser } from "./browser.ts"
 import type { Operation } from "./document.ts"
 import { CLIENT, LocalProvider, signInAt } from "./identity-provider.ts"
@@ -56,6 +57,7 @@ export async function askAsPerson(at: { readonly url: string }, ask: Ask, turn: 
   await ask("signIn", { body: credentials })
   await ask("signIn", { body: { ...credentials, password: "another one" } })
   await signIn()
+  await ask("askForPasswordReset", { body: { email: EMAIL } })
   await ask("getSession", as())
   await ask("listSessions", as())
   await ask("workInProject", { ...as(), body: { project: "prj_00000000000" } })
@@ -84,6 +86,16 @@ export async function askAsPerson(at: { readonly url: string }, ask: Ask, turn: 
   await ask("changePerson", { ...as(), path: { id: person.id }, body: { role: "admin" } })
   await ask("removePerson", { ...as(), path: { id: person.id } })
   await ask("changePerson", { path: { id: "per_00000000000" }, body: { role: "support" } })
+  for (const [read, change, path, more] of [
+    ["getPerson", "changePerson", grace, { body: { role: "viewer" } }],
+    ["getPerson", "removePerson", grace, {}],
+    ["getInvitation", "revokeInvitation", { id: revoked.id }, {}],
+  ] as const) {
+    await ask(read, { path })
+    await ask(read, { path, headers: { "if-none-match": "*" } })
+    await ask(read, { path, headers: { "if-none-match": "no tag" } })
+    await ask(change, { path, ...more, headers: { "if-match": '"old"' } })
+  }
   await ask("removePerson", { path: grace })
   // Whose invitation asks for a password that is known here.
   const further = await invite("grace@shop.example")
@@ -138,7 +150,7 @@ export async function askAsPerson(at: { readonly url: string }, ask: Ask, turn: 
   }
 }
 
-/** Signs in elsewhere in every way that there is; `seen` hears of each answer. The answers are held against the document. */
+/** Signs in elsewhere, and asks for a new password, in every way that there is; `seen` hears of each answer. The answers are held against the document. */
 export async function askElsewhere(seen: (id: string, status: number) => void): Promise<void> {
   const port = await stablePort()
   const publicUrl = `http://127.0.0.1:${port}`
@@ -153,8 +165,10 @@ export async function askElsewhere(seen: (id: string, status: number) => void): 
   const come = async (browser: Browser, meanwhile: () => void | Promise<void> = () => {}): Promise<void> => {
     const begun = await browser.ask("GET", "/v1/session/oidc")
     seen("signInElsewhere", begun.status)
-    if (begun.status !== 302) return
-    const back = await signInAt(provider, String(begun.headers.get("location")))
+    const location = begun.headers.get("location")
+    // Led back to the sign-in, where the provider is not there.
+    if (!location?.startsWith(provider.issuer)) return
+    const back = await signInAt(provider, location)
     await meanwhile()
     seen("comeBackSignedIn", (await browser.ask("GET", back)).status)
   }
@@ -180,6 +194,7 @@ export async function askElsewhere(seen: (id: string, status: number) => void): 
   ] as const) {
     seen(id, (await new Browser(plain).ask("GET", path)).status)
   }
+  await askForNewPassword(seen)
   await using lonely = await Program.open({ settings: { oidcIssuer: "http://127.0.0.1:9", oidcClientId: "x" } })
   await come(new Browser(lonely))
 }

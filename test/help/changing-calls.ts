@@ -2,8 +2,10 @@
  * A call of each operation that changes something, which succeeds and changes it: what the audit log is held against. An
  * operation that is not here fails test/api/audit-log.test.ts, with a sentence that says so.
  */
+import { mailedToken } from "./asking-for-a-password.ts"
 import { Browser } from "./browser.ts"
 import type { Endpoint } from "./endpoint.ts"
+import type { MailServer } from "./mail-server.ts"
 import { join, PASSWORD, tokenIn } from "./people.ts"
 import type { Json, Program } from "./program.ts"
 
@@ -14,6 +16,8 @@ export interface Scene {
   readonly good: Endpoint
   /** Answers 500. */
   readonly bad: Endpoint
+  /** Takes the program's mails. */
+  readonly mail: MailServer
   /** The browser of the owner of the program's project, who is made when first asked for. */
   owner(): Promise<Browser>
 }
@@ -142,6 +146,14 @@ export const changingCalls: Readonly<Record<string, (scene: Scene) => ChangingCa
   changeApiKey: async ({ program }) => withId(await key(program), { name: "changed" }),
   rotateApiKey: async ({ program }) => withId(await key(program), {}),
   revokeApiKey: async ({ program }) => withId(await key(program)),
+  createPortalToken: async ({ program }) => {
+    await program.call("POST", "/v1/apps", { name: "framed" })
+    return { body: { app: "framed" } }
+  },
+  revokePortalToken: async ({ program }) => {
+    await program.call("POST", "/v1/apps", { name: "framed" })
+    return withId((await program.call("POST", "/v1/portal-tokens", { app: "framed" })).id)
+  },
   createProject: () => ({ body: { name: "made" } }),
   removeProject: async ({ program }) => {
     const { id, key } = await program.call("POST", "/v1/projects", { name: "removed" })
@@ -177,6 +189,13 @@ export const changingCalls: Readonly<Record<string, (scene: Scene) => ChangingCa
   endSession: async scene => {
     const browser = await guest(scene)
     return { ...withId((await browser.call("GET", "/v1/sessions")).data?.[0]?.id), browser }
+  },
+  resetPassword: async scene => {
+    const { person } = await (await guest(scene)).call("GET", "/v1/session")
+    const browser = new Browser(scene.program)
+    await browser.call("POST", "/v1/password-resets", { email: person?.email })
+    const token = await mailedToken(scene.program, scene.mail, String(person?.email))
+    return { body: { token, new_password: "another horse battery" }, browser }
   },
   createInvitation: async ({ owner }) => ({
     body: { email: "somebody@shop.example", role: "viewer" },

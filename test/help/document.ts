@@ -4,6 +4,7 @@
  */
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
 import formats from "ajv-formats"
+import { writtenOut } from "../../scripts/reference/schema.ts"
 
 /** One operation of the document. */
 export interface Operation {
@@ -31,17 +32,9 @@ const ajv = new Ajv2020({ strict: false, allErrors: false })
 formats.default(ajv)
 const validators = new WeakMap<object, ValidateFunction>()
 
-/** The operations of a document such as `/openapi.json` gives it, with what their responses point to. */
+/** The operations of a document such as `/openapi.json` gives it, with all that they point to written out. */
 export function operationsOf(document: unknown): Operation[] {
-  const { paths } = document as { paths: Readonly<Record<string, Readonly<Record<string, RawOperation>>>> }
-  const responseOf = (raw: ResponseObject): ResponseObject => {
-    const response = pointedTo(document, raw)
-    const media = Object.entries(response.content ?? {}).map(([type, { schema }]) => [
-      type,
-      schema === undefined ? {} : { schema: pointedTo(document, schema) },
-    ])
-    return response.content === undefined ? response : { ...response, content: Object.fromEntries(media) }
-  }
+  const { paths } = writtenOut(document) as { paths: Readonly<Record<string, Readonly<Record<string, RawOperation>>>> }
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, raw]) => ({
       id: raw.operationId,
@@ -49,21 +42,10 @@ export function operationsOf(document: unknown): Operation[] {
       path,
       statuses: Object.keys(raw.responses).map(Number),
       takesBody: raw.requestBody !== undefined,
-      responses: Object.fromEntries(
-        Object.entries(raw.responses).map(([status, response]) => [status, responseOf(response)]),
-      ),
+      responses: raw.responses,
       raw: { ...raw },
     })),
   )
-}
-
-/** What a `$ref` of the document points to, or the value itself; throws where it points to nothing. */
-function pointedTo<T extends object>(document: unknown, value: T): T {
-  if (!("$ref" in value)) return value
-  const steps = String(value.$ref).replace("#/", "").split("/")
-  const found = steps.reduce((at: unknown, step) => (at as Record<string, unknown> | undefined)?.[step], document)
-  if (found === undefined) throw new Error(`The document points to ${value.$ref}, which is not there.`)
-  return pointedTo(document, found as T)
 }
 
 /** The operation that a request belongs to, or undefined. */

@@ -102,7 +102,7 @@ export function pictureOf(
       namedTypes: [],
       ...integration,
     },
-    waiting: { total: 0, oldestDueAt: null, oldestSendingAt: null, heldBy: null, ...waiting },
+    waiting: { total: 0, oldestEvent: null, oldestDueAt: null, oldestSendingAt: null, heldBy: null, ...waiting },
   }
 }
 

@@ -10,7 +10,7 @@ import type { AttemptRow as StoredAttempt } from "../../src/store/attempt-reads.
 import type { SqlValue } from "../../src/store/database.ts"
 import type { Resolver } from "../../src/transport/resolve.ts"
 import { watchContract } from "./document.ts"
-import { clearPlace, engine, newPlace, type Place, queryPlace, settingsOf } from "./engines.ts"
+import { clearPlace, engine, MORNING, newPlace, type Place, queryPlace, settingsOf } from "./engines.ts"
 import { until } from "./system-ledger.ts"
 import { isTalliedText } from "./tallies.ts"
 import { testKey } from "./waybill.ts"
@@ -73,8 +73,7 @@ export interface ExchangeRow {
   readonly response_body: Uint8Array | null
 }
 
-/** 21 November 2026, 10 o'clock in UTC: where the clock of a test stands at first. */
-export const MORNING = Date.UTC(2026, 10, 21, 10)
+export { MORNING }
 
 /** How long a test waits for what is bound to happen: on PostgreSQL each of a thousand moves is some round trips. */
 const LIMIT_MS = engine === "sqlite" ? 15_000 : 45_000
@@ -96,7 +95,7 @@ export class Program implements AsyncDisposable {
 
   /** Starts Waybill on a folder of its own, which is gone when the block that opened it ends. */
   static async open(options: ProgramOptions = {}): Promise<Program> {
-    const program = new Program(await newPlace(), options)
+    const program = new Program(await newPlace(undefined, options.at ?? options.now?.()), options)
     await program.#start()
     return program
   }

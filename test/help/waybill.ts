@@ -18,7 +18,7 @@ import { newPlace, type Place, settingsOf } from "./engines.ts"
 export const testKey = "wb_test_000000000000000000000000"
 
 /** Secrets by their forms: none of them stands in a log (API-30). */
-const secretText = /whs(?:ec|k)_[\w+/]{20}|wb_(?:live|test)_\w{20}|\b(?:Bearer|Basic) [\w+/.-]{8}/
+const secretText = /whs(?:ec|k)_[\w+/]{20}|wb_(?:live|test|pt)_\w{20}|\b(?:Bearer|Basic) [\w+/.-]{8}/
 
 const cli = join(import.meta.dirname, "../../src/cli.ts")
 const running = new Set<ChildProcess>()
