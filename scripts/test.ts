@@ -11,7 +11,8 @@
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, readdirSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join, relative, resolve, sep } from "node:path"
 import { Readable } from "node:stream"
 import { text } from "node:stream/consumers"
@@ -43,8 +44,19 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 
-/** Files at a time: most wait more than they compute. The whole run has longer tests with times of their own. */
+/** Three files at a time keep two processors busy. The whole run has longer tests with times of their own. */
 const busy = { concurrency: 3, timeout: 120_000 }
+
+/** The story of the dashboard that comes by most of what it reads: it is tried on both engines. */
+const STORY = join("test", "browser", "find-and-mend.test.ts")
+
+/** Folders of test/ that have a round of their own, one after the other, on the embedded engine or with servers of their own. */
+const apart: Readonly<Record<string, { readonly concurrency: number; readonly timeout: number }>> = {
+  // Start the whole program, more than once, and give it work: each of them nearly fills two processors.
+  promises: { concurrency: 2, timeout: 540_000 },
+  // Measure times, or hold that something is done within some seconds, so that nothing may run beside them.
+  measured: { concurrency: 1, timeout: 540_000 },
+}
 
 process.chdir(root)
 if (positionals.length === 0 && !values.matrix) {
@@ -73,10 +85,7 @@ async function step(tool: string, args: readonly string[], fault: string): Promi
   return false
 }
 
-/**
- * Two rounds with one summary: first those that wait more than they compute, three files at a time; then the promises, which
- * measure times, so that nothing may run beside them.
- */
+/** Several rounds with one summary: those that are tried on both engines, then those apart. */
 async function runTests(): Promise<void> {
   const files = testFiles()
   if (files.length === 0) {
@@ -86,20 +95,29 @@ async function runTests(): Promise<void> {
   keepSettingsOut()
   const stop = new AbortController()
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => stop.abort())
-  const onBoth = files.filter(standsOnStore)
   const isAsked = (engine: string) => (process.env["TEST_ENGINE"] ?? engine) === engine
+  const ofSqlite = isAsked("sqlite") ? files : []
+  const ofPostgres = isAsked("postgres") && !values.fast ? files : []
   const rounds: Round[] = [
-    { files: isAsked("sqlite") ? files.filter(path => !measures(path) && !isAbout(path, "postgres")) : [], ...busy },
+    { files: ofSqlite.filter(path => apart[folderOf(path)] === undefined && !isAbout(path, "postgres")), ...busy },
     {
-      files: isAsked("postgres") && !values.fast ? onBoth.filter(path => !isAbout(path, "sqlite")) : [],
+      files: ofPostgres.filter(path => standsOnStore(path) && !isAbout(path, "sqlite")),
       ...busy,
       // A round trip for each statement.
       timeout: 300_000,
       engine: "postgres",
     },
-    { files: isAsked("sqlite") ? files.filter(measures) : [], concurrency: 1, timeout: 540_000 },
+    ...Object.entries(apart).map(([folder, how]) => ({
+      files: ofSqlite.filter(path => folderOf(path) === folder),
+      ...how,
+    })),
   ]
-  const server = rounds.some(round => round.engine === "postgres" && round.files.length > 0) ? await postgres() : null
+  const templates = mkdtempSync(join(tmpdir(), "waybill-templates-"))
+  process.once("exit", () => rmSync(templates, { recursive: true, force: true }))
+  process.env["TEST_TEMPLATES"] = templates
+  const server = rounds.some(round => round.engine === "postgres" && round.files.length > 0)
+    ? await postgres(templates)
+    : null
   const events = Readable.from(
     inTurn(
       rounds.filter(round => round.files.length > 0),
@@ -120,11 +138,11 @@ interface Round extends RunOptions {
 }
 
 /** The PostgreSQL server of the whole run: the one that TEST_DATABASE_URL names, else one that is started. Never none. */
-async function postgres(): Promise<{ readonly url: string; stop(): Promise<void> }> {
+async function postgres(templates: string): Promise<{ readonly url: string; stop(): Promise<void> }> {
   const given = process.env["TEST_DATABASE_URL"] ?? ""
-  if (given !== "") return { url: given, stop: async () => undefined }
   try {
-    const { startPostgres } = await import("../test/help/postgres.ts")
+    const { dropTemplates, startPostgres } = await import("../test/help/postgres.ts")
+    if (given !== "") return { url: given, stop: () => dropTemplates(given, templates) }
     return await startPostgres()
   } catch (error) {
     console.error(`The tests on PostgreSQL cannot run: ${error instanceof Error ? error.message : error}`)
@@ -142,8 +160,7 @@ async function* inTurn(
   let before = 0
   for (const { engine, ...round } of rounds) {
     let last = 0
-    // Not for those that measure: they have a server of their own, or none.
-    const database = databaseUrl === undefined || round.concurrency === 1 ? {} : { TEST_DATABASE_URL: databaseUrl }
+    const database = databaseUrl === undefined ? {} : { TEST_DATABASE_URL: databaseUrl }
     const env = { ...process.env, ...database, TEST_ENGINE: engine ?? "sqlite" }
     for await (const event of run({ ...round, env, signal }) as AsyncIterable<TestEvent>) {
       const { type } = event
@@ -192,19 +209,19 @@ function isFast(path: string): boolean {
  * their path, is asked for, as they come to the database through the same reads and would take a run beyond its time.
  */
 function standsOnStore(path: string): boolean {
-  const [folder = ""] = relative("test", path).split(sep)
+  const folder = folderOf(path)
   const isAskedFor = positionals.length > 0 || process.env["TEST_ENGINE"] === "postgres"
-  return ["store", "engine"].includes(folder) || (folder === "api" && isAskedFor)
+  return ["store", "engine"].includes(folder) || (folder === "api" && isAskedFor) || path === STORY
+}
+
+/** The folder of test/ in which a test lies, at whatever depth; of one at the top, its own name. */
+function folderOf(path: string): string {
+  return relative("test", path).split(sep)[0] ?? ""
 }
 
 /** Whether a test is about one of the engines alone: it lies in a folder that is called after it. */
 function isAbout(path: string, engine: "sqlite" | "postgres"): boolean {
   return relative("test", path).split(sep).slice(0, -1).includes(engine)
-}
-
-/** Whether a test's times must not be those of another beside it. */
-function measures(path: string): boolean {
-  return relative("test", path).startsWith(`promises${sep}`)
 }
 
 /** A developer's own settings must not reach the servers that tests start. */

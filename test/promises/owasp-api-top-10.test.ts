@@ -200,7 +200,7 @@ test("API8 misconfiguration: nothing is open by default, answers are for program
   const open = operations.filter(({ raw }) => JSON.stringify(raw["security"] ?? null) === "[]").map(({ path }) => path)
   // Ways in, what balancers ask, public keys, and what is asked for by a token of its own.
   const meant =
-    /^\/(livez|readyz|problems\/|v1\/(session|sign-in|setup|invitations\/accept|removals\/)|v1\/integrations\/\{id\}\/jwks$)/
+    /^\/(livez|readyz|problems\/|v1\/(session|sign-in|password-resets|setup|invitations\/accept|removals\/)|v1\/integrations\/\{id\}\/jwks$)/
   assert.deepEqual(
     open.filter(path => !meant.test(path)),
     [],

@@ -5,131 +5,20 @@
  */
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
-import test, { type TestContext } from "node:test"
-import { Browser } from "../help/browser.ts"
+import test from "node:test"
 import { Canaries } from "../help/canaries.ts"
-import { authority, leaf } from "../help/certificates.ts"
 import { runCli, startCli } from "../help/cli.ts"
 import { operationsOf } from "../help/document.ts"
-import { Endpoint } from "../help/endpoint.ts"
 import { clearPlace, newPlace, settingsOf } from "../help/engines.ts"
 import { items } from "../help/items.ts"
+import { Listened } from "../help/listened.ts"
 import { MailServer } from "../help/mail-server.ts"
-import { tokenIn } from "../help/people.ts"
-import type { Answer, Json } from "../help/program.ts"
-import { secureEndpoint } from "../help/secure-endpoint.ts"
+import { type Planted, plantAll } from "../help/planted-secrets.ts"
 import { until } from "../help/system-ledger.ts"
-import { TokenServer } from "../help/token-server.ts"
 import { stablePort } from "../help/waybill.ts"
 import { foundIn } from "../help/whole-database.ts"
 
 const LIMIT_MS = 40_000
-
-/** Waybill, and everything that it has answered. */
-class Listened {
-  readonly url: string
-  readonly canaries: Canaries
-  readonly hits: string[] = []
-  readonly asked = new Set<string>()
-  readonly #key: string
-  #readsSettings = true
-  readonly #ending = new AbortController()
-
-  constructor(url: string, key: string, canaries: Canaries) {
-    this.url = url
-    this.#key = key
-    this.canaries = canaries
-  }
-
-  /** From now on for callers who see events and no settings. */
-  asReader(): void {
-    this.#readsSettings = false
-  }
-
-  /** Follows everything that happens, until `end`. */
-  async follow(): Promise<() => Promise<void>> {
-    const signal = this.#ending.signal
-    const stream = await fetch(`${this.url}/v1/stream`, { headers: { authorization: `Bearer ${this.#key}` }, signal })
-    let text = ""
-    const reading = (async () => {
-      for await (const piece of stream.body ?? []) text += Buffer.from(piece).toString("utf8")
-    })().catch(() => undefined)
-    return async () => {
-      this.#ending.abort()
-      await reading
-      assert.match(text, /order\.paid/)
-      this.note("the stream", text, ["url-query"])
-    }
-  }
-
-  /** Asks, and notes what the answer gives away. `shows` are the secrets that it is for. */
-  async ask(
-    method: string,
-    path: string,
-    {
-      body,
-      headers = {},
-      shows = [],
-    }: { body?: unknown; headers?: Record<string, string>; shows?: readonly string[] } = {},
-  ): Promise<Answer> {
-    const isText = typeof body === "string"
-    const response = await fetch(this.url + path, {
-      method,
-      redirect: "manual",
-      headers: {
-        authorization: `Bearer ${this.#key}`,
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: isText ? body : JSON.stringify(body) }),
-    })
-    return this.hear(`${method} ${path}`, response, shows)
-  }
-
-  /** The same, where a secret is made that the answer shows: `plant` says which. */
-  async make(
-    path: string,
-    body: unknown,
-    plant: (answer: Json) => readonly [name: string, secret: unknown],
-  ): Promise<Json> {
-    const answer = await this.ask("POST", path, { body })
-    assert.ok(answer.status < 300, `${path}: ${answer.text}`)
-    const [name, secret] = plant(answer.body)
-    assert.equal(typeof secret, "string", `${path} shows ${name}`)
-    this.canaries.plant(name, String(secret))
-    return answer.body
-  }
-
-  async call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Json> {
-    const answer = await this.ask(method, path, { body, ...(headers === undefined ? {} : { headers }) })
-    assert.ok(answer.status < 300, `${method} ${path} was answered with ${answer.status}: ${answer.text}`)
-    return answer.body
-  }
-
-  async hear(what: string, response: Response, shows: readonly string[] = []): Promise<Answer> {
-    const text = await response.text()
-    // A token in a URL is part of a setting, which those see who may see settings.
-    const settings =
-      this.#readsSettings && /^\w+ \/v1\/(integrations|deliveries|events|audit-log)/.test(what) ? ["url-query"] : []
-    this.note(`${response.status} to ${what}`, `${text}\n${JSON.stringify([...response.headers])}`, [
-      ...shows,
-      ...settings,
-    ])
-    this.asked.add(what.split("?")[0] ?? what)
-    const isJson = /[/+]json/.test(response.headers.get("content-type") ?? "")
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: isJson && text !== "" ? (JSON.parse(text) as Json) : {},
-      text,
-    }
-  }
-
-  /** Looks through a text. */
-  note(where: string, text: string, shows: readonly string[] = []): void {
-    for (const name of this.canaries.foundIn(text, shows)) this.hits.push(`${name} in ${where}`)
-  }
-}
 
 test("secrets of twenty kinds and more come out nowhere, whatever happens to them", { timeout: 150_000 }, async t => {
   const canaries = new Canaries()
@@ -190,149 +79,8 @@ test("secrets of twenty kinds and more come out nowhere, whatever happens to the
   assert.deepEqual(canaries.foundIn(`x ${apiKey}`), ["first-key"], "a canary that comes out is seen")
 })
 
-interface Scene {
-  readonly ids: Readonly<Record<string, readonly string[]>>
-  readonly good: Endpoint
-  readonly browser: Browser
-}
-
-/** Gives Waybill secrets of all kinds, and has them used. */
-async function plantAll(t: TestContext, waybill: Listened): Promise<Scene> {
-  const { canaries } = waybill
-  const good = await Endpoint.open()
-  const bad = await Endpoint.open({ status: 500, body: '{"error":"down"}' })
-  // As places do that are for trying requests out.
-  const echo = await Endpoint.open()
-  echo.answer(({ headers, body }) => ({
-    status: 422,
-    headers: { "x-got": String(headers["authorization"]) },
-    body: JSON.stringify({ error: headers["x-api-key"] ?? "", headers, body: body.toString() }),
-  }))
-  const tokens = await TokenServer.open()
-  const ca = await authority("Own authority")
-  const client = await leaf("client", { by: ca })
-  const secure = await secureEndpoint({ pair: await leaf("there", { by: ca, addresses: ["127.0.0.1"] }), clients: ca })
-  t.after(async () => {
-    for (const one of [good, bad, echo, tokens, secure]) await one[Symbol.asyncDispose]()
-  })
-  const integrations: string[] = []
-  const integrate = async (name: string, production: object, more: object = {}, secret?: string): Promise<string> => {
-    const plain = {
-      name,
-      config: { production, verification: "none", ...more },
-      ...(secret === undefined ? {} : { secret }),
-    }
-    const body = { ...plain, policy: { retry_delays_ms: [200, 3_600_000] } }
-    const made =
-      secret === undefined
-        ? await waybill.make("/v1/integrations", body, answer => [`generated secret of ${name}`, answer.secret])
-        : (await waybill.ask("POST", "/v1/integrations", { body, shows: ["own-secret"] })).body
-    integrations.push(String(made.id))
-    return String(made.id)
-  }
-  const own = `whsec_${randomBytes(32).toString("base64")}`
-  canaries.plant("own-secret", own, own.slice("whsec_".length))
-  const headers = { "x-api-key": canaries.make("header-value") }
-  const first = await integrate(
-    "plain",
-    { url: good.url(), authorization: `Bearer ${canaries.make("authorization")}`, headers },
-    {},
-    own,
-  )
-  await integrate("failing", {
-    url: `${bad.url()}?token=${canaries.make("url-query")}`,
-    headers: { "x-secret": canaries.make("header-of-failing") },
-  })
-  await integrate("away", { url: "http://127.0.0.1:9/", authorization: canaries.make("authorization-of-away") })
-  await integrate("basic", {
-    url: bad.url(),
-    auth: { kind: "basic", username: "waybill", password: canaries.make("basic-password") },
-  })
-  await integrate("echo", {
-    url: echo.url(),
-    authorization: `Bearer ${canaries.make("echoed-authorization")}`,
-    headers: { "x-api-key": canaries.make("echoed-header") },
-  })
-  const echoed = { kind: "basic", username: "waybill", password: canaries.make("echoed-password") }
-  await integrate("echo with verification", { url: echo.url(), auth: echoed }, { verification: "json" })
-  const oauth = { kind: "oauth2", token_url: tokens.url, client_id: "waybill", client_auth: "post" }
-  await integrate("refused token", {
-    url: good.url(),
-    auth: { ...oauth, client_secret: canaries.make("oauth-secret") },
-  })
-  const token = canaries.make("access-token")
-  tokens.answer(({ form }) =>
-    form.get("client_id") === "known"
-      ? { body: JSON.stringify({ access_token: token, token_type: "Bearer", expires_in: 60 }) }
-      : { status: 401 },
-  )
-  const known = { ...oauth, client_id: "known", client_secret: canaries.make("oauth-secret-that-works") }
-  await integrate("token", { url: good.url(), auth: known })
-  canaries.plant("client-key", client.key, client.key.split("\n")[2] ?? "")
-  await integrate("mutual", { url: secure.url(), tls: { certificate: client.cert, key: client.key, ca: ca.cert } })
-  await integrate("strange", { url: secure.url(), tls: { ca: (await authority("Another")).cert } })
-  await integrate("asymmetric", { url: good.url() }, { signature: { scheme: "v1a" } })
-  await integrate("message", { url: good.url() }, { signature: { scheme: "rfc9421" } })
-  await waybill.make(`/v1/integrations/${first}/rotate-secret`, {}, answer => ["rotated secret", answer.secret])
-  const shows = ["own-secret", "rotated secret"]
-  const read = await waybill.ask("GET", `/v1/integrations/${first}/secret`, { shows })
-  assert.equal(read.status, 200)
-
-  const key = await waybill.make("/v1/api-keys", { name: "another" }, answer => ["another-key", answer.key])
-  const idempotent = { "idempotency-key": "once" }
-  const kept = await waybill.call("POST", "/v1/api-keys", { name: "kept" }, idempotent)
-  canaries.plant("kept-key", String(kept.key))
-  const again = await waybill.ask("POST", "/v1/api-keys", {
-    body: { name: "kept" },
-    headers: idempotent,
-    shows: ["kept-key"],
-  })
-  assert.equal(again.headers.get("idempotency-replayed"), "true")
-  const turned = await waybill.make(`/v1/api-keys/${key.id}/rotate`, {}, answer => ["rotated-key", answer.key])
-
-  const link = await waybill.make("/v1/setup-link", undefined, answer => ["setup-token", tokenIn(answer.url)])
-  const password = canaries.make("password")
-  const browser = new Browser(waybill)
-  const owner = { email: "ada@shop.example", name: "Ada", password }
-  await browser.call("POST", "/v1/setup", { token: tokenIn(link.url), ...owner })
-  canaries.plant("session", browser.cookies.get("waybill") ?? "no cookie")
-  canaries.plant("csrf-token", browser.csrf ?? "no token")
-  const projects = await waybill.call("GET", "/v1/projects")
-  const project = String(items(projects.data)[0]?.id)
-  await browser.call("PATCH", `/v1/projects/${project}`, { alert_emails: ["ops@shop.example"] })
-  const invited = await browser.call("POST", "/v1/invitations", { email: "grace@shop.example", role: "support" })
-  canaries.plant("invitation", tokenIn(invited.url))
-
-  await waybill.call("PUT", "/v1/event-types/order.private", { private_fields: ["/email", "/card/number"] })
-  const data = { email: canaries.make("private-field"), card: { number: canaries.make("private-number") }, n: 1 }
-  const events: string[] = []
-  for (const type of ["order.paid", "order.private"]) {
-    const sent = await waybill.call("POST", "/v1/events", {
-      type,
-      profile_id: "prf-1",
-      data: type === "order.paid" ? { n: 2 } : data,
-    })
-    events.push(String(sent.id))
-  }
-  const inbox = await waybill.call("POST", `/v1/integrations/${first}/duplicate-to-inbox`)
-  const inboxId = String(inbox.integration?.id)
-  if (typeof inbox.integration?.secret === "string") canaries.plant("secret of the inbox", inbox.integration.secret)
-  await waybill.call("POST", "/v1/events", { type: "order.private", data })
-  return {
-    good,
-    browser,
-    ids: {
-      int: [...integrations, inboxId],
-      evt: events,
-      key: [String(turned.id), String(kept.id)],
-      prj: [project],
-      inv: [String(invited.id)],
-    },
-  }
-}
-
 /** Waits for what goes wrong to have gone wrong, tries things again, and has people and clients err. */
-async function goThroughTrouble(waybill: Listened, { ids, browser }: Scene): Promise<void> {
+async function goThroughTrouble(waybill: Listened, { ids, browser }: Planted): Promise<void> {
   const { canaries } = waybill
   await until("every integration has been tried", LIMIT_MS, async () => {
     const { data } = await waybill.call("GET", "/v1/deliveries?limit=200")
@@ -405,7 +153,7 @@ async function goThroughTrouble(waybill: Listened, { ids, browser }: Scene): Pro
 }
 
 /** Every reading operation of the document, of everything that there is. */
-async function askEverything(waybill: Listened, { ids, browser }: Scene): Promise<void> {
+async function askEverything(waybill: Listened, { ids, browser }: Planted): Promise<void> {
   const document = await waybill.call("GET", "/openapi.json")
   const attempts = await waybill.call("GET", "/v1/deliveries?limit=60")
   const all: Record<string, readonly string[]> = { ...ids, dlv: items(attempts.data).map(({ id }) => String(id)) }
@@ -434,7 +182,7 @@ async function askEverything(waybill: Listened, { ids, browser }: Scene): Promis
 }
 
 /** The same for callers who may not know: nothing of it is told to them either. */
-async function askRefused(waybill: Listened, { ids }: Scene): Promise<void> {
+async function askRefused(waybill: Listened, { ids }: Planted): Promise<void> {
   const reader = await waybill.make("/v1/api-keys", { name: "reader", scopes: ["events:read"] }, answer => [
     "reader-key",
     answer.key,

@@ -5,12 +5,11 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { createServer } from "node:http"
-import { connect } from "node:net"
 import { DatabaseSync } from "node:sqlite"
-import { text } from "node:stream/consumers"
 import { test } from "node:test"
 import { parseId } from "../../src/domain/id.ts"
 import { askAsPerson, askElsewhere } from "../help/asking-as-a-person.ts"
+import { askWithoutEnd } from "../help/asking-without-end.ts"
 import { breach, type Operation, operationsOf } from "../help/document.ts"
 import { openWaybill, temporaryFolder, testKey } from "../help/waybill.ts"
 
@@ -31,6 +30,7 @@ const prefixes: readonly [part: string, prefix: string][] = [
   ["/v1/events", "evt_"],
   ["/v1/deliveries", "dlv_00000000000"],
   ["/v1/api-keys", "key_"],
+  ["/v1/portal-tokens", "key_"],
   ["/v1/projects", "prj_"],
   ["/v1/people", "per_"],
   ["/v1/invitations", "inv_"],
@@ -172,6 +172,9 @@ test("every operation and every status of the document happens, and keeps its sc
   await ask("removeEventType", { path: { name: "a.b" } })
   await ask("putEventType", { path: { name: "c.d" }, body: {} })
   await ask("createApp", { body: { name: "ios" } })
+  const portal = (await ask("createPortalToken", { body: { app: "ios" } })) as { id: string; token: string }
+  await ask("getPortal", { key: portal.token })
+  await ask("revokePortalToken", { path: { id: portal.id } })
   const extra = (await ask("createApiKey", { body: { name: "second" } })) as { id: string }
   await ask("revokeApiKey", { path: { id: extra.id } })
   for (const id of ["changeApiKey", "rotateApiKey"]) await ask(id, { path: { id: extra.id }, body: {} })
@@ -195,6 +198,8 @@ test("every operation and every status of the document happens, and keeps its sc
   await ask("getProblemType", { path: { code: "invalid" } })
   await ask("getSignIn", { key: null })
   await ask("listRoles", {})
+  await ask("listReasons", {})
+  await ask("getUsage", {})
 
   await askConditionally(ask, { integration: made.id, project: project.id, key: spare.id })
   await askAtOnce(ask, seen, integration(9))
@@ -258,11 +263,13 @@ test("every operation and every status of the document happens, and keeps its sc
   const slowly = { name: "once a minute", max_requests_per_minute: 1 }
   const spent = (await ask("createApiKey", { body: slowly })) as { key: string }
   await ask("getStatus", { key: spent.key })
+  const framed = (await ask("createPortalToken", { body: { app: "ios" } })) as { id: string; token: string }
 
   for (const operation of operations) if (isForPeople(operation)) await asker.askWrongly(operation)
 
   // What is wrong in the same way everywhere.
-  for (const operation of operations) await askWrongly(operation, { narrow: narrow.key, spent: spent.key }, ask)
+  for (const operation of operations)
+    await askWrongly(operation, { narrow: narrow.key, spent: spent.key, framed: framed.token }, ask)
   for (const id of ["listRevisions", "listIntegrationEvents", "listFailures"])
     await ask(id, { path, query: "?cursor=abc.def" })
   await ask("listInboxRequests", { path: inbox, query: "?cursor=abc.def" })
@@ -284,13 +291,15 @@ test("every operation and every status of the document happens, and keeps its sc
         ? delivery
         : template.includes("/api-keys/")
           ? spare
-          : template.endsWith("/inbox")
-            ? inbox
-            : template.includes("/recoveries/")
-              ? id === "resumeRecovery"
-                ? paused
-                : running
-              : { ...given, id: ofPeople(template) ?? given.id }
+          : template.includes("/portal-tokens/")
+            ? framed
+            : template.endsWith("/inbox")
+              ? inbox
+              : template.includes("/recoveries/")
+                ? id === "resumeRecovery"
+                  ? paused
+                  : running
+                : { ...given, id: ofPeople(template) ?? given.id }
     if (statuses.length > 2) await ask(id, { path: ids, ...unavailableBodies(id, integration(9)) })
     else if (id === "readyz") await ask(id, {})
   })
@@ -324,22 +333,10 @@ function isForPeople({ raw }: Operation): boolean {
   return security.length > 0 && security.every(each => "session" in each)
 }
 
-/** What is answered to a request of which no more comes than its first lines. */
-async function askWithoutEnd(
-  url: string,
-  { method, path }: Operation,
-): Promise<{ readonly status: number; readonly contentType: string; readonly body: string }> {
-  const socket = connect({ host: "127.0.0.1", port: Number(new URL(url).port) })
-  socket.write(`${method} ${path.replace(/[{}]/g, "")} HTTP/1.1\r\nhost: waybill\r\n`)
-  const [head = "", body = ""] = (await text(socket)).split("\r\n\r\n")
-  const contentType = /^content-type: (.*)$/im.exec(head)?.[1] ?? ""
-  return { status: Number(head.split(" ")[1]), contentType, body }
-}
-
 /** The mistakes that every operation with such a status answers alike. */
 async function askWrongly(
   operation: Operation,
-  keys: { readonly narrow: string; readonly spent: string },
+  keys: { readonly narrow: string; readonly spent: string; readonly framed: string },
   ask: (id: string, ask: Ask) => Promise<unknown>,
 ): Promise<void> {
   const { id, statuses, takesBody, path: template } = operation
@@ -349,6 +346,9 @@ async function askWrongly(
   const body = takesBody ? { body: {} } : {}
   if (statuses.includes(401)) await ask(id, { path: unknown, ...body, key: null })
   if (statuses.includes(403)) await ask(id, { path: unknown, ...body, key: keys.narrow })
+  // What every key may, a token of the portal may not.
+  const isForAny = JSON.stringify(operation.raw["security"] ?? []).includes('"any"')
+  if (statuses.includes(403) && isForAny) await ask(id, { path: unknown, ...body, key: keys.framed })
   if (statuses.includes(429)) await ask(id, { path: unknown, ...body, key: keys.spent })
   if (statuses.includes(404))
     await ask(id, { path: unknown, ...(takesBody ? { body: id === "testIntegration" ? {} : { name: "x" } } : {}) })
@@ -416,6 +416,7 @@ function spoilSigningKeys(dataDir: string, id: string): void {
 function unavailableBodies(id: string, integration: object): Ask {
   const bodies: Readonly<Record<string, unknown>> = {
     createIntegration: integration,
+    createPortalToken: { app: "ios" },
     changeIntegration: { name: "Third" },
     rotateSecret: {},
     testIntegration: {},

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import test, { type TestContext } from "node:test"
 import type { EventDraft } from "../../src/domain/event.ts"
+import { noPortal } from "../../src/domain/portal.ts"
 import { Keeper } from "../../src/engine/keeper.ts"
 import { Metrics } from "../../src/engine/metrics.ts"
 import { openLog } from "../../src/log.ts"
@@ -31,6 +32,7 @@ test("a million expired events go while 1,000 events a second come in, and none 
     alertEmails: [],
     privateFields: [],
     maxRequestsPerMinute: null,
+    portal: noPortal,
     createdAt: 0,
   })
   await empty.close()
