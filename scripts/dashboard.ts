@@ -11,23 +11,53 @@
  */
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { extname, join } from "node:path"
 import { brotliCompressSync, constants, gzipSync } from "node:zlib"
 
 const root = join(import.meta.dirname, "..")
 const folder = join(root, "dashboard")
 const dist = join(folder, "dist")
-const stampFile = join(dist, ".stamp")
+const STAMP = ".stamp"
+/** A folder that is there while somebody builds; one of this age was left behind. */
+const lock = join(tmpdir(), `waybill-building-${createHash("sha256").update(folder).digest("hex").slice(0, 16)}`)
+const LOCK_MS = 180_000
 
 /** What the build is made of. */
 const SOURCES = ["dashboard/src", "dashboard/public", "sdk/src"]
 const FILES = ["index.html", "package-lock.json", "postcss.config.cjs", "tsconfig.json", "vite.config.ts"]
 
 if (import.meta.main) {
-  const stamp = stampOf()
-  const isFresh = existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp
-  if (!isFresh || process.argv.includes("--force")) build(stamp)
+  const isForced = process.argv.includes("--force")
+  if (isForced || !isFresh()) {
+    takeTurn()
+    // Somebody else may have built it meanwhile.
+    if (isForced || !isFresh()) build()
+  }
+}
+
+/** Tests that start at the same time build once. The turn ends with this process. */
+function takeTurn(): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  while (!isTaken()) Atomics.wait(pause, 0, 0, 200)
+  process.once("exit", () => rmSync(lock, { recursive: true, force: true }))
+}
+
+function isTaken(): boolean {
+  try {
+    mkdirSync(lock)
+    return true
+  } catch {
+    const { mtimeMs } = statSync(lock, { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() }
+    if (Date.now() - mtimeMs > LOCK_MS) rmSync(lock, { recursive: true, force: true })
+    return false
+  }
+}
+
+function isFresh(): boolean {
+  const stampFile = join(dist, STAMP)
+  return existsSync(stampFile) && readFileSync(stampFile, "utf8") === stampOf()
 }
 
 /** A hash of everything that the build is made of. */
@@ -44,12 +74,22 @@ export function stampOf(): string {
   return hash.digest("hex")
 }
 
-function build(stamp: string): void {
+function build(): void {
   console.error("Building the dashboard; this happens once for each version of it.")
   if (!isInstalled()) run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"])
-  run(process.execPath, [join("node_modules", "vite", "bin", "vite.js"), "build", "--logLevel", "warn"])
-  pack()
-  writeFileSync(stampFile, stamp)
+  // Of the sources as they are now: where one changes meanwhile, it is built anew the next time.
+  const stamp = stampOf()
+  // Beside the one that is there, which a server may be reading.
+  const made = `${dist}.new`
+  rmSync(made, { recursive: true, force: true })
+  const vite = join("node_modules", "vite", "bin", "vite.js")
+  run(process.execPath, [vite, "build", "--logLevel", "warn", "--outDir", made, "--emptyOutDir"])
+  pack(made)
+  writeFileSync(join(made, STAMP), stamp)
+  rmSync(`${dist}.old`, { recursive: true, force: true })
+  if (existsSync(dist)) renameSync(dist, `${dist}.old`)
+  renameSync(made, dist)
+  rmSync(`${dist}.old`, { recursive: true, force: true })
 }
 
 /** npm writes node_modules/.package-lock.json as the last thing of an installation. */
@@ -66,8 +106,8 @@ function isInstalled(): boolean {
 }
 
 /** What compresses well is compressed once, as well as it goes, rather than for each request. */
-function pack(): void {
-  for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
+function pack(made: string): void {
+  for (const entry of readdirSync(made, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || ![".js", ".css", ".svg"].includes(extname(entry.name))) continue
     const path = join(entry.parentPath, entry.name)
     const plain = readFileSync(path)

@@ -10,6 +10,7 @@ import { QueryClientProvider } from "@tanstack/react-query"
 import { RouterProvider } from "@tanstack/react-router"
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
+import { portal } from "./portal.ts"
 import { router } from "./router.tsx"
 import { theme } from "./theme.ts"
 import { queries } from "./waybill.ts"
@@ -22,7 +23,12 @@ if (root === null) throw new Error("The page has no #root.")
 
 createRoot(root).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce ?? ""}>
+    <MantineProvider
+      theme={theme}
+      defaultColorScheme="auto"
+      getStyleNonce={() => nonce ?? ""}
+      {...(portal?.scheme && { forceColorScheme: portal.scheme })}
+    >
       <Notifications position="bottom-right" />
       <QueryClientProvider client={queries}>
         <RouterProvider router={router} />

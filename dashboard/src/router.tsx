@@ -9,9 +9,11 @@ import {
   lazyRouteComponent,
   redirect,
 } from "@tanstack/react-router"
-import { NotFound, RootError } from "./pages/not-found.tsx"
+import { given, WaybillProblem } from "waybill-sdk"
+import { NotFound, PageError, RootError } from "./pages/not-found.tsx"
+import { portal } from "./portal.ts"
 import { Shell } from "./shell.tsx"
-import { queries, sessionQuery } from "./waybill.ts"
+import { queries, sessionQuery, waybill } from "./waybill.ts"
 
 /** Query parameters that are texts; others are left out. */
 export type Search = Readonly<Record<string, string>>
@@ -24,35 +26,63 @@ export function textsOf(search: Record<string, unknown>): Search {
   )
 }
 
+/**
+ * A page's code, loaded when it is first opened. Without a connection that says so: the router would take it for a page of
+ * an older version and load the whole address anew, and the browser would show words of its own.
+ */
+const page = ((load, name) =>
+  lazyRouteComponent(async () => {
+    try {
+      return await load()
+    } catch (error) {
+      if (await fetch("/livez").catch(() => undefined)) throw error
+      throw new WaybillProblem({
+        status: 0,
+        code: "no_connection",
+        title: "No connection to Waybill",
+        detail: "This page could not be loaded. See that you are online and that Waybill runs, then try again.",
+      })
+    }
+  }, name)) as typeof lazyRouteComponent
+
 const root = createRootRouteWithContext()({ notFoundComponent: NotFound, errorComponent: RootError })
 
 const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/sign-in.tsx"), "SignIn"),
+  component: page(() => import("./pages/sign-in.tsx"), "SignIn"),
 })
 
 const setUp = createRoute({
   getParentRoute: () => root,
   path: "/setup",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/setup.tsx"), "SetUp"),
+  component: page(() => import("./pages/setup.tsx"), "SetUp"),
+})
+
+const passwordReset = createRoute({
+  getParentRoute: () => root,
+  path: "/password-reset",
+  validateSearch: textsOf,
+  component: page(() => import("./pages/password-reset.tsx"), "PasswordReset"),
 })
 
 const invitation = createRoute({
   getParentRoute: () => root,
   path: "/invitation",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/invitation.tsx"), "Invitation"),
+  component: page(() => import("./pages/invitation.tsx"), "Invitation"),
 })
 
 /** Everything for which somebody has to be signed in. */
 const signedIn = createRoute({
   getParentRoute: () => root,
   id: "signed-in",
-  component: Shell,
+  component: portal === null ? Shell : lazyRouteComponent(() => import("./portal-shell.tsx"), "PortalShell"),
   beforeLoad: async ({ location }) => {
+    // Whose time is over reads so on the page itself: there is nowhere to sign in.
+    if (portal !== null) return
     const session = await queries.ensureQueryData(sessionQuery)
     if (session === null) throw redirect({ to: "/sign-in", search: { next: location.href } })
   },
@@ -62,161 +92,177 @@ const overview = createRoute({
   getParentRoute: () => signedIn,
   path: "/",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/overview.tsx"), "Overview"),
+  component: page(() => import("./pages/overview.tsx"), "Overview"),
 })
 
 const events = createRoute({
   getParentRoute: () => signedIn,
   path: "/events",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/events.tsx"), "Events"),
+  component: page(() => import("./pages/events.tsx"), "Events"),
 })
 
 const event = createRoute({
   getParentRoute: () => signedIn,
   path: "/events/$id",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/event.tsx"), "EventPage"),
+  component: page(() => import("./pages/event.tsx"), "EventPage"),
 })
 
 const deliveries = createRoute({
   getParentRoute: () => signedIn,
   path: "/deliveries",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/deliveries.tsx"), "Deliveries"),
+  component: page(() => import("./pages/deliveries.tsx"), "Deliveries"),
+})
+
+/** A delivery is shown on its event's page. */
+const delivery = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/deliveries/$id",
+  beforeLoad: async ({ params: { id } }) => {
+    const { event } = await given(waybill.GET("/v1/deliveries/{id}", { params: { path: { id } } }))
+    throw redirect({ to: "/events/$id", params: { id: event.id }, search: { delivery: id } })
+  },
+})
+
+const reason = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/reasons/$code",
+  component: page(() => import("./pages/reason.tsx"), "ReasonPage"),
 })
 
 const integrations = createRoute({
   getParentRoute: () => signedIn,
   path: "/integrations",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/integrations.tsx"), "Integrations"),
+  component: page(() => import("./pages/integrations.tsx"), "Integrations"),
 })
 
 const newIntegration = createRoute({
   getParentRoute: () => signedIn,
   path: "/integrations/new",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/integration-new.tsx"), "NewIntegration"),
+  component: page(() => import("./pages/integration-new.tsx"), "NewIntegration"),
 })
 
 const integration = createRoute({
   getParentRoute: () => signedIn,
   path: "/integrations/$id",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/integration.tsx"), "IntegrationPage"),
+  component: page(() => import("./pages/integration.tsx"), "IntegrationPage"),
 })
 
 const eventTypes = createRoute({
   getParentRoute: () => signedIn,
   path: "/event-types",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/event-types.tsx"), "EventTypes"),
+  component: page(() => import("./pages/event-types.tsx"), "EventTypes"),
 })
 
 const eventType = createRoute({
   getParentRoute: () => signedIn,
   path: "/event-types/$name",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/event-type.tsx"), "EventTypePage"),
+  component: page(() => import("./pages/event-type.tsx"), "EventTypePage"),
 })
 
 const apps = createRoute({
   getParentRoute: () => signedIn,
   path: "/apps",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/apps.tsx"), "Apps"),
+  component: page(() => import("./pages/apps.tsx"), "Apps"),
 })
 
 const rejections = createRoute({
   getParentRoute: () => signedIn,
   path: "/rejections",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/rejections.tsx"), "Rejections"),
+  component: page(() => import("./pages/rejections.tsx"), "Rejections"),
 })
 
 const recoveries = createRoute({
   getParentRoute: () => signedIn,
   path: "/recoveries",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/recoveries.tsx"), "Recoveries"),
+  component: page(() => import("./pages/recoveries.tsx"), "Recoveries"),
 })
 
 const newRecovery = createRoute({
   getParentRoute: () => signedIn,
   path: "/recoveries/new",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/new-recovery.tsx"), "NewRecovery"),
+  component: page(() => import("./pages/new-recovery.tsx"), "NewRecovery"),
 })
 
 const recovery = createRoute({
   getParentRoute: () => signedIn,
   path: "/recoveries/$id",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/recovery.tsx"), "RecoveryPage"),
+  component: page(() => import("./pages/recovery.tsx"), "RecoveryPage"),
 })
 
 const profile = createRoute({
   getParentRoute: () => signedIn,
   path: "/profiles/$id",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/profile.tsx"), "ProfilePage"),
+  component: page(() => import("./pages/profile.tsx"), "ProfilePage"),
 })
 
 const usage = createRoute({
   getParentRoute: () => signedIn,
   path: "/usage",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/usage.tsx"), "Usage"),
+  component: page(() => import("./pages/usage.tsx"), "Usage"),
 })
 
 const alerts = createRoute({
   getParentRoute: () => signedIn,
   path: "/alerts",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/alerts.tsx"), "Alerts"),
+  component: page(() => import("./pages/alerts.tsx"), "Alerts"),
 })
 
 const apiKeys = createRoute({
   getParentRoute: () => signedIn,
   path: "/api-keys",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/api-keys.tsx"), "ApiKeys"),
+  component: page(() => import("./pages/api-keys.tsx"), "ApiKeys"),
 })
 
 const people = createRoute({
   getParentRoute: () => signedIn,
   path: "/people",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/people.tsx"), "People"),
+  component: page(() => import("./pages/people.tsx"), "People"),
 })
 
 const auditLog = createRoute({
   getParentRoute: () => signedIn,
   path: "/audit-log",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/audit-log.tsx"), "AuditLog"),
+  component: page(() => import("./pages/audit-log.tsx"), "AuditLog"),
 })
 
 const settings = createRoute({
   getParentRoute: () => signedIn,
   path: "/settings",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/settings.tsx"), "Settings"),
+  component: page(() => import("./pages/settings.tsx"), "Settings"),
 })
 
 const account = createRoute({
   getParentRoute: () => signedIn,
   path: "/account",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/account.tsx"), "Account"),
+  component: page(() => import("./pages/account.tsx"), "Account"),
 })
 
 const status = createRoute({
   getParentRoute: () => signedIn,
   path: "/status",
   validateSearch: textsOf,
-  component: lazyRouteComponent(() => import("./pages/status.tsx"), "StatusPage"),
+  component: page(() => import("./pages/status.tsx"), "StatusPage"),
 })
 
 /** Of the project and of Waybill itself, as far as they are no events, deliveries or integrations. */
@@ -228,6 +274,8 @@ const around = [
   recoveries,
   newRecovery,
   recovery,
+  delivery,
+  reason,
   profile,
   usage,
   alerts,
@@ -243,9 +291,13 @@ export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
     setUp,
+    passwordReset,
     invitation,
     signedIn.addChildren([...around, overview, events, event, deliveries, integrations, newIntegration, integration]),
   ]),
+  // A portal has the same pages below an address of its own.
+  basepath: portal?.base ?? "/",
+  defaultErrorComponent: PageError,
   defaultPreload: "intent",
   defaultPreloadStaleTime: 0,
   scrollRestoration: true,

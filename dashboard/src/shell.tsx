@@ -100,9 +100,10 @@ export function Shell() {
       <a href="#content" className="skip-link">
         Skip to the content
       </a>
-      <AppShell.Header px="md">
+      <AppShell.Header px={{ base: "xs", sm: "md" }}>
         <Group h="100%" justify="space-between" wrap="nowrap" gap="xs">
-          <Group gap="xs" wrap="nowrap">
+          {/* Gives way where there is little room: what stands to its right has to be reached. */}
+          <Group gap="xs" wrap="nowrap" className="grow">
             <Burger opened={isOpen} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Menu" />
             <img src="/favicon.svg" alt="" width={26} height={26} />
             <Text fw={700} component={Link} to="/" c="inherit" td="none" visibleFrom="xs">

@@ -5,7 +5,7 @@ import { createTheme, type MantineColorsTuple } from "@mantine/core"
 const waybill: MantineColorsTuple = [
   "#e8f6f1",
   "#d3eae2",
-  "#a6d6c5",
+  "#bbe1d4",
   "#75c0a6",
   "#4dae8c",
   "#34a37b",
@@ -34,6 +34,9 @@ export const theme = createTheme({
       defaultProps: { closeButtonProps: { "aria-label": "Close" }, attributes: { header: { role: "presentation" } } },
       styles: { title: { fontWeight: 650 } },
     },
+    // Its placeholder for the focus is a menu item without a name.
+    Menu: { defaultProps: { withInitialFocusPlaceholder: false } },
+    Notification: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
     Table: { defaultProps: { verticalSpacing: "xs", highlightOnHover: true } },
   },
 })

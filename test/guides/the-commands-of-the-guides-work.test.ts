@@ -30,6 +30,7 @@ const guides = [
     "be-told",
     "audit-log",
     "api-keys",
+    "portal",
     "private-fields",
     "projects",
     "secrets",

@@ -2,6 +2,7 @@
 import { Code, Stack, Table, Text, Timeline } from "@mantine/core"
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query"
 import { given } from "waybill-sdk"
+import { useKnownNames } from "../parts/actors.tsx"
 import { visible } from "../parts/code.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { More } from "../parts/more.tsx"
@@ -55,12 +56,13 @@ export function IntegrationChanges({ integration: { id } }: Tagged) {
 
 function Who({ by: { kind, id } }: { readonly by: { readonly kind: string; readonly id: string | null } }) {
   const { data: session } = useQuery(sessionQuery)
+  const { actors } = useKnownNames()
   if (id === session?.person.id) return <>you</>
   const words = kind === "api_key" ? "the API key " : kind === "waybill" ? "Waybill" : ""
   return (
     <>
       {words}
-      {id !== null && kind !== "waybill" && <IdLink id={id} />}
+      {id !== null && kind !== "waybill" && <IdLink id={id} name={actors.get(id) ?? id} />}
     </>
   )
 }

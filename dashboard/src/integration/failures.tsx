@@ -10,6 +10,7 @@ import { More } from "../parts/more.tsx"
 import { Answered, Empty } from "../parts/page.tsx"
 import { IdLink } from "../parts/place.tsx"
 import { ColourBadge } from "../parts/status.tsx"
+import { portal } from "../portal.ts"
 import { waybill } from "../waybill.ts"
 import type { Tagged } from "./data.ts"
 
@@ -82,7 +83,7 @@ export function IntegrationFailures({ integration: { id } }: Tagged) {
                         <IdLink id={group.example.event} />
                       </Table.Td>
                       <Table.Td>
-                        {may("replay") && (
+                        {may("replay") && portal === null && (
                           <Button
                             size="xs"
                             variant="default"

@@ -26,7 +26,8 @@ const days = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short"
 const hours = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit" })
 
 export function IntegrationHistory({ integration: { id, name } }: Tagged) {
-  const [{ by = "day", table }, change] = useFilters()
+  const { search, set } = useFilters()
+  const { by = "day", table } = search
   const interval = by === "hour" ? "hour" : "day"
   const isTable = table === "yes"
   const query = useQuery({
@@ -41,7 +42,7 @@ export function IntegrationHistory({ integration: { id, name } }: Tagged) {
         <SegmentedControl
           aria-label="Counted by"
           value={interval}
-          onChange={next => change({ by: next === "day" ? "" : next })}
+          onChange={next => set({ by: next === "day" ? "" : next })}
           data={[
             { value: "day", label: "30 days" },
             { value: "hour", label: `${HOURS} hours` },
@@ -50,7 +51,7 @@ export function IntegrationHistory({ integration: { id, name } }: Tagged) {
         <Switch
           label="As a table"
           checked={isTable}
-          onChange={({ currentTarget }) => change({ table: currentTarget.checked ? "yes" : "" })}
+          onChange={({ currentTarget }) => set({ table: currentTarget.checked ? "yes" : "" })}
         />
       </Group>
       <Answered query={query}>

@@ -1,7 +1,7 @@
 /** Follows the stream of one integration, so that what is shown of it is read again when something happens there. */
 import { useEffect, useState } from "react"
 import { follow } from "waybill-sdk"
-import { queries } from "../waybill.ts"
+import { credential, noticeEnd, queries } from "../waybill.ts"
 
 /** However much happens, it is read again this often at the most. */
 const LEAST_MS = 1_000
@@ -24,9 +24,12 @@ export function useFollowed(id: string): boolean {
     const run = async (): Promise<void> => {
       const query = { integration: id }
       const onState = (state: unknown) => setOpen(state === "open")
-      for await (const _ of follow({ query, signal: end.signal, onState })) renewSoon()
+      for await (const _ of follow({ ...credential, query, signal: end.signal, onState })) renewSoon()
     }
-    run().catch(() => setOpen(false))
+    run().catch((error: unknown) => {
+      setOpen(false)
+      noticeEnd(error)
+    })
     return () => {
       end.abort()
       clearTimeout(timer)

@@ -100,7 +100,7 @@ function Whole({ entry: { attempt, event, delivery } }: { readonly entry: Entry 
         <Moment at={attempt.started_at} style="full" />
         {attempt.timings !== null && `, ${lasting(attempt.timings.total_ms)}`}.
       </Text>
-      {attempt.reason !== null && <ReasonText reason={{ ...attempt.reason, links: [] }} />}
+      {attempt.reason !== null && <ReasonText reason={attempt.reason} />}
       <Exchange attempt={attempt} />
     </Stack>
   )

@@ -7,6 +7,7 @@ import { lasting, Moment } from "../parts/moment.tsx"
 import { Lines, Trouble } from "../parts/page.tsx"
 import { ReasonText } from "../parts/reason.tsx"
 import { ColourBadge } from "../parts/status.tsx"
+import { portal, portalTabs } from "../portal.ts"
 import { waybill } from "../waybill.ts"
 import { diagnosisQuery, environmentsOf, type Integration, type Json, type Tagged, type Verdict } from "./data.ts"
 import { Example } from "./example.tsx"
@@ -27,14 +28,18 @@ export function IntegrationOverview({ integration }: Tagged) {
         </Grid.Col>
       </Grid>
       <Verifications integration={integration} />
-      <Example integration={integration} />
+      {portal === null && <Example integration={integration} />}
     </Stack>
   )
 }
 
 function Diagnosed({ integration }: { readonly integration: Integration }) {
   const { data, error, refetch } = useQuery(diagnosisQuery(integration.id))
-  const own = useQuery({ queryKey: ["status"], queryFn: () => given(waybill.GET("/v1/status")) })
+  const own = useQuery({
+    queryKey: ["status"],
+    queryFn: () => given(waybill.GET("/v1/status")),
+    enabled: portal === null,
+  })
   if (error !== null && data === undefined) return <Trouble error={error} again={() => void refetch()} />
   if (data === undefined) return <Lines count={5} />
   return (
@@ -57,7 +62,7 @@ function Diagnosed({ integration }: { readonly integration: Integration }) {
         {own.data === undefined
           ? ""
           : own.data.healthy
-            ? "Waybill itself is healthy: what is wrong here is not on its side."
+            ? `Waybill itself is healthy${data.verdict.colour === "plain" ? "." : ": what is wrong here is not on its side."}`
             : `Waybill itself is in trouble: ${own.data.problems.join(" ")}`}
       </Text>
     </Stack>
@@ -73,7 +78,8 @@ function VerdictCard({
   readonly verdict: Verdict
   readonly isMain: boolean
 }) {
-  const { colour, title, since, questions, evidence, changes } = verdict
+  const { colour, title, what, causes, advice, since, questions, evidence, changes } = verdict
+  const words = { title, colour, what, causes, advice }
   return (
     <Card withBorder padding={isMain ? "lg" : "md"}>
       <Stack gap="sm">
@@ -93,7 +99,7 @@ function VerdictCard({
             />
           </Group>
         </Group>
-        <ReasonText reason={{ ...verdict, title, links: [] }} />
+        <ReasonText reason={words} about={{ integration: id, since }} />
         {questions.length > 0 && (
           <div>
             <Text size="sm" fw={600}>
@@ -137,7 +143,7 @@ function NextSteps({ id }: { readonly id: string }) {
     ["failures", "See failures in groups"],
     ["test", "Send a test event"],
     ["recovery", "Recover what failed"],
-  ] as const
+  ].filter(([tab = ""]) => portal === null || portalTabs.includes(tab))
   return (
     <Group gap="xs">
       {places.map(([tab, label]) => (
@@ -301,11 +307,14 @@ function Protection({ integration: { protection } }: { readonly integration: Int
 function Info({ integration }: { readonly integration: Integration }) {
   const { config, apps, policy, revision, created_at, updated_at, disabled, filter, events } = integration
   const rules = Object.keys(events.types).length
-  const tab = (name: string, text: string) => (
-    <Anchor component={Link} to={`/integrations/${integration.id}`} search={{ tab: name } as never} size="sm">
-      {text}
-    </Anchor>
-  )
+  const tab = (name: string, text: string) =>
+    portal !== null && !portalTabs.includes(name) ? (
+      text
+    ) : (
+      <Anchor component={Link} to={`/integrations/${integration.id}`} search={{ tab: name } as never} size="sm">
+        {text}
+      </Anchor>
+    )
   const rows: readonly (readonly [string, React.ReactNode])[] = [
     ...environmentsOf(integration).map(name => {
       const url = ((config as Json)[name] as { url?: string } | undefined)?.url

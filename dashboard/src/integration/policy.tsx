@@ -2,9 +2,11 @@
 import {
   Button,
   Collapse,
+  Fieldset,
   List,
   NumberInput,
   Radio,
+  Select,
   SimpleGrid,
   Stack,
   Switch,
@@ -14,9 +16,12 @@ import {
 } from "@mantine/core"
 import { useDisclosure } from "@mantine/hooks"
 import { lasting as exactly } from "../parts/moment.tsx"
-import type { Catalogue, Faults, Json, Policy, Preset } from "./data.ts"
+import { type Catalogue, type Faults, isObject, type Json, type Policy, type Preset } from "./data.ts"
 
 const lasting = (ms: number) => exactly(ms).replace(".0 ", " ")
+
+const SECOND_MS = 1_000
+const HOUR_MS = 3_600_000
 
 /** A preset and what differs from it, as the API takes it. */
 export type PolicyDraft = { readonly preset: Preset["name"] } & Json
@@ -48,7 +53,12 @@ export function policyWords(policy: Policy): string[] {
     ...(long.disable_after_ms === null
       ? []
       : [`Switched off after ${lasting(long.disable_after_ms)} without a success.`]),
-    ...(policy.ordered ? ["Events of one ordering key go out one after the other."] : []),
+    ...(policy.ordered
+      ? [
+          `Events of one ordering key go out one after the other; ${policy.ordered_on_failure === "stop" ? "one that has failed for good holds those behind it" : "one that has failed for good holds nobody up"}.`,
+        ]
+      : []),
+    ...(policy.budget === null ? [] : [`Shares the budget ${policy.budget} with all integrations that name it.`]),
   ]
 }
 
@@ -67,6 +77,14 @@ export function policyOf(draft: PolicyDraft, { presets }: Catalogue): Policy {
   const base = presets.find(({ name }) => name === draft.preset)?.policy
   if (base === undefined) throw new Error(`There is no preset ${draft.preset}.`)
   return { ...base, ...(draft as Partial<Policy>) }
+}
+
+/** What the API's schema says of a field. */
+function descriptionOf(schema: Json, [name, ...rest]: readonly string[]): string | undefined {
+  const { description, properties } = schema
+  if (name === undefined) return typeof description === "string" ? description : undefined
+  const member = isObject(properties) ? properties[name] : undefined
+  return isObject(member) ? descriptionOf(member, rest) : undefined
 }
 
 export function PolicyForm({
@@ -92,11 +110,29 @@ export function PolicyForm({
       label={label}
       description={description}
       value={(policy[name] as number | null) ?? ""}
-      onChange={value => set(name, typeof value === "number" ? value : undefined)}
+      onChange={value => set(name, typeof value === "number" ? value : name === "max_per_second" ? null : undefined)}
       error={faults.get(`/policy/${name}`)}
       thousandSeparator=","
     />
   )
+  const textOf = (...path: readonly string[]) => descriptionOf(catalogue.schemas.policy as Json, path)
+  /** A number of a part; `unit` is what one of what is shown comes to. Empty: never, where there is such a thing. */
+  const part = (of: "protection" | "long_failure", name: string, label: string, unit: number) => {
+    const fields: Json = policy[of]
+    const value = fields[name]
+    return (
+      <NumberInput
+        label={label}
+        description={textOf(of, name)}
+        placeholder="Never"
+        min={0}
+        value={typeof value === "number" ? value / unit : ""}
+        onChange={next => set(of, { ...fields, [name]: typeof next === "number" ? Math.round(next * unit) : null })}
+        error={faults.get(`/policy/${of}/${name}`)}
+        thousandSeparator=","
+      />
+    )
+  }
   return (
     <Stack gap="md">
       <Radio.Group
@@ -167,12 +203,62 @@ export function PolicyForm({
               set("protection", { ...policy.protection, enabled: currentTarget.checked })
             }
           />
+          {policy.protection.enabled && (
+            <SimpleGrid cols={{ base: 1, sm: 2 }}>
+              {part("protection", "window_ms", "Judged by the last, in seconds", SECOND_MS)}
+              {part("protection", "min_attempts", "Attempts in that time, at least", 1)}
+              {part("protection", "rest_ms", "First rest, in seconds", SECOND_MS)}
+              {part("protection", "longest_rest_ms", "Longest rest, in seconds", SECOND_MS)}
+              <Select
+                label="What is held back meanwhile"
+                description={textOf("protection", "on_skip")}
+                allowDeselect={false}
+                data={[
+                  { value: "wait", label: "Waits, and loses no try" },
+                  { value: "use_retry", label: "Uses up a try" },
+                ]}
+                value={policy.protection.on_skip}
+                onChange={value => set("protection", { ...policy.protection, on_skip: value })}
+                error={faults.get("/policy/protection/on_skip")}
+              />
+            </SimpleGrid>
+          )}
+          <Fieldset legend="When nothing gets through for long">
+            <SimpleGrid cols={{ base: 1, sm: 3 }}>
+              {part("long_failure", "warn_after_ms", "You are told, after hours", HOUR_MS)}
+              {part("long_failure", "stop_retries_after_ms", "No more retries, after hours", HOUR_MS)}
+              {part("long_failure", "disable_after_ms", "Switched off, after hours", HOUR_MS)}
+            </SimpleGrid>
+          </Fieldset>
+          <TextInput
+            label="Shared budget"
+            description={textOf("budget")}
+            placeholder="None"
+            value={policy.budget ?? ""}
+            onChange={({ currentTarget }) => set("budget", currentTarget.value === "" ? null : currentTarget.value)}
+            error={faults.get("/policy/budget")}
+          />
           <Switch
             label="Keep the order of events with the same ordering key"
             description="One after the other: those behind wait for those in front."
             checked={policy.ordered}
             onChange={({ currentTarget }) => set("ordered", currentTarget.checked)}
+            error={faults.get("/policy/ordered")}
           />
+          {policy.ordered && (
+            <Select
+              label="When one of a key has failed for good"
+              description={textOf("ordered_on_failure")}
+              allowDeselect={false}
+              data={[
+                { value: "skip", label: "The next one goes on" },
+                { value: "stop", label: "Those behind it wait for somebody" },
+              ]}
+              value={policy.ordered_on_failure}
+              onChange={value => set("ordered_on_failure", value ?? undefined)}
+              error={faults.get("/policy/ordered_on_failure")}
+            />
+          )}
           <Switch
             label="A 410 (Gone) switches the integration off"
             checked={policy.on_gone === "disable"}

@@ -44,7 +44,8 @@ const DAY_MS = 86_400_000
 
 export function IntegrationRecovery({ integration }: Tagged) {
   const { id, enabled, name } = integration
-  const [{ reason }, change] = useFilters()
+  const { search, set } = useFilters()
+  const { reason } = search
   const [from, setFrom] = useState<string | null>(() => textOf(Date.now() - (reason === undefined ? 1 : 30) * DAY_MS))
   const [to, setTo] = useState<string | null>(null)
   const [chosen, setChosen] = useState<string[]>(reason === undefined ? ["failed", "withheld"] : ["failed"])
@@ -132,7 +133,7 @@ export function IntegrationRecovery({ integration }: Tagged) {
                 <Text size="sm">
                   Only for the reason <b>{reason.replaceAll("_", " ")}</b>.
                 </Text>
-                <Button size="compact-xs" variant="default" onClick={() => change({ reason: "" })}>
+                <Button size="compact-xs" variant="default" onClick={() => set({ reason: undefined })}>
                   For any reason
                 </Button>
               </Group>

@@ -8,7 +8,6 @@ import {
   Fieldset,
   Group,
   NumberInput,
-  PasswordInput,
   Select,
   Stack,
   Switch,
@@ -18,6 +17,7 @@ import {
 } from "@mantine/core"
 import { IconPlus, IconTrash } from "@tabler/icons-react"
 import { type ReactNode, useState } from "react"
+import { SecretField } from "../parts/secret-field.tsx"
 import { type Faults, isObject, type Json, pointerTo } from "./data.ts"
 
 /** Texts that may be longer than this are written over several lines. */
@@ -287,7 +287,7 @@ function Single({ schema, name, value, onChange, pointer, faults, required }: Fi
       />
     )
   }
-  const Input = schema["secret"] === true ? PasswordInput : TextInput
+  const Input = schema["secret"] === true ? SecretField : TextInput
   return (
     <Input
       {...common}

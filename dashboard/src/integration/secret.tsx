@@ -1,5 +1,5 @@
 /** The keys that sign, and a new one in place of the current: both sign until the grace is over. */
-import { Button, Group, Modal, PasswordInput, Select, Stack, Table, Text } from "@mantine/core"
+import { Button, Group, Modal, Select, Stack, Table, Text } from "@mantine/core"
 import { useDisclosure } from "@mantine/hooks"
 import { useMutation } from "@tanstack/react-query"
 import { useState } from "react"
@@ -9,6 +9,7 @@ import { Copied } from "../parts/copied.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { Once } from "../parts/once.tsx"
 import { Trouble } from "../parts/page.tsx"
+import { SecretField } from "../parts/secret-field.tsx"
 import { waybill } from "../waybill.ts"
 import { faultsOf, noFaults, renew, type Tagged } from "./data.ts"
 
@@ -105,7 +106,7 @@ export function IntegrationSecret({ integration }: Tagged) {
             onChange={setGrace}
             error={faults.get("/grace_seconds")}
           />
-          <PasswordInput
+          <SecretField
             label="A secret of your own"
             description="whsec_… or whsk_…. Empty: one is made for you."
             autoComplete="off"

@@ -44,7 +44,7 @@ export function IntegrationTest({ integration }: Tagged) {
   const { id } = integration
   const may = useMay()
   const environments = environmentsOf(integration)
-  const [{ event: named }] = useFilters()
+  const { event: named } = useFilters().search
   const [from, setFrom] = useState<"past" | "example">(named === undefined ? "example" : "past")
   const [event, setEvent] = useState<string | null>(named ?? null)
   const [type, setType] = useState("test")
@@ -222,7 +222,7 @@ function Preview({ shown }: { readonly shown: Shown }) {
       <Stack gap="sm">
         {reason !== null && (
           <Alert color="red" title="Nothing would be sent">
-            <ReasonText reason={{ ...(reason as ReasonView), links: [] }} />
+            <ReasonText reason={reason as ReasonView} />
           </Alert>
         )}
         {exchange_hidden && <Text size="sm">Your role does not show requests. You can send it all the same.</Text>}
@@ -266,7 +266,7 @@ function Outcome({ tested }: { readonly tested: Tested }) {
             {took_ms !== null && `after ${lasting(took_ms)}, `}event <IdLink id={event} />
           </Text>
         </Group>
-        {reason !== null && <ReasonText reason={{ ...(reason as unknown as ReasonView), links: [] }} />}
+        {reason !== null && <ReasonText reason={reason as unknown as ReasonView} />}
         {exchange_hidden && <Text size="sm">Your role does not show the answer itself.</Text>}
         {response !== null && (
           <Message

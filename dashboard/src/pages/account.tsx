@@ -1,5 +1,5 @@
 /** One's own account: password, sessions, what one may do here. */
-import { Button, Card, Group, PasswordInput, Stack, Table, Text, Title } from "@mantine/core"
+import { Button, Card, Group, Stack, Table, Text, Title } from "@mantine/core"
 import { useForm } from "@mantine/form"
 import { notifications } from "@mantine/notifications"
 import { useMutation, useQuery } from "@tanstack/react-query"
@@ -9,6 +9,7 @@ import { rolesQuery } from "../parts/access.tsx"
 import { Confirm } from "../parts/confirm.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { Answered, Page, Trouble } from "../parts/page.tsx"
+import { SecretField } from "../parts/secret-field.tsx"
 import { ColourBadge } from "../parts/status.tsx"
 import { forgetEverything, queries, sessionQuery, waybill } from "../waybill.ts"
 
@@ -65,13 +66,13 @@ function Password({ email }: { readonly email: string }) {
           </Title>
           {/* For password managers, which ask whose password it is. */}
           <input type="text" autoComplete="username" value={email} readOnly hidden />
-          <PasswordInput
+          <SecretField
             label="The password of now"
             description="Leave it empty if you have none yet, as you sign in with your organisation's account."
             autoComplete="current-password"
             {...form.getInputProps("current")}
           />
-          <PasswordInput
+          <SecretField
             label="The new one"
             description={`At least ${LEAST_CHARACTERS} characters. Your other sessions end.`}
             autoComplete="new-password"

@@ -37,7 +37,7 @@ function ByMail() {
         {({ project: { alert_emails: addresses } }) => (
           <Group gap="sm">
             <Text size="sm" className="wrap-anywhere">
-              {addresses.length === 0
+              {addresses === null || addresses.length === 0
                 ? "No address is named, so nobody is told by mail."
                 : `When an integration fails for long, is switched off, or works again after that: ${addresses.join(", ")}.`}
             </Text>

@@ -3,36 +3,24 @@ import { Anchor, Autocomplete, Button, Group, Select, Stack, Table, Text, TextIn
 import { DateTimePicker } from "@mantine/dates"
 import { useDebouncedCallback } from "@mantine/hooks"
 import { IconDownload } from "@tabler/icons-react"
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query"
+import { useInfiniteQuery } from "@tanstack/react-query"
 import { Link, useSearch } from "@tanstack/react-router"
-import { Fragment, useState } from "react"
+import { useState } from "react"
 import { given } from "waybill-sdk"
 import { Guarded } from "../parts/access.tsx"
+import { useKnownNames } from "../parts/actors.tsx"
 import { visible } from "../parts/code.tsx"
 import { type Difference, differences } from "../parts/diff.ts"
-import { useFilters } from "../parts/filters.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { More } from "../parts/more.tsx"
 import { Answered, Empty, Page } from "../parts/page.tsx"
 import { IdLink } from "../parts/place.tsx"
+import { useFilters } from "../parts/search.ts"
+import { UnfoldingRow, useHand } from "../parts/unfolding.tsx"
 import { type Answer, waybill } from "../waybill.ts"
 
+type Names = ReturnType<typeof useKnownNames>
 type Entry = Answer<"/v1/audit-log">["data"][number]
-
-/** Of people and keys by their ids, as far as they are still there. */
-function useNames(): ReadonlyMap<string, string> {
-  const people = useQuery({
-    queryKey: ["people", "names"],
-    queryFn: () => given(waybill.GET("/v1/people", { params: { query: { limit: 200 } } })),
-    staleTime: 60_000,
-  })
-  const keys = useQuery({
-    queryKey: ["api-keys", "names"],
-    queryFn: () => given(waybill.GET("/v1/api-keys", { params: { query: { limit: 200 } } })),
-    staleTime: 60_000,
-  })
-  return new Map([...(people.data?.data ?? []), ...(keys.data?.data ?? [])].map(({ id, name }) => [id, name]))
-}
 
 export function AuditLog() {
   return (
@@ -44,7 +32,7 @@ export function AuditLog() {
 
 function Log() {
   const search = useSearch({ from: "/signed-in/audit-log" })
-  const names = useNames()
+  const names = useKnownNames()
   const query = useInfiniteQuery({
     queryKey: ["audit-log", search],
     queryFn: ({ pageParam }) =>
@@ -91,12 +79,12 @@ function Log() {
   )
 }
 
-function Filters({ names, kinds }: { readonly names: ReadonlyMap<string, string>; readonly kinds: readonly string[] }) {
+function Filters({ names, kinds }: { readonly names: Names; readonly kinds: readonly string[] }) {
   const { search, set, replace } = useFilters()
   const { actor, kind = "", subject = "", from, to } = search
   const later = useDebouncedCallback(set, 400)
   const [typed, setTyped] = useState({ kind, subject })
-  const known = [...names].map(([value, label]) => ({ value, label }))
+  const known = [...names.actors].map(([value, label]) => ({ value, label }))
   const time = (picked: string | null) =>
     picked === null ? undefined : new Date(picked.replace(" ", "T")).toISOString()
   const isFiltered = [actor, kind, subject, from, to].some(Boolean)
@@ -108,7 +96,7 @@ function Filters({ names, kinds }: { readonly names: ReadonlyMap<string, string>
         clearable
         searchable
         w={180}
-        data={actor !== undefined && !names.has(actor) ? [...known, { value: actor, label: actor }] : known}
+        data={actor !== undefined && !names.actors.has(actor) ? [...known, { value: actor, label: actor }] : known}
         value={actor ?? null}
         onChange={value => set({ actor: value ?? undefined })}
       />
@@ -163,14 +151,8 @@ function Filters({ names, kinds }: { readonly names: ReadonlyMap<string, string>
   )
 }
 
-function Entries({
-  entries,
-  names,
-}: {
-  readonly entries: readonly Entry[]
-  readonly names: ReadonlyMap<string, string>
-}) {
-  const [opened, setOpened] = useState<string | null>(null)
+function Entries({ entries, names }: { readonly entries: readonly Entry[]; readonly names: Names }) {
+  const hand = useHand()
   return (
     <Table.ScrollContainer minWidth={820}>
       <Table aria-label="Changes, newest first">
@@ -187,47 +169,33 @@ function Entries({
         <Table.Tbody>
           {entries.map(entry => {
             const { id, at, kind, subject, by, from } = entry
-            const isOpen = opened === id
             return (
-              <Fragment key={id}>
-                <Table.Tr>
-                  <Table.Td>
-                    <Moment at={at} />
-                  </Table.Td>
-                  <Table.Td className="wrap-anywhere">{actorOf(by, names)}</Table.Td>
-                  <Table.Td>
-                    <code>{kind}</code>
-                  </Table.Td>
-                  <Table.Td maw={260}>
-                    {kind.startsWith("event_type.") ? (
-                      <Anchor component={Link} to={`/event-types/${encodeURIComponent(subject)}`} size="sm">
-                        {subject}
-                      </Anchor>
-                    ) : (
-                      <IdLink id={subject} name={names.get(subject) ?? subject} />
-                    )}
-                  </Table.Td>
-                  <Table.Td>{from?.address ?? "–"}</Table.Td>
-                  <Table.Td>
-                    <Button
-                      size="xs"
-                      variant="default"
-                      aria-expanded={isOpen}
-                      aria-label={`${isOpen ? "Less" : "More"} on ${kind} at ${at}`}
-                      onClick={() => setOpened(isOpen ? null : id)}
-                    >
-                      {isOpen ? "Less" : "More"}
-                    </Button>
-                  </Table.Td>
-                </Table.Tr>
-                {isOpen && (
-                  <Table.Tr>
-                    <Table.Td colSpan={6}>
-                      <Detail of={entry} />
-                    </Table.Td>
-                  </Table.Tr>
-                )}
-              </Fragment>
+              <UnfoldingRow
+                key={id}
+                id={id}
+                about={`${kind} at ${at}`}
+                hand={hand}
+                columns={5}
+                detail={<Detail of={entry} />}
+              >
+                <Table.Td>
+                  <Moment at={at} />
+                </Table.Td>
+                <Table.Td className="wrap-anywhere">{actorOf(by, names)}</Table.Td>
+                <Table.Td>
+                  <code>{kind}</code>
+                </Table.Td>
+                <Table.Td maw={260}>
+                  {kind.startsWith("event_type.") ? (
+                    <Anchor component={Link} to={`/event-types/${encodeURIComponent(subject)}`} size="sm">
+                      {subject}
+                    </Anchor>
+                  ) : (
+                    <IdLink id={subject} name={names.all.get(subject) ?? subject} />
+                  )}
+                </Table.Td>
+                <Table.Td>{from?.address ?? "–"}</Table.Td>
+              </UnfoldingRow>
             )
           })}
         </Table.Tbody>
@@ -236,10 +204,10 @@ function Entries({
   )
 }
 
-function actorOf({ kind, id }: Entry["by"], names: ReadonlyMap<string, string>): string {
+function actorOf({ kind, id }: Entry["by"], names: Names): string {
   if (kind === "waybill") return id === null ? "Waybill itself" : `Waybill itself (${id})`
   if (kind === "operator") return "The operator"
-  const name = id === null ? "unknown" : (names.get(id) ?? id)
+  const name = id === null ? "unknown" : (names.actors.get(id) ?? id)
   return kind === "api_key" ? `Key ${name}` : name
 }
 

@@ -5,18 +5,18 @@ import { given } from "waybill-sdk"
 import {
   ActiveFilters,
   FilterSelect,
-  FilterSuggest,
   FilterText,
   FilterTimes,
   SavedViews,
-  useFilters,
   useIntegrations,
+  useReasons,
 } from "../parts/filters.tsx"
 import { LinkTo } from "../parts/link.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { More } from "../parts/more.tsx"
 import { Answered, Empty, Lines, Page } from "../parts/page.tsx"
 import { Reason } from "../parts/reason.tsx"
+import { useFilters } from "../parts/search.ts"
 import { StatusBadge } from "../parts/status.tsx"
 import type { Search } from "../router.tsx"
 import { lookOf } from "../status.ts"
@@ -63,9 +63,8 @@ export function Deliveries() {
     getNextPageParam: last => last.next_cursor,
     refetchInterval: REFRESH_MS,
   })
-  const known = [
-    ...new Set(query.data?.pages.flatMap(({ data }) => data.map(({ reason }) => reason?.code ?? "")) ?? []),
-  ]
+  const reasons = useReasons()
+  const titleOf = (code: string) => reasons.find(each => each.value === code)?.label ?? code
   const nameOf = (id: string) => integrations.find(each => each.id === id)?.name ?? id
   const timeOf = (text: string) => new Date(text).toLocaleString()
   return (
@@ -84,13 +83,7 @@ export function Deliveries() {
             data={integrations.map(({ id, name }) => ({ value: id, label: name }))}
             searchable
           />
-          <FilterSuggest
-            filters={filters}
-            name="reason"
-            label={labels.reason}
-            data={known.filter(code => code !== "")}
-            placeholder="Such as timeout_response"
-          />
+          <FilterSelect filters={filters} name="reason" label={labels.reason} data={reasons} searchable />
           <FilterText
             filters={filters}
             name="destination_record"
@@ -104,7 +97,13 @@ export function Deliveries() {
         <ActiveFilters
           filters={filters}
           labels={labels}
-          shown={{ integration: nameOf, from: timeOf, to: timeOf, status: value => lookOf(value).word }}
+          shown={{
+            integration: nameOf,
+            from: timeOf,
+            to: timeOf,
+            status: value => lookOf(value).word,
+            reason: titleOf,
+          }}
         />
       </Stack>
       <Answered query={query} loading={<Lines count={10} height={34} />}>

@@ -1,5 +1,5 @@
 /** One event type: what it means, the schema that its data meets, examples, and what of it is private. */
-import { Alert, Anchor, Button, Group, JsonInput, Stack, TagsInput, Text, Textarea, Title } from "@mantine/core"
+import { Alert, Anchor, Button, Group, Stack, TagsInput, Text, Textarea, Title } from "@mantine/core"
 import { useForm } from "@mantine/form"
 import { notifications } from "@mantine/notifications"
 import { useMutation, useQuery } from "@tanstack/react-query"
@@ -189,7 +189,8 @@ function Form({
           maxLength={2_000}
           {...form.getInputProps("description")}
         />
-        <JsonInput
+        {/* No JsonInput: its own mark of a mistake hides the words that say what is wrong. */}
+        <Textarea
           label="Schema"
           description="JSON Schema (2020-12) that data must meet where the project is strict; without regular expressions. Empty: none."
           placeholder={startingSchema}
@@ -200,7 +201,7 @@ function Form({
           classNames={{ input: "mono" }}
           {...form.getInputProps("schema")}
         />
-        <JsonInput
+        <Textarea
           label="Examples"
           description="A list of data as such events have it, at most 20. Test events and the form of filters take them."
           placeholder='[{ "amount": 12.5 }]'

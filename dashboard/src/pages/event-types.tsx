@@ -7,10 +7,10 @@ import { useQuery } from "@tanstack/react-query"
 import { Link, useNavigate, useSearch } from "@tanstack/react-router"
 import { eventTypesQuery } from "../integration/data.ts"
 import { Guarded, useMay } from "../parts/access.tsx"
-import { useFilters } from "../parts/filters.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { Answered, Empty, Page } from "../parts/page.tsx"
 import { useProject } from "../parts/project.ts"
+import { useFilters } from "../parts/search.ts"
 import type { Answer } from "../waybill.ts"
 
 type EventType = Answer<"/v1/event-types">["data"][number]

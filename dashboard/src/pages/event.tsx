@@ -4,6 +4,7 @@ import { IconArrowsSplit2, IconClock, IconInbox } from "@tabler/icons-react"
 import { useQuery } from "@tanstack/react-query"
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { type ReactNode, useState } from "react"
+import { useKnownNames } from "../parts/actors.tsx"
 import { outcomeWord } from "../parts/attempt.tsx"
 import { Payload } from "../parts/code.tsx"
 import { Copied, CopyText } from "../parts/copied.tsx"
@@ -13,9 +14,11 @@ import { eventQuery, type FullEvent } from "../parts/event-query.ts"
 import { LinkTo } from "../parts/link.tsx"
 import { lasting, Moment } from "../parts/moment.tsx"
 import { Answered, Empty, Page } from "../parts/page.tsx"
+import { IdLink } from "../parts/place.tsx"
 import { ReasonText } from "../parts/reason.tsx"
 import { ReplayMenu } from "../parts/replay.tsx"
 import { ColourBadge, StatusBadge } from "../parts/status.tsx"
+import { portal } from "../portal.ts"
 import { iconsOfColours, textColours } from "../status.ts"
 
 export function EventPage() {
@@ -39,7 +42,8 @@ export function EventPage() {
         </Group>
       }
       actions={
-        event !== undefined && (
+        event !== undefined &&
+        portal === null && (
           <>
             <EventCurl event={event} />
             <ReplayMenu event={event} />
@@ -87,6 +91,7 @@ function Section({ title, children }: { readonly title: string; readonly childre
 }
 
 function Facts({ event }: { readonly event: FullEvent }) {
+  const { all } = useKnownNames()
   const facts: readonly (readonly [label: string, value: ReactNode])[] = [
     ["Received", <Moment key="r" at={event.received_at} style="full" />],
     ["Happened", <Moment key="o" at={event.occurred_at} style="full" />],
@@ -98,7 +103,12 @@ function Facts({ event }: { readonly event: FullEvent }) {
     ["Source record", filterLink("source_record", event.source_record)],
     ["Own id", event.external_id === null ? null : <Copied key="x" text={event.external_id} />],
     ["Ordering key", event.ordering_key],
-    ["API key", event.key],
+    [
+      "API key",
+      portal === null && event.key !== null ? (
+        <IdLink key="k" id={event.key} name={all.get(event.key) ?? event.key} />
+      ) : null,
+    ],
   ]
   const kind = event.test
     ? "A test: it was made to try an integration out, and is counted nowhere."
@@ -139,14 +149,16 @@ function filterLink(name: string, value: string | null): ReactNode {
 function Deliveries({ event }: { readonly event: FullEvent }) {
   const { delivery: asked } = useSearch({ from: "/signed-in/events/$id" })
   const navigate = useNavigate()
-  // The first that needs someone is open until somebody chooses.
+  // The first that needs someone is open until somebody chooses, and stays so when it is mended: one is reading it.
   const [chosen, setChosen] = useState<string | null>()
+  const [opened, setOpened] = useState<string>()
   const needs =
     event.deliveries.find(({ reason }) => reason?.colour === "red") ??
     event.deliveries.find(({ status }) => status === "retrying") ??
     event.deliveries.find(({ status }) => status === "skipped") ??
     (event.deliveries.length === 1 ? event.deliveries[0] : undefined)
-  const open = chosen === undefined ? (asked ?? needs?.id ?? null) : chosen
+  if (opened === undefined && needs !== undefined) setOpened(needs.id)
+  const open = chosen === undefined ? (asked ?? opened ?? null) : chosen
   const choose = (id: string | null) => {
     setChosen(id)
     void navigate({ to: ".", search: id === null ? {} : { delivery: id }, replace: true, resetScroll: false })
@@ -157,7 +169,9 @@ function Deliveries({ event }: { readonly event: FullEvent }) {
       <Empty title="It went nowhere">
         {event.historical
           ? "Imported history is kept, and delivered nowhere."
-          : "There was no integration when it came. Set one up, then replay it from here."}
+          : portal !== null
+            ? "None of the integrations shown here was there, or wanted it, when it came."
+            : "There was no integration when it came. Set one up, then replay it from here."}
       </Empty>
     )
   }

@@ -1,31 +1,31 @@
 /** The event feed: what comes in as it comes, the last 30 days behind it, and what became of each event at every integration. */
-import { Alert, Anchor, Button, Collapse, Group, SimpleGrid, Stack, Text, VisuallyHidden } from "@mantine/core"
+import { Button, Collapse, Group, SimpleGrid, Stack, Text, VisuallyHidden } from "@mantine/core"
 import { useDisclosure, useThrottledValue } from "@mantine/hooks"
-import { IconArrowUp, IconFilter, IconPlayerPause, IconPlayerPlay } from "@tabler/icons-react"
+import { IconArrowUp, IconFilter, IconPlayerPause, IconPlayerPlay, IconRefresh } from "@tabler/icons-react"
 import { useInfiniteQuery } from "@tanstack/react-query"
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import { flushSync } from "react-dom"
 import { given } from "waybill-sdk"
-import { CodeBlock } from "../parts/code.tsx"
 import { EventTable } from "../parts/event-table.tsx"
 import { Feed, type FeedEvent, type FeedState, type FilteredBy } from "../parts/feed.ts"
 import {
   ActiveFilters,
   FilterSelect,
   FilterSuggest,
-  type Filters,
   FilterText,
   FilterTimes,
   SavedViews,
-  useFilters,
   useIntegrations,
   useNames,
+  useReasons,
 } from "../parts/filters.tsx"
 import { FindById } from "../parts/find-by-id.tsx"
 import { More } from "../parts/more.tsx"
+import { NoEvents, NothingFits } from "../parts/no-events.tsx"
 import { Answered, Empty, Lines, Page } from "../parts/page.tsx"
-import { Rejected } from "../parts/rejected.tsx"
+import { type Filters, useFilters } from "../parts/search.ts"
 import { Badge } from "../parts/status.tsx"
+import { portal } from "../portal.ts"
 import type { Search } from "../router.tsx"
 import { lookOf } from "../status.ts"
 import { type Answer, waybill } from "../waybill.ts"
@@ -40,6 +40,7 @@ const labels = {
   status: "Status",
   type: "Type",
   integration: "Integration",
+  reason: "Reason",
   app: "App",
   environment: "Environment",
   profile_id: "Profile",
@@ -92,6 +93,8 @@ function FilterBar({ filters }: { readonly filters: Filters }) {
   const set = Object.keys(search).length
   const integrations = useIntegrations()
   const { types, apps } = useNames()
+  const reasons = useReasons()
+  const titleOf = (code: string) => reasons.find(each => each.value === code)?.label ?? code
   const nameOf = (id: string) => integrations.find(each => each.id === id)?.name ?? id
   const timeOf = (text: string) => new Date(text).toLocaleString()
   return (
@@ -124,9 +127,12 @@ function FilterBar({ filters }: { readonly filters: Filters }) {
             data={integrations.map(({ id, name }) => ({ value: id, label: name }))}
             searchable
           />
+          <FilterSelect filters={filters} name="reason" label={labels.reason} data={reasons} searchable />
           <FilterTimes filters={filters} />
           <FilterSelect filters={filters} name="environment" label={labels.environment} data={environments} />
-          <FilterSuggest filters={filters} name="app" label={labels.app} data={apps} placeholder="Any" />
+          {portal === null && (
+            <FilterSuggest filters={filters} name="app" label={labels.app} data={apps} placeholder="Any" />
+          )}
           <FilterText filters={filters} name="profile_id" label={labels.profile_id} placeholder="Any" />
           <FilterText filters={filters} name="device_id" label={labels.device_id} placeholder="Any" />
           <FilterText filters={filters} name="source_record" label={labels.source_record} placeholder="Any" />
@@ -137,7 +143,7 @@ function FilterBar({ filters }: { readonly filters: Filters }) {
       <ActiveFilters
         filters={filters}
         labels={labels}
-        shown={{ integration: nameOf, from: timeOf, to: timeOf, status: value => lookOf(value).word }}
+        shown={{ integration: nameOf, from: timeOf, to: timeOf, status: value => lookOf(value).word, reason: titleOf }}
       />
     </Stack>
   )
@@ -198,7 +204,9 @@ function useLiveFeed(search: Search, older: readonly FeedEvent[], refetch: () =>
       ? "The search ends in the past, so nothing new can come."
       : search["destination_record"] !== undefined
         ? "A destination record is known only once an event has arrived: search again to see new ones."
-        : undefined
+        : search["reason"] !== undefined
+          ? "A reason is known only once an event has been tried: search again to see new ones."
+          : undefined
   const byId = useMemo(() => new Map(older.map(event => [event.id, event])), [older])
   const names = useMemo(() => new Map(integrations.map(({ id, name }) => [id, name])), [integrations])
   useEffect(
@@ -287,6 +295,11 @@ function Shown({
       <Group gap="xs" mih={34}>
         <LiveState state={state} off={off} isPaused={isPaused} />
         <VisuallyHidden role="status">{toldWaiting > 0 && `${toldWaiting} new events are held back`}</VisuallyHidden>
+        {off !== undefined && search["to"] === undefined && (
+          <Button size="xs" variant="default" onClick={restart} leftSection={<IconRefresh size={14} aria-hidden />}>
+            Search again
+          </Button>
+        )}
         {off === undefined && (
           <Button
             size="xs"
@@ -389,41 +402,5 @@ function LiveState({
         </>
       )}
     </Group>
-  )
-}
-
-function NothingFits({ search, clear }: { readonly search: Search; readonly clear: () => void }) {
-  const { from, to, ...rest } = search
-  const texts = Object.entries(rest).flatMap(([name, value]) =>
-    name.endsWith("record") || name.endsWith("_id") || name === "type" ? [value.replace(/\*$/, "")] : [],
-  )
-  return (
-    <Stack gap="lg">
-      <Empty title="No event fits">
-        None of the events of the last 30 days fits these filters.{" "}
-        <Anchor component="button" type="button" size="sm" onClick={clear}>
-          Clear the filters
-        </Anchor>{" "}
-        to see all. What was refused as it came never became an event:
-      </Empty>
-      <Rejected from={from} to={to} texts={texts} />
-    </Stack>
-  )
-}
-
-function NoEvents() {
-  const line = `curl -sS ${window.location.origin}/v1/events \\
-  -H "Authorization: Bearer $WAYBILL_API_KEY" \\
-  -H "Content-Type: application/json" \\
-  -d '{"type":"order.created","data":{"order":1842,"total":12.5}}'`
-  return (
-    <Stack gap="lg">
-      <Empty title="No events yet">Nothing came in the last 30 days. Send one, and it shows up here by itself:</Empty>
-      <CodeBlock text={line} label="How to send an event" />
-      <Alert variant="light" color="gray">
-        <Text size="sm">Sent some already? A request that was refused never became an event.</Text>
-      </Alert>
-      <Rejected from={undefined} to={undefined} texts={[]} />
-    </Stack>
   )
 }

@@ -51,7 +51,7 @@ export function NewIntegration() {
 }
 
 function SetUp() {
-  const [{ connector: chosen }] = useFilters()
+  const { connector: chosen } = useFilters().search
   const catalogue = useQuery(catalogueQuery)
   const [made, setMade] = useState<Integration>()
   const step = made !== undefined ? 2 : chosen !== undefined ? 1 : 0
@@ -76,7 +76,8 @@ function SetUp() {
 
 /** The catalogue. */
 function Choose({ connectors }: { readonly connectors: readonly ConnectorInfo[] }) {
-  const [{ search = "" }, change] = useFilters()
+  const { search: filters, set } = useFilters()
+  const { search = "" } = filters
   const found = connectors.filter(({ title, description }) =>
     `${title} ${description}`.toLowerCase().includes(search.toLowerCase()),
   )
@@ -87,7 +88,7 @@ function Choose({ connectors }: { readonly connectors: readonly ConnectorInfo[] 
         placeholder="Such as webhook"
         leftSection={<IconSearch size={16} />}
         value={search}
-        onChange={({ currentTarget }) => change({ search: currentTarget.value })}
+        onChange={({ currentTarget }) => set({ search: currentTarget.value }, "quietly")}
         maw={380}
       />
       {found.length === 0 && (

@@ -1,10 +1,10 @@
 /** One integration: how it does and why, what went through it, and all that can be changed on it. One tab each, in the URL. */
 import { Button, Group, Menu, Modal, Select, Skeleton, Stack, Tabs, Text } from "@mantine/core"
-import { useDisclosure, useDocumentTitle } from "@mantine/hooks"
+import { useDisclosure } from "@mantine/hooks"
 import { IconDots, IconFileReport } from "@tabler/icons-react"
 import { useMutation, useQuery } from "@tanstack/react-query"
 import { useNavigate, useParams } from "@tanstack/react-router"
-import { type ComponentType, lazy, Suspense, useState } from "react"
+import { type ComponentType, lazy, Suspense, useRef, useState } from "react"
 import { catalogueQuery, type Integration, integrationQuery, renew, type Tagged } from "../integration/data.ts"
 import { useFollowed } from "../integration/live.ts"
 import { IntegrationOverview } from "../integration/overview.tsx"
@@ -13,6 +13,7 @@ import { Guarded, Lacking, useMay } from "../parts/access.tsx"
 import { Copied } from "../parts/copied.tsx"
 import { Answered, Page, Trouble } from "../parts/page.tsx"
 import { useFilters } from "../parts/search.ts"
+import { portal, portalTabs } from "../portal.ts"
 import { waybill } from "../waybill.ts"
 
 /** What every tab is given. */
@@ -26,7 +27,7 @@ interface Place {
 
 const later = (load: () => Promise<ComponentType<TabProps>>) => lazy(async () => ({ default: await load() }))
 
-const tabs: Readonly<Record<string, Place>> = {
+const places: Readonly<Record<string, Place>> = {
   overview: { label: "Overview", scope: "integrations:read", page: IntegrationOverview },
   events: {
     label: "Events",
@@ -85,6 +86,8 @@ const tabs: Readonly<Record<string, Place>> = {
   },
 }
 
+const tabs = Object.fromEntries(Object.entries(places).filter(([name]) => portal === null || portalTabs.includes(name)))
+
 export function IntegrationPage() {
   return (
     <Guarded scope="integrations:read" title="Integration">
@@ -99,7 +102,6 @@ function Opened() {
   const { data: catalogue } = useQuery(catalogueQuery)
   const integration = query.data?.integration
   const connector = catalogue?.data.find(({ name }) => name === integration?.connector)
-  useDocumentTitle(`${integration?.name ?? "Integration"} · Waybill`)
   useFollowed(id)
   return (
     <Page
@@ -121,7 +123,7 @@ function Opened() {
 }
 
 function Opening(tagged: TabProps) {
-  const [{ tab = "overview" }] = useFilters()
+  const { tab = "overview" } = useFilters().search
   const navigate = useNavigate()
   const may = useMay()
   const current = tab in tabs ? tab : "overview"
@@ -195,6 +197,7 @@ function Actions({ integration }: { readonly integration: Integration }) {
   const may = useMay()
   const navigate = useNavigate()
   const [asked, ask] = useState<Deed>()
+  const opener = useRef<HTMLButtonElement>(null)
   const [isReporting, reporting] = useDisclosure(false)
   const path = { params: { path: { id: integration.id } } }
   const carryOut = useMutation({
@@ -230,7 +233,7 @@ function Actions({ integration }: { readonly integration: Integration }) {
       {may("integrations:write") && (
         <Menu position="bottom-end">
           <Menu.Target>
-            <Button variant="default" leftSection={<IconDots size={16} />}>
+            <Button ref={opener} variant="default" leftSection={<IconDots size={16} />}>
               Actions
             </Button>
           </Menu.Target>
@@ -250,7 +253,15 @@ function Actions({ integration }: { readonly integration: Integration }) {
           </Menu.Dropdown>
         </Menu>
       )}
-      <Modal opened={asked !== undefined} onClose={() => ask(undefined)} title={deed?.title} centered>
+      {/* The item of the menu that opened it is gone by now: the focus goes back to the menu's button. */}
+      <Modal
+        opened={asked !== undefined}
+        onClose={() => ask(undefined)}
+        onExitTransitionEnd={() => opener.current?.focus()}
+        returnFocus={false}
+        title={deed?.title}
+        centered
+      >
         <Stack>
           <Text size="sm">
             <b>{integration.name}</b>: {deed?.says}

@@ -14,6 +14,7 @@ import { More } from "../parts/more.tsx"
 import { Answered, Empty, Page } from "../parts/page.tsx"
 import { Reason } from "../parts/reason.tsx"
 import { useFilters } from "../parts/search.ts"
+import { portal } from "../portal.ts"
 import { type Answer, waybill } from "../waybill.ts"
 
 const Spark = lazy(() => import("../parts/spark.tsx").then(({ Spark: component }) => ({ default: component })))
@@ -30,7 +31,8 @@ export function Integrations() {
 
 function List() {
   const may = useMay()
-  const [{ search = "" }, change] = useFilters()
+  const { search: filters, set } = useFilters()
+  const { search = "" } = filters
   const query = useInfiniteQuery({
     queryKey: ["integrations"],
     queryFn: ({ pageParam }) =>
@@ -68,8 +70,10 @@ function List() {
                     </Anchor>{" "}
                     to have them delivered.
                   </>
-                ) : (
+                ) : portal === null ? (
                   "Ask a developer or an admin of the project to set one up."
+                ) : (
+                  "Ask whoever gave you this view to set one up."
                 )}
               </Empty>
             )
@@ -81,7 +85,7 @@ function List() {
                 placeholder="Name, id, connector or host"
                 leftSection={<IconSearch size={16} />}
                 value={search}
-                onChange={({ currentTarget }) => change({ search: currentTarget.value })}
+                onChange={({ currentTarget }) => set({ search: currentTarget.value }, "quietly")}
                 maw={380}
               />
               {found.length === 0 ? (
@@ -137,7 +141,7 @@ function Rows({ integrations }: { readonly integrations: readonly Integration[] 
                 <Table.Td>
                   <StateBadge integration={integration} />
                 </Table.Td>
-                <Table.Td>{verdict === undefined ? "…" : <Reason reason={verdict} />}</Table.Td>
+                <Table.Td>{verdict === undefined ? "…" : <Reason reason={withoutCode(verdict)} />}</Table.Td>
                 <Table.Td>
                   <Stack gap={4}>
                     {environmentsOf(integration).map(environment => {
@@ -198,4 +202,9 @@ function hostOf({ config }: Integration, environment: string): string | undefine
 function textOf(integration: Integration): string {
   const hosts = environmentsOf(integration).map(environment => hostOf(integration, environment) ?? "")
   return [integration.name, integration.id, integration.connector, ...hosts].join(" ").toLowerCase()
+}
+
+/** A verdict's code names no reason. */
+function withoutCode<Verdict extends { readonly code: string }>({ code: _, ...words }: Verdict): Omit<Verdict, "code"> {
+  return words
 }

@@ -72,7 +72,11 @@ function Loaded() {
         const on = data.filter(({ enabled }) => enabled)
         return on.length === 0 ? (
           <Empty title="No integration is switched on">
-            Nothing can be sent again before one is. Switch one on, or set one up, first.
+            Nothing can be sent again before one is.{" "}
+            <Anchor component={Link} to="/integrations" size="sm">
+              Switch one on, or set one up
+            </Anchor>
+            , first.
           </Empty>
         ) : (
           <Form integrations={on.map(({ id, name }) => ({ value: id, label: name }))} />

@@ -5,7 +5,7 @@ import { Empty, Page, Trouble } from "../parts/page.tsx"
 
 export function NotFound() {
   return (
-    <Container py="xl">
+    <Container py="xl" component="main">
       <Page title="There is no such page">
         <Empty title="This address leads nowhere">
           The link may be old, or have lost a part. <Anchor href="/">Go to the overview</Anchor>.
@@ -15,12 +15,36 @@ export function NotFound() {
   )
 }
 
-export function RootError({ error, reset }: ErrorComponentProps) {
+/** Of a page within the shell, which has the landmark. */
+export function PageError({ error }: ErrorComponentProps) {
+  // Without a connection the browser would show a page of its own in place of this one.
+  const again = () =>
+    void fetch("/livez").then(
+      () => window.location.reload(),
+      () => undefined,
+    )
+  const isUnloaded = error instanceof Error && /dynamically imported module|module script/i.test(error.message)
   return (
-    <Container py="xl">
-      <Page title="This page cannot be shown">
-        <Trouble error={error instanceof Error ? error : new Error(String(error))} again={reset} />
-      </Page>
+    <Page title="This page cannot be shown">
+      {isUnloaded ? (
+        <Empty title="It could not be loaded">
+          Waybill did not answer, or is of another version by now. See that you are online, then{" "}
+          <Anchor component="button" type="button" size="sm" onClick={again}>
+            load the page again
+          </Anchor>
+          .
+        </Empty>
+      ) : (
+        <Trouble error={error instanceof Error ? error : new Error(String(error))} again={again} />
+      )}
+    </Page>
+  )
+}
+
+export function RootError(props: ErrorComponentProps) {
+  return (
+    <Container py="xl" component="main">
+      <PageError {...props} />
     </Container>
   )
 }

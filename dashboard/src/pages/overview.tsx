@@ -17,6 +17,8 @@ type Diagnosis = Answer<"/v1/diagnosis">["data"][number]
 // Charts are half of the code of this page: they come after what it says.
 const Spark = lazy(() => import("../parts/spark.tsx").then(({ Spark: component }) => ({ default: component })))
 
+import { Sentence } from "../parts/sentence.tsx"
+
 /** How often it looks again. */
 const REFRESH_MS = 10_000
 
@@ -53,16 +55,18 @@ function Standing() {
         {({ pages }) => {
           const all = pages.flatMap(({ data }) => data)
           const shown = all.filter(({ integration }) => isOfApp(integration.id))
-          if (all.length === 0) return first ?? <NoIntegrations />
           return (
             <Stack gap="lg">
-              {shown.length === 0 ? (
+              {all.length === 0 ? (
+                first === null && <NoIntegrations />
+              ) : shown.length === 0 ? (
                 <Empty title={`No integration takes events of ${app}`}>
                   Integrations are limited to some apps in their own settings. Choose another app above, or all.
                 </Empty>
               ) : (
                 <Needs diagnoses={shown} hasMore={query.hasNextPage} />
               )}
+              {/* Always in the same place: the key that was made there is shown this once. */}
               {first}
               {shown.length > 0 && <Integrations diagnoses={shown} />}
               <More query={query} what="integrations" />
@@ -119,7 +123,8 @@ function Needs({ diagnoses, hasMore }: { readonly diagnoses: readonly Diagnosis[
   const may = useMay()
   const red = diagnoses.filter(({ verdict }) => verdict.colour === "red")
   const amber = diagnoses.filter(({ verdict }) => verdict.colour === "amber")
-  const rest = diagnoses.length - red.length - amber.length
+  const grey = diagnoses.filter(({ verdict }) => verdict.colour === "grey")
+  const rest = diagnoses.length - red.length - amber.length - grey.length
   const among = hasMore ? " of those shown" : ""
   return (
     <Stack gap="sm">
@@ -128,8 +133,9 @@ function Needs({ diagnoses, hasMore }: { readonly diagnoses: readonly Diagnosis[
           ? `Nothing${among} needs you.`
           : `${count(red.length, "integration")}${among} ${red.length === 1 ? "needs" : "need"} someone.`}{" "}
         <Text span c="dimmed" fw={400}>
-          {amber.length > 0 && `${count(amber.length, "integration")}: Waybill is still trying. `}
-          {rest > 0 && `${rest === diagnoses.length ? "All" : rest} in order.`}
+          {amber.length > 0 && `${count(amber.length, "integration")}${among}: have a look. `}
+          {rest > 0 && `${rest === diagnoses.length ? "All" : rest} in order. `}
+          {grey.length > 0 && `${grey.length} with nothing to do.`}
         </Text>
       </Text>
       <SimpleGrid cols={{ base: 1, md: red.length > 1 ? 2 : 1 }}>
@@ -144,7 +150,8 @@ function Needs({ diagnoses, hasMore }: { readonly diagnoses: readonly Diagnosis[
               </Group>
               <Text size="sm">{verdict.what}</Text>
               <Text size="sm">
-                <b>What to do:</b> {verdict.advice}
+                <b>What to do:</b>{" "}
+                <Sentence text={verdict.advice} about={{ integration: integration.id, since: verdict.since }} />
               </Text>
               {may("replay") && verdict.since !== null && (
                 <Text size="sm">
@@ -177,18 +184,19 @@ const order = { red: 0, amber: 1, plain: 2, grey: 3 } as const
 function Integrations({ diagnoses }: { readonly diagnoses: readonly Diagnosis[] }) {
   const sorted = diagnoses.toSorted((a, b) => order[a.verdict.colour] - order[b.verdict.colour])
   return (
-    <Table.ScrollContainer minWidth={680}>
+    <Table.ScrollContainer minWidth={820}>
       <Table aria-label="Integrations">
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Integration</Table.Th>
             <Table.Th>How it is</Table.Th>
             <Table.Th>Last 30 days</Table.Th>
+            <Table.Th>Oldest waiting event</Table.Th>
             <Table.Th>Last change</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {sorted.map(({ integration, verdict }) => (
+          {sorted.map(({ integration, verdict, oldest_waiting: oldest, last_change: last }) => (
             <Table.Tr key={integration.id}>
               <Table.Td>
                 <Anchor component={Link} to={`/integrations/${integration.id}`} className="wrap-anywhere">
@@ -198,13 +206,27 @@ function Integrations({ diagnoses }: { readonly diagnoses: readonly Diagnosis[] 
               <Table.Td>
                 <ColourBadge colour={verdict.colour === "plain" ? "green" : verdict.colour} word={verdict.title} />
               </Table.Td>
-              <Table.Td w={220}>
+              <Table.Td w={210}>
                 <Suspense fallback={null}>
                   <Spark integration={integration.id} name={integration.name ?? integration.id} />
                 </Suspense>
               </Table.Td>
               <Table.Td>
-                <LastChange changes={verdict.changes} />
+                {oldest === null ? (
+                  <Text size="sm" c="dimmed">
+                    Nothing waits
+                  </Text>
+                ) : (
+                  <Text size="sm">
+                    <Anchor component={Link} to={`/events/${oldest.event}`} size="sm">
+                      An event
+                    </Anchor>{" "}
+                    of <Moment at={oldest.received_at} style="ago" />
+                  </Text>
+                )}
+              </Table.Td>
+              <Table.Td>
+                <LastChange change={last} />
               </Table.Td>
             </Table.Tr>
           ))}
@@ -214,20 +236,20 @@ function Integrations({ diagnoses }: { readonly diagnoses: readonly Diagnosis[] 
   )
 }
 
-function LastChange({ changes }: { readonly changes: Diagnosis["verdict"]["changes"] }) {
-  const last = changes.toSorted((a, b) => b.at.localeCompare(a.at))[0]
-  if (last === undefined) {
+function LastChange({ change }: { readonly change: Diagnosis["last_change"] }) {
+  if (change === null) {
     return (
       <Text size="sm" c="dimmed">
-        None lately
+        None today
       </Text>
     )
   }
-  const touched = last.touches.length > 0 ? last.touches.join(", ") : last.kind
+  const { at, kind, by, touches } = change
+  const done = kind.replace("integration.", "").replaceAll("_", " ")
   return (
-    <Text size="sm">
-      {touched} <Moment at={last.at} style="ago" />
-      {last.by.name !== null && ` by ${last.by.name}`}
+    <Text size="sm" className="wrap-anywhere">
+      {touches.length === 0 || touches.includes("switch") ? done : touches.join(", ")} <Moment at={at} style="ago" />
+      {by.name !== null && ` by ${by.name}`}
     </Text>
   )
 }

@@ -5,6 +5,7 @@ import { useMutation, useQuery } from "@tanstack/react-query"
 import { Link, useParams } from "@tanstack/react-router"
 import { given } from "waybill-sdk"
 import { Guarded, useMay } from "../parts/access.tsx"
+import { useKnownNames } from "../parts/actors.tsx"
 import { Confirm } from "../parts/confirm.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { Answered, Page, Trouble } from "../parts/page.tsx"
@@ -141,6 +142,7 @@ const figures = [
 ] as const satisfies readonly (readonly [keyof Counts, string])[]
 
 function Asked({ recovery }: { readonly recovery: Full }) {
+  const { actors } = useKnownNames()
   const { data: session } = useQuery(sessionQuery)
   const { reasons, event_types: types, environment, app, max_per_second: rate, created_by: by } = recovery
   const rows: readonly (readonly [string, React.ReactNode])[] = [
@@ -159,7 +161,16 @@ function Asked({ recovery }: { readonly recovery: Full }) {
     ["How", recovery.configuration === "current" ? "As a new event would go today" : "As it went out then"],
     ["At most", rate === null ? "As fast as the integration takes them" : `${rate} a second`],
     ["Begun", <Moment key="b" at={recovery.created_at} style="full" />],
-    ["By", by.id === null ? by.kind : by.id === session?.person.id ? "You" : <IdLink key="i" id={by.id} />],
+    [
+      "By",
+      by.id === null ? (
+        by.kind
+      ) : by.id === session?.person.id ? (
+        "You"
+      ) : (
+        <IdLink key="i" id={by.id} name={actors.get(by.id) ?? by.id} />
+      ),
+    ],
     ["Ended", <Moment key="e" at={recovery.ended_at} style="full" />],
   ]
   return (

@@ -1,16 +1,17 @@
 /** Requests that ingest refused: what was wrong with each, and what its sender does about it. */
-import { Alert, Button, Code, Stack, Table, Text } from "@mantine/core"
+import { Alert, Code, Stack, Table, Text } from "@mantine/core"
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query"
-import { useSearch } from "@tanstack/react-router"
-import { Fragment } from "react"
 import { given } from "waybill-sdk"
 import { Guarded } from "../parts/access.tsx"
+import { useKnownNames } from "../parts/actors.tsx"
 import { CodeBlock, Payload } from "../parts/code.tsx"
-import { useFilters } from "../parts/filters.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { More } from "../parts/more.tsx"
 import { Answered, Empty, Page } from "../parts/page.tsx"
 import { IdLink } from "../parts/place.tsx"
+import { useFilters } from "../parts/search.ts"
+import { Sentence } from "../parts/sentence.tsx"
+import { UnfoldingRow } from "../parts/unfolding.tsx"
 import { type Answer, waybill } from "../waybill.ts"
 
 type Rejection = Answer<"/v1/rejections">["data"][number]
@@ -24,8 +25,10 @@ export function Rejections() {
 }
 
 function List() {
-  const { open } = useSearch({ from: "/signed-in/rejections" })
-  const { set } = useFilters()
+  const { search, set } = useFilters()
+  // In the address, so that one can be shown to somebody.
+  const hand = { opened: search["open"] ?? null, open: (id: string | null) => set({ open: id ?? undefined }) }
+  const { all } = useKnownNames()
   const query = useInfiniteQuery({
     queryKey: ["rejections", "pages"],
     queryFn: ({ pageParam }) =>
@@ -43,8 +46,8 @@ function List() {
     >
       <Answered query={query}>
         {({ pages }) => {
-          const all = pages.flatMap(({ data }) => data)
-          if (all.length === 0) {
+          const rejections = pages.flatMap(({ data }) => data)
+          if (rejections.length === 0) {
             return (
               <Empty title="Nothing was refused in the last 7 days">
                 If an event is missing all the same, its sender did not reach Waybill, or used a key of another project:
@@ -67,47 +70,33 @@ function List() {
                     </Table.Tr>
                   </Table.Thead>
                   <Table.Tbody>
-                    {all.map(rejection => {
+                    {rejections.map(rejection => {
                       const { id, at, request, status, code, detail, key } = rejection
-                      const isOpen = open === id
                       return (
-                        <Fragment key={id}>
-                          <Table.Tr>
-                            <Table.Td>
-                              <Moment at={at} />
-                            </Table.Td>
-                            <Table.Td>
-                              <code>{request}</code>
-                            </Table.Td>
-                            <Table.Td>
-                              {status} <code>{code}</code>
-                            </Table.Td>
-                            <Table.Td maw={360}>
-                              <Text size="sm" lineClamp={2} className="wrap-anywhere">
-                                {detail}
-                              </Text>
-                            </Table.Td>
-                            <Table.Td>{key === null ? "–" : <IdLink id={key} />}</Table.Td>
-                            <Table.Td>
-                              <Button
-                                size="xs"
-                                variant="default"
-                                aria-expanded={isOpen}
-                                aria-label={`${isOpen ? "Less" : "More"} on what was refused at ${at}`}
-                                onClick={() => set({ open: isOpen ? undefined : id })}
-                              >
-                                {isOpen ? "Less" : "More"}
-                              </Button>
-                            </Table.Td>
-                          </Table.Tr>
-                          {isOpen && (
-                            <Table.Tr>
-                              <Table.Td colSpan={6}>
-                                <Detail of={rejection} />
-                              </Table.Td>
-                            </Table.Tr>
-                          )}
-                        </Fragment>
+                        <UnfoldingRow
+                          key={id}
+                          id={id}
+                          about={`what was refused at ${at}`}
+                          hand={hand}
+                          columns={5}
+                          detail={<Detail of={rejection} />}
+                        >
+                          <Table.Td>
+                            <Moment at={at} />
+                          </Table.Td>
+                          <Table.Td>
+                            <code>{request}</code>
+                          </Table.Td>
+                          <Table.Td>
+                            {status} <code>{code}</code>
+                          </Table.Td>
+                          <Table.Td maw={360}>
+                            <Text size="sm" lineClamp={2} className="wrap-anywhere">
+                              {detail}
+                            </Text>
+                          </Table.Td>
+                          <Table.Td>{key === null ? "–" : <IdLink id={key} name={all.get(key) ?? key} />}</Table.Td>
+                        </UnfoldingRow>
                       )
                     })}
                   </Table.Tbody>
@@ -132,7 +121,7 @@ function Detail({ of: rejection }: { readonly of: Rejection }) {
   return (
     <Stack gap="sm" p="xs" maw={860}>
       <Text size="sm" className="wrap-anywhere">
-        {detail}
+        <Sentence text={detail} />
       </Text>
       {errors.flatMap(({ pointer, message }) =>
         message === detail
@@ -145,7 +134,9 @@ function Detail({ of: rejection }: { readonly of: Rejection }) {
       )}
       {kind !== undefined && (
         <Alert variant="default" title="What the sender does about it">
-          <Text size="sm">{plain(kind.advice)}</Text>
+          <Text size="sm">
+            <Sentence text={plain(kind.advice)} />
+          </Text>
         </Alert>
       )}
       {body_hidden ? (

@@ -1,4 +1,4 @@
-/** The settings of the project: its name, how strict it is, how long payloads are kept, who is told, what stays private. */
+/** The settings of the project: its name, how strict it is, how long payloads are kept, who is told, what stays private, its portal. */
 import {
   Button,
   Card,
@@ -21,6 +21,7 @@ import { Copied } from "../parts/copied.tsx"
 import { faultsOfFields } from "../parts/faults.ts"
 import { Moment } from "../parts/moment.tsx"
 import { Answered, Page, Trouble } from "../parts/page.tsx"
+import { PortalSettings } from "../parts/portal-settings.tsx"
 import { useProject } from "../parts/project.ts"
 import { type Answer, queries, sessionQuery, waybill } from "../waybill.ts"
 
@@ -65,26 +66,32 @@ function Form({
       strict_types: project.strict_types,
       strict_apps: project.strict_apps,
       payload_days: String(project.payload_days),
-      alert_emails: project.alert_emails,
+      alert_emails: project.alert_emails ?? [],
       private_fields: project.private_fields,
       max_requests_per_minute: (project.max_requests_per_minute ?? "") as number | "",
+      portal: {
+        name: project.portal.name ?? "",
+        color: project.portal.color ?? "",
+        frame_origins: project.portal.frame_origins,
+      },
     },
   })
   const save = useMutation({
-    mutationFn: ({ payload_days: days, max_requests_per_minute: most, ...rest }: typeof form.values) =>
+    mutationFn: ({ payload_days: days, max_requests_per_minute: most, portal, ...rest }: typeof form.values) =>
       waybill.PATCH("/v1/projects/{id}", {
         params: { path: { id: project.id }, header: { "if-match": tag ?? "*" } },
         body: {
           ...rest,
           payload_days: payloadDays.find(each => String(each) === days) ?? 30,
           max_requests_per_minute: most === "" ? null : most,
+          portal: { ...portal, name: portal.name.trim() || null, color: portal.color.trim() || null },
         },
       }),
     onSuccess: async () => {
       notifications.show({ message: "The settings are saved.", color: "waybill" })
       await Promise.all([queries.invalidateQueries({ queryKey: ["project"] }), queries.invalidateQueries(sessionQuery)])
     },
-    onError: error => form.setErrors(faultsOfFields(error)),
+    onError: error => form.setErrors(faultsOfFields(error, ["portal"])),
   })
   const isOutdated = save.error instanceof WaybillProblem && save.error.status === 412
   return (
@@ -163,6 +170,11 @@ function Form({
             />
           </Stack>
         </Card>
+        <PortalSettings
+          name={form.values.portal.name.trim() || form.values.name}
+          color={form.values.portal.color}
+          field={name => form.getInputProps(name)}
+        />
         {save.error !== null && <Trouble error={save.error} />}
         {isOutdated && (
           <Group>

@@ -6,6 +6,7 @@ import { given, WaybillProblem } from "waybill-sdk"
 import { Copied } from "../parts/copied.tsx"
 import { lasting, Moment } from "../parts/moment.tsx"
 import { Answered, Page } from "../parts/page.tsx"
+import { Sentence } from "../parts/sentence.tsx"
 import { ColourBadge } from "../parts/status.tsx"
 import { type Answer, waybill } from "../waybill.ts"
 
@@ -148,7 +149,7 @@ function Readiness() {
                   <Text size="sm">{label}</Text>
                   {check.detail !== null && (
                     <Text size="sm" c="dimmed">
-                      {check.detail}
+                      <Sentence text={check.detail} />
                     </Text>
                   )}
                 </Group>

@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import { given } from "waybill-sdk"
+import { portal } from "../portal.ts"
 import { sessionQuery, waybill } from "../waybill.ts"
 import { Empty, Page } from "./page.tsx"
 
@@ -39,6 +40,12 @@ export function Guarded({
 
 /** Says which role one has, and which ones would do. */
 export function Lacking({ scope }: { readonly scope: string }) {
+  if (portal !== null)
+    return <Empty title="This view does not show it">Ask whoever gave it to you, if you need it.</Empty>
+  return <RoleLacks scope={scope} />
+}
+
+function RoleLacks({ scope }: { readonly scope: string }) {
   const { data: session } = useQuery(sessionQuery)
   const { data } = useQuery(rolesQuery)
   const able = data?.roles.filter(({ scopes }) => scopes.some(held => held === scope || held === "admin")) ?? []

@@ -4,9 +4,10 @@ import { IconRefresh } from "@tabler/icons-react"
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { useState } from "react"
 import { given } from "waybill-sdk"
+import { portal } from "../portal.ts"
 import { type Answer, waybill } from "../waybill.ts"
+import { useMay } from "./access.tsx"
 import { AttemptDetail, outcomeWord } from "./attempt.tsx"
-import { useMay } from "./filters.tsx"
 import { LinkTo } from "./link.tsx"
 import { lasting, Moment } from "./moment.tsx"
 import { Answered, Trouble } from "./page.tsx"
@@ -121,12 +122,13 @@ function Facts({ delivery }: { readonly delivery: FullDelivery }) {
 
 function Actions({ delivery, event }: { readonly delivery: FullDelivery; readonly event: string }) {
   const retry = useRetry(event)
-  const mayReplay = useMay("replay")
+  const mayReplay = useMay()("replay")
   const cache = useQueryClient()
   const release = useMutation({
     mutationFn: () => given(waybill.POST("/v1/deliveries/{id}/release", { params: { path: { id: delivery.id } } })),
     onSettled: () => cache.invalidateQueries({ queryKey: ["delivery", delivery.id] }),
   })
+  if (!mayReplay && portal !== null) return null
   if (!mayReplay) {
     return (
       <Text size="sm" c="dimmed">
@@ -147,7 +149,7 @@ function Actions({ delivery, event }: { readonly delivery: FullDelivery; readonl
         >
           {delivery.status === "delivered" ? "Send again" : "Retry now"}
         </Button>
-        {delivery.blocks_key && (
+        {delivery.blocks_key && portal === null && (
           <Button size="xs" variant="default" loading={release.isPending} onClick={() => release.mutate()}>
             Let those behind it go on
           </Button>

@@ -3,7 +3,7 @@
  * shown already. Messages are taken in together, not one by one, so that hundreds a second cost no more than a few renderings.
  */
 import { follow, type StreamMessage, WaybillProblem } from "waybill-sdk"
-import type { Answer } from "../waybill.ts"
+import { type Answer, credential, noticeEnd } from "../waybill.ts"
 import type { OutcomeView } from "./outcome.tsx"
 import type { ReasonView } from "./reason.tsx"
 
@@ -107,12 +107,13 @@ export class Feed {
         if (isFirst) onOpen()
         isFirst = false
       }
-      for await (const message of follow({ query, signal, onState })) {
+      for await (const message of follow({ ...credential, query, signal, onState })) {
         if (message.event === "reset") onOpen()
         else this.#take(message)
       }
     } catch (error) {
       if (signal.aborted) return
+      noticeEnd(error)
       this.#set({ connection: "closed", problem: error instanceof WaybillProblem ? error : null })
     }
   }

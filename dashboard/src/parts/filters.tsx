@@ -1,4 +1,4 @@
-/** Filters that stand in the URL, the inputs that set them, and named sets of them. */
+/** The inputs that set the filters of a page, and named sets of them. */
 import {
   ActionIcon,
   Autocomplete,
@@ -17,30 +17,16 @@ import { DateTimePicker } from "@mantine/dates"
 import { useDisclosure, useLocalStorage } from "@mantine/hooks"
 import { IconBookmark, IconTrash } from "@tabler/icons-react"
 import { useQuery } from "@tanstack/react-query"
-import { useNavigate, useSearch } from "@tanstack/react-router"
 import dayjs from "dayjs"
 import { type FormEvent, useEffect, useState } from "react"
 import { given } from "waybill-sdk"
+import { portal } from "../portal.ts"
 import type { Search } from "../router.tsx"
 import { sessionQuery, waybill } from "../waybill.ts"
+import { useMay } from "./access.tsx"
 import { zone } from "./moment.tsx"
-
-export interface Filters {
-  readonly search: Search
-  /** Sets some of them; undefined or an empty text takes one away. */
-  readonly set: (values: Readonly<Record<string, string | undefined>>) => void
-  /** Sets all of them anew. */
-  readonly replace: (values: Search) => void
-}
-
-/** The filters of the page that is open. */
-export function useFilters(): Filters {
-  const search: Search = useSearch({ strict: false })
-  const navigate = useNavigate()
-  const replace = (values: Readonly<Record<string, string | undefined>>) =>
-    void navigate({ to: ".", search: () => values, resetScroll: false })
-  return { search, set: values => replace({ ...search, ...values }), replace }
-}
+import { reasonsQuery } from "./reasons-query.ts"
+import type { Filters } from "./search.ts"
 
 interface FilterProps {
   readonly filters: Filters
@@ -232,7 +218,7 @@ export function SavedViews({
   }
   return (
     <>
-      <Menu withInitialFocusPlaceholder={false}>
+      <Menu>
         <Menu.Target>
           <Button variant="default" leftSection={<IconBookmark size={16} aria-hidden />}>
             Views
@@ -296,19 +282,13 @@ export function SavedViews({
   )
 }
 
-/** Whether somebody holds a scope. */
-export function useMay(scope: string): boolean {
-  const { data: session } = useQuery(sessionQuery)
-  return session?.scopes.some(held => held === scope || held === "admin") === true
-}
-
 /** The project's integrations, for choosing one and for naming them; none for who may not read them. */
 export function useIntegrations(): readonly {
   readonly id: string
   readonly name: string
   readonly enabled: boolean
 }[] {
-  const enabled = useMay("integrations:read")
+  const enabled = useMay()("integrations:read")
   const { data } = useQuery({
     queryKey: ["integrations", "names"],
     queryFn: () => given(waybill.GET("/v1/integrations", { params: { query: { limit: 200 } } })),
@@ -320,7 +300,8 @@ export function useIntegrations(): readonly {
 
 /** Names of event types and of apps, to choose from; none for who may not read them. */
 export function useNames(): { readonly types: readonly string[]; readonly apps: readonly string[] } {
-  const enabled = useMay("integrations:read")
+  // A portal is of one app, and the project's catalogue is not for it.
+  const enabled = useMay()("integrations:read") && portal === null
   const types = useQuery({
     queryKey: ["event-types", "names"],
     queryFn: () => given(waybill.GET("/v1/event-types")),
@@ -337,6 +318,12 @@ export function useNames(): { readonly types: readonly string[]; readonly apps: 
     types: types.data?.data.map(({ name }) => name) ?? none,
     apps: apps.data?.data.map(({ name }) => name) ?? none,
   }
+}
+
+/** All reasons, to choose one by its title. */
+export function useReasons(): readonly { readonly value: string; readonly label: string }[] {
+  const { data } = useQuery(reasonsQuery)
+  return data?.data.map(({ code, title }) => ({ value: code, label: title })) ?? none
 }
 
 const none: readonly never[] = []

@@ -6,8 +6,8 @@ import { useNavigate } from "@tanstack/react-router"
 import { type FormEvent, type ReactNode, useState } from "react"
 import { given } from "waybill-sdk"
 import { waybill } from "../waybill.ts"
-import type { Filters } from "./filters.tsx"
 import { Trouble } from "./page.tsx"
+import type { Filters } from "./search.ts"
 
 const places = {
   external_id: "own id",

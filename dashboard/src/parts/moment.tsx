@@ -2,6 +2,7 @@
 import { Tooltip } from "@mantine/core"
 import dayjs from "dayjs"
 import relativeTime from "dayjs/plugin/relativeTime"
+import { useRef, useState } from "react"
 
 dayjs.extend(relativeTime)
 
@@ -18,15 +19,19 @@ const dated = new Intl.DateTimeFormat(undefined, {
 /** The zone that all times are shown in, for the reader to know. */
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
 
+type Style = "full" | "short" | "ago"
+
 /** `at` is RFC 3339; null shows a dash. `style`: all of it, without the date today, or how long ago. */
-export function Moment({
-  at,
-  style = "short",
-}: {
-  readonly at: string | null | undefined
-  readonly style?: "full" | "short" | "ago"
-}) {
-  if (at === null || at === undefined) return <>–</>
+export function Moment({ at, style = "short" }: { readonly at: string | null | undefined; readonly style?: Style }) {
+  return at === null || at === undefined ? <>–</> : <Known at={at} style={style} />
+}
+
+/** The tooltip is made when it is first asked for: a list holds hundreds of times, and a live one makes new ones all the time. */
+function Known({ at, style }: { readonly at: string; readonly style: Style }) {
+  const target = useRef<HTMLTimeElement>(null)
+  const [isOpen, setOpen] = useState(false)
+  const open = () => setOpen(true)
+  const close = () => setOpen(false)
   const time = new Date(at)
   const isToday = time.toDateString() === new Date().toDateString()
   const text =
@@ -36,12 +41,22 @@ export function Moment({
         ? full.format(time)
         : (isToday ? short : dated).format(time)
   return (
-    <Tooltip label={`${at} · shown in ${zone}`}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the exact time opens on focus too (WCAG 1.4.13, 2.1.1) */}
-      <time dateTime={at} tabIndex={0}>
+    <>
+      <time
+        ref={target}
+        dateTime={at}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: the exact time opens on focus too (WCAG 1.4.13, 2.1.1)
+        tabIndex={0}
+        onMouseEnter={open}
+        onMouseLeave={close}
+        onFocus={open}
+        onBlur={close}
+        onKeyDown={event => event.key === "Escape" && close()}
+      >
         {text}
       </time>
-    </Tooltip>
+      {isOpen && <Tooltip target={target} label={`${at} · shown in ${zone}`} opened />}
+    </>
   )
 }
 

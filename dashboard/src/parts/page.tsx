@@ -5,6 +5,8 @@ import { IconAlertTriangle, IconLock, IconPlugConnectedX, IconSearchOff } from "
 import type { UseQueryResult } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import { WaybillProblem } from "waybill-sdk"
+import { portal } from "../portal.ts"
+import { Sentence } from "./sentence.tsx"
 
 export function Page({
   title,
@@ -18,7 +20,7 @@ export function Page({
   readonly actions?: ReactNode
   readonly children: ReactNode
 }) {
-  useDocumentTitle(`${title} · Waybill`)
+  useDocumentTitle(portal === null ? `${title} · Waybill` : title)
   return (
     <Stack gap="lg">
       <Group justify="space-between" align="flex-start" gap="sm">
@@ -72,6 +74,13 @@ export function Lines({ count, height = 22 }: { readonly count: number; readonly
   )
 }
 
+/** What else helps on a page, by status. */
+const remedies = {
+  0: "See whether you are online, and whether this address is that of a Waybill that runs. This page goes on by itself.",
+  403: "Ask an owner or admin of the project for a role that may.",
+  404: "The link may be old, or be one of another project: choose the project at the top of the page. Events and what became of them are kept for 30 days.",
+} as const
+
 /** A problem in words that say what to do. */
 export function Trouble({
   error,
@@ -88,14 +97,22 @@ export function Trouble({
     problem?.status === 0
       ? ["No connection to Waybill", <IconPlugConnectedX key="i" size={18} />]
       : problem?.status === 403
-        ? ["Your role does not allow this", <IconLock key="i" size={18} />]
+        ? [
+            portal === null ? "Your role does not allow this" : "This view does not show it",
+            <IconLock key="i" size={18} />,
+          ]
         : problem?.status === 404
           ? ["Not found", <IconSearchOff key="i" size={18} />]
           : [problem?.title ?? "Something went wrong on this page", <IconAlertTriangle key="i" size={18} />]
   return (
     <Alert variant={isStale ? "default" : "light"} color="red" title={title} icon={icon} role="alert">
       <Stack gap="xs" align="flex-start">
-        <Text size="sm">{error.message}</Text>
+        <Text size="sm">
+          <Sentence text={error.message} />
+        </Text>
+        {portal === null && problem !== undefined && problem.status in remedies && (
+          <Text size="sm">{remedies[problem.status as keyof typeof remedies]}</Text>
+        )}
         {isStale && <Text size="sm">What stands below is from before.</Text>}
         {problem?.errors.flatMap(({ pointer, message }) =>
           // A single one is the sentence above.
@@ -103,7 +120,7 @@ export function Trouble({
             ? []
             : [
                 <Text size="sm" key={pointer}>
-                  <Code>{pointer}</Code> {message}
+                  <Code>{pointer}</Code> <Sentence text={message} />
                 </Text>,
               ],
         )}
@@ -125,7 +142,7 @@ export function Trouble({
 /** Nothing is there, and what to do about it. */
 export function Empty({ title, children }: { readonly title: string; readonly children?: ReactNode }) {
   return (
-    <Stack gap="xs" align="center" py={48} px="md" ta="center">
+    <Stack gap="xs" align="center" py={48} px="md" ta="center" data-empty>
       <IconSearchOff size={34} stroke={1.4} aria-hidden />
       <Text fw={650}>{title}</Text>
       <Text size="sm" c="dimmed" maw={560} component="div">

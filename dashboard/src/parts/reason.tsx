@@ -1,13 +1,18 @@
 /** Why something is as it is: a word that opens what happened, what may have caused it and what to do. */
-import { Anchor, Popover, Stack, Text } from "@mantine/core"
+import { Group, Popover, Stack, Text } from "@mantine/core"
 import { useDisclosure } from "@mantine/hooks"
-import type { ReactNode } from "react"
+import { type KeyboardEvent, type ReactNode, useEffect, useRef } from "react"
+import { portal, portalTabs } from "../portal.ts"
 import { iconsOfColours, textColours } from "../status.ts"
+import type { About } from "./api-calls.ts"
+import { LinkTo } from "./link.tsx"
 import classes from "./reason.module.css"
+import { Sentence } from "./sentence.tsx"
 
-/** As the API gives it with a delivery, an attempt or an event. */
+/** As the API gives it with a delivery, an attempt or an event; or a verdict on an integration. */
 export interface ReasonView {
-  readonly code: string
+  /** Of a reason, which has a page of its own; verdicts have none. */
+  readonly code?: string
   readonly title: string
   readonly colour: "plain" | "grey" | "amber" | "red"
   readonly what: string
@@ -37,7 +42,8 @@ export function Reason({ reason, children }: { readonly reason: ReasonView; read
 
 /**
  * What explains `children`: opens by hover, focus, tap and key, stays while the pointer is over it, and goes with Escape
- * (WCAG 1.4.13). All that a popover needs is made when it opens: a list holds hundreds of these.
+ * (WCAG 1.4.13). All that a popover needs is made when it opens: a list holds hundreds of these. It is drawn at the end of
+ * the page; with the Tab key one comes from the button to its links, and from its last link back to where one was.
  */
 export function Why({
   colour,
@@ -53,18 +59,54 @@ export function Why({
   readonly children: ReactNode
 }) {
   const [isOpen, { open, close }] = useDisclosure(false)
+  const button = useRef<HTMLButtonElement>(null)
+  const popover = useRef<HTMLDivElement>(null)
+  // Opened by a pointer, while the focus is elsewhere.
+  useEffect(() => {
+    if (!isOpen) return
+    const leave = (event: { readonly key: string }) => event.key === "Escape" && close()
+    document.addEventListener("keydown", leave)
+    return () => document.removeEventListener("keydown", leave)
+  }, [isOpen, close])
+  const links = () => [...(popover.current?.querySelectorAll<HTMLElement>("a, button") ?? [])]
+  const closeAt = (event: KeyboardEvent) => {
+    if (event.key !== "Escape") return
+    event.stopPropagation()
+    button.current?.focus({ preventScroll: true })
+    close()
+  }
+  const leaveButton = (event: KeyboardEvent) => {
+    closeAt(event)
+    const [first] = links()
+    if (event.key !== "Tab" || event.shiftKey || first === undefined) return
+    event.preventDefault()
+    first.focus()
+  }
+  const leaveLinks = (event: KeyboardEvent) => {
+    closeAt(event)
+    if (event.key !== "Tab") return
+    const all = links()
+    const isAtEnd = event.target === (event.shiftKey ? all[0] : all.at(-1))
+    if (!isAtEnd) return
+    if (event.shiftKey) event.preventDefault()
+    // From there the browser goes on to what follows the button.
+    button.current?.focus({ preventScroll: true })
+    if (!event.shiftKey) close()
+  }
+  const stays = (target: EventTarget | null) => target instanceof Node && popover.current?.contains(target) === true
   return (
     // Here, so that a pointer that goes over to the popover has not left: it stands in this tree, wherever it is drawn.
     // biome-ignore lint/a11y/noStaticElementInteractions: what opens by hover opens by focus and key on the button as well
     <span className={classes.why} onMouseEnter={open} onMouseLeave={close}>
       <button
+        ref={button}
         type="button"
         className={`${classes.button} ${className}`}
         {...(colour !== undefined && { style: { color: colour } })}
         onClick={open}
         onFocus={event => event.currentTarget.matches(":focus-visible") && open()}
-        onBlur={close}
-        onKeyDown={event => event.key === "Escape" && close()}
+        onBlur={event => !stays(event.relatedTarget) && close()}
+        onKeyDown={leaveButton}
         aria-label={label}
         aria-haspopup="dialog"
         aria-expanded={isOpen}
@@ -75,7 +117,7 @@ export function Why({
         <Popover
           opened
           onChange={opened => !opened && close()}
-          width={360}
+          width="min(360px, calc(100vw - 16px))"
           withArrow
           shadow="md"
           withRoles={false}
@@ -85,7 +127,14 @@ export function Why({
             <span className={classes.anchor} />
           </Popover.Target>
           {/* A pointer that selects text in here takes the focus from the button, but not the popover from the reader. */}
-          <Popover.Dropdown role="dialog" aria-label="Why" onMouseDown={event => event.preventDefault()}>
+          <Popover.Dropdown
+            ref={popover}
+            role="dialog"
+            aria-label="Why"
+            onMouseDown={event => event.preventDefault()}
+            onKeyDown={leaveLinks}
+            onBlur={event => event.relatedTarget !== button.current && !stays(event.relatedTarget) && close()}
+          >
             {content}
           </Popover.Dropdown>
         </Popover>
@@ -95,13 +144,19 @@ export function Why({
 }
 
 /** The same where there is room for all of it. */
-export function ReasonText({ reason }: { readonly reason: ReasonView }) {
+export function ReasonText({ reason, about }: { readonly reason: ReasonView; readonly about?: About }) {
+  const setting = reason.links?.find(({ rel }) => rel === "setting")
+  const [, integration] = /^\/v1\/integrations\/(\w+)$/.exec(setting?.href ?? "") ?? []
+  const place = placeOfSetting(setting?.pointer)
+  const known: About = { integration, ...about }
   return (
     <Stack gap={6} className="wrap-anywhere">
       <Text fw={650} size="sm" c={textColours[reason.colour]}>
         {reason.title}
       </Text>
-      <Text size="sm">{reason.what}</Text>
+      <Text size="sm">
+        <Sentence text={reason.what} about={known} />
+      </Text>
       {reason.causes !== "" && (
         <Text size="sm" c="dimmed">
           {reason.causes}
@@ -109,16 +164,34 @@ export function ReasonText({ reason }: { readonly reason: ReasonView }) {
       )}
       {reason.advice !== "" && (
         <Text size="sm">
-          <b>What to do:</b> {reason.advice}
+          <b>What to do:</b> <Sentence text={reason.advice} about={known} />
         </Text>
       )}
-      {reason.links
-        ?.filter(({ rel, href }) => rel === "docs" && /^https?:/.test(href))
-        .map(({ href }) => (
-          <Anchor key={href} href={href} size="sm" target="_blank" rel="noreferrer">
-            More on {reason.code}
-          </Anchor>
-        ))}
+      <Group gap="md">
+        {integration !== undefined && (portal === null || portalTabs.includes(place.tab ?? "overview")) && (
+          <LinkTo
+            to="/integrations/$id"
+            params={{ id: integration }}
+            search={place.tab ? { tab: place.tab } : {}}
+            size="sm"
+          >
+            {place.words}
+          </LinkTo>
+        )}
+        {reason.code !== undefined && (
+          <LinkTo to="/reasons/$code" params={{ code: reason.code }} size="sm">
+            More on this reason
+          </LinkTo>
+        )}
+      </Group>
     </Stack>
   )
+}
+
+/** Where on an integration's page a field stands, by its JSON pointer. */
+function placeOfSetting(pointer = ""): { readonly tab?: string; readonly words: string } {
+  if (pointer.startsWith("/events")) return { tab: "types", words: "See its types" }
+  if (pointer.startsWith("/filter")) return { tab: "filter", words: "See its filter" }
+  if (pointer === "/enabled" || pointer === "/paused") return { words: "See the integration" }
+  return { tab: "settings", words: "See its settings" }
 }

@@ -2,13 +2,14 @@
 import { Code, Stack, Table, Text } from "@mantine/core"
 import { useQuery } from "@tanstack/react-query"
 import { given } from "waybill-sdk"
-import { waybill } from "../waybill.ts"
+import { type Answer, waybill } from "../waybill.ts"
 import { visible } from "./code.tsx"
 import { Moment } from "./moment.tsx"
 import { Answered } from "./page.tsx"
+import { Sentence } from "./sentence.tsx"
 
-/** So many of the last refused requests are looked at. */
-const LOOKED_AT = 200
+/** So many of the refused requests are asked for at a time; a project keeps 1,000. */
+const PAGE = 200
 const SHOWN = 20
 
 /** Those refused between two times, RFC 3339; those that hold one of `texts` come first. */
@@ -22,23 +23,22 @@ export function Rejected({
   readonly texts: readonly string[]
 }) {
   const query = useQuery({
-    queryKey: ["rejections"],
-    queryFn: () => given(waybill.GET("/v1/rejections", { params: { query: { limit: LOOKED_AT } } })),
+    queryKey: ["rejections", "since", from],
+    queryFn: () => rejectionsSince(from === undefined ? 0 : Date.parse(from)),
     refetchInterval: 15_000,
   })
   return (
     <Answered query={query}>
-      {({ data, next_cursor }) => {
+      {rejections => {
         const after = from === undefined ? 0 : Date.parse(from)
         const before = to === undefined ? Number.POSITIVE_INFINITY : Date.parse(to)
-        const inTime = data.filter(({ at }) => Date.parse(at) >= after && Date.parse(at) < before)
-        const holds = ({ body }: (typeof data)[number]) => texts.some(text => body?.includes(text) === true)
+        const inTime = rejections.filter(({ at }) => Date.parse(at) >= after && Date.parse(at) < before)
+        const holds = ({ body }: Rejection) => texts.some(text => body?.includes(text) === true)
         const shown = [...inTime.filter(holds), ...inTime.filter(each => !holds(each))].slice(0, SHOWN)
-        const looked = next_cursor === null ? "in the last 7 days" : `among the last ${LOOKED_AT} refused`
         if (shown.length === 0) {
           return (
             <Text size="sm" c="dimmed" ta="center">
-              No request was refused in that time either (looked {looked}).
+              No request was refused in that time either. What was is kept for 7 days.
             </Text>
           )
         }
@@ -67,7 +67,9 @@ export function Rejected({
                         <Moment at={each.at} />
                       </Table.Td>
                       <Table.Td>{each.status}</Table.Td>
-                      <Table.Td className="wrap-anywhere">{visible(each.detail)}</Table.Td>
+                      <Table.Td className="wrap-anywhere">
+                        <Sentence text={visible(each.detail)} />
+                      </Table.Td>
                       <Table.Td maw={320}>
                         <Body {...each} />
                       </Table.Td>
@@ -86,6 +88,20 @@ export function Rejected({
       }}
     </Answered>
   )
+}
+
+type Rejection = Answer<"/v1/rejections">["data"][number]
+
+/** Those refused since a time, ms since 1970, newest first. */
+async function rejectionsSince(since: number): Promise<Rejection[]> {
+  const all: Rejection[] = []
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const query = { limit: PAGE, ...(cursor && { cursor }) }
+    const page = await given(waybill.GET("/v1/rejections", { params: { query } }))
+    all.push(...page.data)
+    cursor = page.data.some(({ at }) => Date.parse(at) < since) ? null : page.next_cursor
+  }
+  return all
 }
 
 function Body({

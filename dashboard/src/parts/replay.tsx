@@ -6,14 +6,18 @@ import { useState } from "react"
 import { given, type paths } from "waybill-sdk"
 import { lookOf } from "../status.ts"
 import { waybill } from "../waybill.ts"
+import { useMay } from "./access.tsx"
 import { useRetry } from "./delivery.tsx"
 import type { FullEvent } from "./event-query.ts"
-import { useIntegrations, useMay } from "./filters.tsx"
+import { useIntegrations } from "./filters.tsx"
 import { LinkTo } from "./link.tsx"
 import { Answered, Trouble } from "./page.tsx"
 import { tell } from "./tell.tsx"
 
 type NewRecovery = NonNullable<paths["/v1/recoveries"]["post"]["requestBody"]>["content"]["application/json"]
+
+/** When it is looked whether a recovery has begun to send the event. */
+const FOUND_AFTER_MS = [500, 1_500, 4_000] as const
 
 interface Target {
   readonly id: string
@@ -23,7 +27,7 @@ interface Target {
 export function ReplayMenu({ event }: { readonly event: FullEvent }) {
   const integrations = useIntegrations()
   const retry = useRetry(event.id)
-  const mayReplay = useMay("replay")
+  const mayReplay = useMay()("replay")
   const [target, setTarget] = useState<Target>()
   if (!mayReplay || integrations.length === 0) return null
   const isGone = event.payload_expired
@@ -120,10 +124,13 @@ function Recover({
       if (!("id" in answer)) throw new Error("The recovery was answered with a dry run.")
       return answer
     },
-    onSuccess: async recovery => {
+    onSuccess: recovery => {
       close()
       tell(`On its way to ${target.name}`, `As the recovery ${recovery.id}. What comes of it shows up here.`)
-      await cache.invalidateQueries({ queryKey: ["event", event.id] })
+      // The recovery has to find the event first, and until then nothing of it is under way.
+      for (const ms of FOUND_AFTER_MS) {
+        setTimeout(() => void cache.invalidateQueries({ queryKey: ["event", event.id] }), ms)
+      }
     },
   })
   return (

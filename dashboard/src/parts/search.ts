@@ -1,14 +1,20 @@
-/** What stands in the address of a page, as its filters. */
-import { useNavigate, useRouterState } from "@tanstack/react-router"
+/** The filters of a page, as they stand in its address. */
+import { useNavigate, useSearch } from "@tanstack/react-router"
 import type { Search } from "../router.tsx"
 
-/** The filters in the address, and a function that changes some of them; undefined or "" takes one away. */
-export function useFilters(): [Search, (changes: Readonly<Record<string, string | null | undefined>>) => void] {
+export interface Filters {
+  readonly search: Search
+  /** Sets some of them; undefined or an empty text takes one away. `quietly`: with each key, so that going back skips it. */
+  readonly set: (values: Readonly<Record<string, string | undefined>>, how?: "quietly") => void
+  /** Sets all of them anew. */
+  readonly replace: (values: Search) => void
+}
+
+/** The filters of the page that is open. */
+export function useFilters(): Filters {
+  const search: Search = useSearch({ strict: false })
   const navigate = useNavigate()
-  const search = useRouterState({ select: state => state.location.search }) as Search
-  const change = (changes: Readonly<Record<string, string | null | undefined>>): void => {
-    const next = Object.entries({ ...search, ...changes }).filter(([, value]) => value !== undefined && value !== null)
-    void navigate({ to: ".", search: Object.fromEntries(next) as Search, replace: true })
-  }
-  return [search, change]
+  const go = (values: Readonly<Record<string, string | undefined>>, how?: "quietly") =>
+    void navigate({ to: ".", search: () => values, resetScroll: false, replace: how === "quietly" })
+  return { search, set: (values, how) => go({ ...search, ...values }, how), replace: go }
 }

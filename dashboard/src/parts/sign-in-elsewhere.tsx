@@ -5,12 +5,15 @@ import { useQuery } from "@tanstack/react-query"
 import { given } from "waybill-sdk"
 import { waybill } from "../waybill.ts"
 
+/** In which ways one comes in here, and in which words one that has failed is told. */
+export const signInQuery = {
+  queryKey: ["sign-in"],
+  queryFn: () => given(waybill.GET("/v1/sign-in")),
+  staleTime: 60_000,
+} as const
+
 export function SignInElsewhere() {
-  const { data } = useQuery({
-    queryKey: ["sign-in"],
-    queryFn: () => given(waybill.GET("/v1/sign-in")),
-    staleTime: 60_000,
-  })
+  const { data } = useQuery(signInQuery)
   if (!data?.oidc) return null
   return (
     <Stack mt="md">

@@ -39,7 +39,7 @@ export function Spark({ integration, name }: { readonly integration: string; rea
         strokeWidth={1.5}
         fillOpacity={0.25}
       />
-      <Text size="xs" c={error > 0 ? "light-dark(#b01e1e, #ff9c94)" : "dimmed"}>
+      <Text size="xs" className="nowrap" c={error > 0 ? "light-dark(#b01e1e, #ff9c94)" : "dimmed"}>
         {error > 0 ? `${Math.round((100 * error) / (success + error))} % errors` : "no errors"}
       </Text>
       <VisuallyHidden>
