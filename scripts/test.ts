@@ -52,6 +52,8 @@ const STORY = join("test", "browser", "find-and-mend.test.ts")
 
 /** Folders of test/ that have a round of their own, one after the other, on the embedded engine or with servers of their own. */
 const apart: Readonly<Record<string, { readonly concurrency: number; readonly timeout: number }>> = {
+  // Wait for a browser and a server in turn.
+  browser: { concurrency: 2, timeout: 300_000 },
   // Start the whole program, more than once, and give it work: each of them nearly fills two processors.
   promises: { concurrency: 2, timeout: 540_000 },
   // Measure times, or hold that something is done within some seconds, so that nothing may run beside them.
@@ -118,9 +120,11 @@ async function runTests(): Promise<void> {
   const server = rounds.some(round => round.engine === "postgres" && round.files.length > 0)
     ? await postgres(templates)
     : null
+  const brought = values.fast ? undefined : bring(files)
   const events = Readable.from(
     inTurn(
       rounds.filter(round => round.files.length > 0),
+      brought,
       stop.signal,
       server?.url,
     ),
@@ -150,15 +154,43 @@ async function postgres(templates: string): Promise<{ readonly url: string; stop
   }
 }
 
+/**
+ * Installs what the tests need beyond npm's packages, where this machine lacks it and lets us: a browser, and a PgBouncer. It
+ * goes on beside the first round. Where it fails it says so, and what needs a browser fails by itself, saying how to mend it.
+ */
+async function bring(files: readonly string[]): Promise<void> {
+  const lacks: string[] = []
+  try {
+    const { findChromium } = await import("../test/help/chromium.ts")
+    const { findPgBouncer } = await import("../test/help/pgbouncer.ts")
+    const { install, mayInstall } = await import("../test/help/debian.ts")
+    if (files.some(needsBrowser) && findChromium() === undefined) lacks.push("chromium", "fonts-dejavu-core")
+    if (files.some(needsPgBouncer) && findPgBouncer() === undefined) lacks.push("pgbouncer")
+    if (lacks.length > 0 && mayInstall()) await install(...lacks)
+  } catch (error) {
+    console.error(`${lacks.join(", ")} could not be installed: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+function needsBrowser(path: string): boolean {
+  return folderOf(path) === "browser" || path.includes("dashboard")
+}
+
+function needsPgBouncer(path: string): boolean {
+  return path.includes("pgbouncer")
+}
+
 /** The events of all rounds as if they had been one: what the runner counts at the end of each is added up. */
 async function* inTurn(
   rounds: readonly Round[],
+  brought: Promise<void> | undefined,
   signal: AbortSignal,
   databaseUrl: string | undefined,
 ): AsyncGenerator<TestEvent> {
   const counts = new Map<string, number>()
   let before = 0
   for (const { engine, ...round } of rounds) {
+    if (round.files.some(path => needsBrowser(path) || needsPgBouncer(path))) await brought
     let last = 0
     const database = databaseUrl === undefined ? {} : { TEST_DATABASE_URL: databaseUrl }
     const env = { ...process.env, ...database, TEST_ENGINE: engine ?? "sqlite" }

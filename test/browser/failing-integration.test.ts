@@ -116,7 +116,7 @@ test("an engineer reads what is wrong with an integration, tells the other side,
       await chart.getByText("not over").waitFor()
       for (const word of ["Successes", "Errors", "Skipped"]) await page.getByText(word, { exact: true }).waitFor()
       await assertAccessible(page, "the history as bars, in the dark")
-    await page.emulateMedia({ colorScheme: "light" })
+      await page.emulateMedia({ colorScheme: "light" })
       await page.getByRole("switch", { name: "As a table" }).focus()
       await page.keyboard.press("Space")
       const table = page.getByRole("table", { name: "Attempts of Shop backend by day, the newest first" })

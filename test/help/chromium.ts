@@ -1,8 +1,7 @@
 /** A real Chromium for the tests of the dashboard: an installed one, else Debian's, which is installed where that is allowed. */
-import { spawn, spawnSync } from "node:child_process"
-import { once } from "node:events"
 import { existsSync } from "node:fs"
 import { chromium } from "playwright-core"
+import { install, mayInstall } from "./debian.ts"
 
 /** What browsers of Chromium's kind are called, on the path of a machine. */
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
@@ -28,27 +27,12 @@ export function findChromium(): string | undefined {
 export async function bringChromium(): Promise<string> {
   const found = findChromium()
   if (found !== undefined) return found
-  const mayInstall = process.getuid?.() === 0 && spawnSync("apt-get", ["--version"]).status === 0
-  if (mayInstall) {
-    await aptGet("update")
-    await aptGet("install", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core")
+  if (mayInstall()) {
+    await install("chromium", "fonts-dejavu-core")
     const installed = findChromium()
     if (installed !== undefined) return installed
   }
   throw new Error(
     "The tests of the dashboard need Chromium: install it (`sudo apt-get install chromium`) or name one in TEST_CHROMIUM.",
   )
-}
-
-async function aptGet(...args: readonly string[]): Promise<void> {
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
-  const child = spawn("apt-get", ["-qq", ...args], { env, stdio: ["ignore", "pipe", "pipe"] })
-  let said = ""
-  const hear = (chunk: string) => {
-    said = (said + chunk).slice(-2_000)
-  }
-  child.stdout.setEncoding("utf8").on("data", hear)
-  child.stderr.setEncoding("utf8").on("data", hear)
-  await once(child, "close")
-  if (child.exitCode !== 0) throw new Error(`apt-get ${args.join(" ")} failed, so there is no Chromium:\n${said}`)
 }

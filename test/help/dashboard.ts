@@ -18,9 +18,13 @@ import { call, type Reachable, startWaybill, temporaryFolder, type Waybill } fro
 export const owner = { email: "ada@shop.example", name: "Ada Owner", password: "correct horse battery" } as const
 
 /** Of the page, in functions that run there. */
-declare const document: { readonly documentElement: { readonly scrollWidth: number; readonly clientWidth: number } }
+declare const document: {
+  readonly documentElement: { readonly scrollWidth: number; readonly clientWidth: number }
+  getAnimations(): readonly object[]
+}
 
 declare const innerWidth: number
+declare const CSSTransition: abstract new () => object
 
 /** How long something may take to be seen, on a machine with other work to do. */
 const PATIENCE_MS = 15_000
@@ -131,8 +135,11 @@ export async function assertAccessible(page: Page, what: string, rules?: readonl
 
 /** Fails where the page has to be scrolled sideways (WCAG 1.4.10). */
 export async function assertFits(page: Page, what: string): Promise<void> {
-  // A window takes its new size a moment after it was told to.
-  await page.waitForFunction(width => innerWidth === width, page.viewportSize()?.width)
+  // A window takes its new size a moment after it was told to, and what stands in it may move there.
+  await page.waitForFunction(
+    width => innerWidth === width && document.getAnimations().every(motion => !(motion instanceof CSSTransition)),
+    page.viewportSize()?.width,
+  )
   const beyond = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
   assert.ok(beyond <= 0, `${what} is ${beyond} px wider than its window`)
 }

@@ -334,7 +334,8 @@ function Running({ recovery, id }: { readonly recovery: Recovery; readonly id: s
           <Group gap="xs">
             <ColourBadge colour={colour} word={word} />
             <Text size="sm">
-              Events of <Moment at={from} /> to <Moment at={to} />, begun <Moment at={created_at} style="ago" />
+              Events of <Moment at={from} style="full" /> to <Moment at={to} style="full" />, begun{" "}
+              <Moment at={created_at} style="ago" />
             </Text>
           </Group>
           {!isOver && may("replay") && (
