@@ -40,7 +40,7 @@ const page = ((load, name) =>
         status: 0,
         code: "no_connection",
         title: "No connection to Waybill",
-        detail: "This page could not be loaded. See that you are online and that Waybill runs, then try again.",
+        detail: "This page could not be loaded.",
       })
     }
   }, name)) as typeof lazyRouteComponent

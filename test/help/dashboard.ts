@@ -156,7 +156,9 @@ async function openWindow(
   page.on("pageerror", error => faults.push(`error in the page: ${error.stack ?? error.message}`))
   page.on("console", message => {
     // What was refused or not found is told by the page; Chromium notes each in its console all the same.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) faults.push(message.text())
+    const isTold = message.text().startsWith("Failed to load resource")
+    const isOfStory = isTroubled && message.text().includes("WaybillProblem")
+    if (message.type() === "error" && !isTold && !isOfStory) faults.push(message.text())
   })
   page.on("response", response => {
     if (response.status() >= 500 && !isTroubled)

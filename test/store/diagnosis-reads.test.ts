@@ -1,6 +1,7 @@
 /** What a diagnosis is made of, as the store tells it. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { sql } from "../../src/store/database.ts"
 import {
   errorsBetween,
   failedBetween,
@@ -100,19 +101,22 @@ test("the run of failures begins after the last success, and a test neither brea
   )
 })
 
-test("what waits is counted, with the time of the oldest that waits for nothing but its time", async t => {
+test("what waits is counted, with its oldest event and the time of the oldest that waits for nothing but its time", async t => {
   const filled = await openFilledStore(t)
   const [crm] = filled.integrations
   await happen(filled, "retrying")
+  const [oldest] = await filled.store.db.query<{ id: number }>(sql`select event_id as id from delivery`)
   const later = filled.now + DAY_MS
-  assert.deepEqual(await waitingOf(filled.store.reads, crm), { total: 1, oldestDueAt: later, oldestSendingAt: null })
+  const waits = { oldestEvent: oldest?.id, oldestSendingAt: null }
+  assert.deepEqual(await waitingOf(filled.store.reads, crm), { ...waits, total: 1, oldestDueAt: later })
   filled.now += MINUTE_MS
   const dueAt = filled.now
   await filled.accept({ targets: [crm] })
-  assert.deepEqual(await waitingOf(filled.store.reads, crm), { total: 2, oldestDueAt: dueAt, oldestSendingAt: null })
+  assert.deepEqual(await waitingOf(filled.store.reads, crm), { ...waits, total: 2, oldestDueAt: dueAt })
   filled.now += MINUTE_MS
   await filled.claim(crm)
   assert.deepEqual(await waitingOf(filled.store.reads, crm), {
+    ...waits,
     total: 1,
     oldestDueAt: later,
     oldestSendingAt: filled.now,

@@ -21,6 +21,7 @@ const sealers: Readonly<Record<string, string>> = {
   "store/sealed-payloads.ts": "sealed_payload",
   "api/repeats.ts": "kept_answer",
   "api/invitations.ts": "job",
+  "engine/password-resets.ts": "job",
   "api/session-oidc.ts": "a cookie that holds for ten minutes",
   "store/reseal.ts": "all of them",
 }
