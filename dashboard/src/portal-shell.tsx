@@ -33,7 +33,16 @@ export function PortalShell() {
         Skip to the content
       </a>
       {shown !== undefined && <Band name={shown.name} color={shown.color} app={shown.app.title ?? shown.app.name} />}
-      <Container component="main" id="content" tabIndex={-1} size={1400} px={{ base: "sm", sm: "lg" }} py="lg">
+      <Container
+        component="main"
+        id="content"
+        // The site that frames it has a main part of its own.
+        aria-label={shown === undefined ? "Events and integrations" : `Events and integrations: ${shown.name}`}
+        tabIndex={-1}
+        size={1400}
+        px={{ base: "sm", sm: "lg" }}
+        py="lg"
+      >
         {session === undefined ? (
           error === null ? (
             <Skeleton height={220} role="status" aria-label="Loading" />
