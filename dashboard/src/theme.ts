@@ -7,7 +7,7 @@ const waybill: MantineColorsTuple = [
   "#d3eae2",
   "#bbe1d4",
   "#75c0a6",
-  "#4dae8c",
+  "#58b896",
   "#34a37b",
   "#249d72",
   "#148961",
@@ -37,6 +37,8 @@ export const theme = createTheme({
     // Its placeholder for the focus is a menu item without a name.
     Menu: { defaultProps: { withInitialFocusPlaceholder: false } },
     Notification: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
+    // What scrolls has to be reached by key (axe: scrollable-region-focusable).
+    TableScrollContainer: { defaultProps: { scrollAreaProps: { viewportProps: { tabIndex: 0 } } } },
     Table: { defaultProps: { verticalSpacing: "xs", highlightOnHover: true } },
   },
 })

@@ -81,11 +81,13 @@ export const queries: QueryClient = new QueryClient({
   mutationCache: new MutationCache({ onError: noticeEnd }),
   defaultOptions: {
     queries: {
+      // Without a connection a page says so; by default it would wait for one without a word.
+      networkMode: "always",
       retry: (failures, error) => mayPass(error) && failures < 2,
       staleTime: 5_000,
       refetchOnWindowFocus: true,
     },
-    mutations: { retry: false },
+    mutations: { retry: false, networkMode: "always" },
   },
 })
 

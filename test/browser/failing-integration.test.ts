@@ -10,7 +10,7 @@ const ANSWER = '{"error":"no such column: plan"}'
 const FAILED = 12
 
 test("an engineer reads what is wrong with an integration, tells the other side, and sends again what did not arrive", async t => {
-  const dashboard = await Dashboard.ofOwner(t, { reducedMotion: "reduce" })
+  const dashboard = await Dashboard.ofOwner(t)
   const { page } = dashboard
   const step = stepsOf(t)
   await using shop = await Endpoint.open()

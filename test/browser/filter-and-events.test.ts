@@ -7,7 +7,7 @@ import { assertFitsNarrowly, assertMarked, hasFocus, openTab, stepsOf } from "..
 import { createWebhook, newSecret } from "../help/waybill.ts"
 
 test("an engineer chooses which events go out and as what, and sees it on past events before it is saved", async t => {
-  const dashboard = await Dashboard.ofOwner(t, { reducedMotion: "reduce" })
+  const dashboard = await Dashboard.ofOwner(t)
   const { page, waybill } = dashboard
   const step = stepsOf(t)
   await using shop = await Endpoint.open()

@@ -23,7 +23,7 @@ const run = promisify(execFile)
 const env = { PATH: process.env["PATH"], WAYBILL_API_KEY: testKey }
 
 test("an engineer watches events arrive, rotates the secret, changes settings, and stops and removes an integration", async t => {
-  const dashboard = await Dashboard.ofOwner(t, { reducedMotion: "reduce" })
+  const dashboard = await Dashboard.ofOwner(t)
   const { page, waybill } = dashboard
   const step = stepsOf(t)
   await using shop = await Endpoint.open({ body: '{"id":"shop-7"}' })

@@ -82,7 +82,7 @@ test("somebody without a pointer signs in, finds the failed event, reads the rea
   await dashboard.call("POST", "/v1/events", { type: "order.paid", profile_id: "cus_1", data: { amount: 12.5 } })
   await shop.received(1)
 
-  const page = await dashboard.window({ reducedMotion: "reduce" })
+  const page = await dashboard.window()
   await dashboard.visit("/events", page)
   await page.getByRole("heading", { level: 1, name: "Sign in to Waybill" }).waitFor()
   await tabTo(page, /^E-mail/)

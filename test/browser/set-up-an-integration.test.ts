@@ -9,7 +9,7 @@ import { assertFitsNarrowly, assertMarked, codeIn, hasFocus, isSignedWith, steps
 const AUTHORIZATION = "Bearer of-the-sandbox"
 
 test("an engineer sets up an integration, sees its endpoint answer, and sends it a real event after reading what will go out", async t => {
-  const dashboard = await Dashboard.ofOwner(t, { reducedMotion: "reduce" })
+  const dashboard = await Dashboard.ofOwner(t)
   const { page } = dashboard
   await using shop = await Endpoint.open({ body: "<h1>It works!</h1>", headers: { "content-type": "text/html" } })
   const step = stepsOf(t)

@@ -123,6 +123,8 @@ function Bars({ rows, name }: { readonly rows: readonly Row[]; readonly name: st
       </Group>
       <BarChart
         h={320}
+        // What it drew for a wider window, such as the box beside the pointer, must not widen a narrow one.
+        style={{ overflow: "clip" }}
         role="img"
         aria-label={`Attempts of ${name}. The table beside has the same numbers.`}
         data={rows.map(row => ({ ...row }))}

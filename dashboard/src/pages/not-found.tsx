@@ -1,6 +1,7 @@
 /** An address that leads nowhere, and an error that nothing else has caught. */
 import { Anchor, Container } from "@mantine/core"
 import type { ErrorComponentProps } from "@tanstack/react-router"
+import { useEffect } from "react"
 import { Empty, Page, Trouble } from "../parts/page.tsx"
 
 export function NotFound() {
@@ -17,25 +18,23 @@ export function NotFound() {
 
 /** Of a page within the shell, which has the landmark. */
 export function PageError({ error }: ErrorComponentProps) {
-  // Without a connection the browser would show a page of its own in place of this one.
-  const again = () =>
-    void fetch("/livez").then(
-      () => window.location.reload(),
-      () => undefined,
-    )
+  useEffect(() => {
+    window.addEventListener("online", loadAnew)
+    return () => window.removeEventListener("online", loadAnew)
+  }, [])
   const isUnloaded = error instanceof Error && /dynamically imported module|module script/i.test(error.message)
   return (
     <Page title="This page cannot be shown">
       {isUnloaded ? (
         <Empty title="It could not be loaded">
           Waybill did not answer, or is of another version by now. See that you are online, then{" "}
-          <Anchor component="button" type="button" size="sm" onClick={again}>
+          <Anchor component="button" type="button" size="sm" onClick={loadAnew}>
             load the page again
           </Anchor>
           .
         </Empty>
       ) : (
-        <Trouble error={error instanceof Error ? error : new Error(String(error))} again={again} />
+        <Trouble error={error instanceof Error ? error : new Error(String(error))} again={loadAnew} />
       )}
     </Page>
   )
@@ -46,5 +45,13 @@ export function RootError(props: ErrorComponentProps) {
     <Container py="xl" component="main">
       <PageError {...props} />
     </Container>
+  )
+}
+
+/** Only where Waybill answers: without a connection the browser would show a page of its own in place of this one. */
+function loadAnew(): void {
+  void fetch("/livez").then(
+    () => window.location.reload(),
+    () => undefined,
   )
 }
