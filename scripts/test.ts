@@ -53,7 +53,7 @@ const STORY = join("test", "browser", "find-and-mend.test.ts")
 /** Folders of test/ that have a round of their own, one after the other, on the embedded engine or with servers of their own. */
 const apart: Readonly<Record<string, { readonly concurrency: number; readonly timeout: number }>> = {
   // Wait for a browser and a server in turn.
-  browser: { concurrency: 2, timeout: 300_000 },
+  browser: { concurrency: 3, timeout: 300_000 },
   // Start the whole program, more than once, and give it work: each of them nearly fills two processors.
   promises: { concurrency: 2, timeout: 540_000 },
   // Measure times, or hold that something is done within some seconds, so that nothing may run beside them.

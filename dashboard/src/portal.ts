@@ -34,6 +34,9 @@ export const portalRoutes: readonly string[] = [
 /** Tabs of an integration that a portal shows. */
 export const portalTabs: readonly string[] = ["overview", "events", "history", "logs", "failures"]
 
+/** How often, and after how long, a token is tried that the site gave, while no answer comes. */
+const [TRIES, TRIED_AGAIN_MS] = [5, 3_000]
+
 /** Null where this page is the dashboard itself. */
 export const portal: Portal | null = openPortal(window.location)
 
@@ -48,11 +51,18 @@ function openPortal({ pathname, search, hash }: Location): Portal | null {
   if (token === null) [token = null, scheme = null] = (stored(kept) ?? "").split(" ").map(text => text || null)
   else store(kept, [token, scheme].join(" "))
   const hearers = new Set<() => void>()
+  let latest = ""
   window.addEventListener("message", ({ source, origin, data }: MessageEvent<unknown>) => {
     if (source !== window.parent || !framers().includes(origin) || !isToken(data)) return
-    token = data.token
-    store(kept, [token, scheme].join(" "))
-    for (const hear of hearers) hear()
+    latest = data.token
+    // The one that is good stays until the next has shown that it is too.
+    void opens(data.token).then(isGood => {
+      // Another has come meanwhile.
+      if (!isGood || latest !== data.token) return
+      token = data.token
+      store(kept, [token, scheme].join(" "))
+      for (const hear of hearers) hear()
+    })
   })
   return {
     base,
@@ -82,6 +92,19 @@ function heldBy(): readonly string[] {
   return holder === undefined ? framers() : framers().filter(origin => origin === holder)
 }
 
+/** Whether a token opens a portal; asked again where no answer comes. */
+async function opens(token: string): Promise<boolean> {
+  for (let tries = 1; ; tries++) {
+    const answer = await fetch("/v1/portal", {
+      headers: { authorization: `Bearer ${token}` },
+      credentials: "omit",
+    }).catch(() => undefined)
+    const mayPass = answer === undefined || answer.status === 429 || answer.status >= 500
+    if (!mayPass || tries === TRIES) return answer?.ok === true
+    await new Promise(resolve => setTimeout(resolve, TRIED_AGAIN_MS))
+  }
+}
+
 function isToken(data: unknown): data is Extract<Message, { type: "waybill:token" }> {
   return (
     typeof data === "object" &&
@@ -89,7 +112,8 @@ function isToken(data: unknown): data is Extract<Message, { type: "waybill:token
     "type" in data &&
     data.type === "waybill:token" &&
     "token" in data &&
-    typeof data.token === "string"
+    typeof data.token === "string" &&
+    /^wb_pt_\w+$/.test(data.token)
   )
 }
 

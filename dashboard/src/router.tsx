@@ -75,6 +75,9 @@ const invitation = createRoute({
   component: page(() => import("./pages/invitation.tsx"), "Invitation"),
 })
 
+/** Where people come in. A portal has none of it: nobody's password is asked for in a frame. */
+const entrance = [signIn, setUp, passwordReset, invitation] as const
+
 /** Everything for which somebody has to be signed in. */
 const signedIn = createRoute({
   getParentRoute: () => root,
@@ -287,14 +290,19 @@ const around = [
   status,
 ] as const
 
+/** Every other address of a portal, for which it has a sentence. */
+const nowhere = createRoute({ getParentRoute: () => signedIn, path: "$" })
+
+const pages = [...around, overview, events, event, deliveries, integrations, newIntegration, integration] as const
+
+/** The tree of the dashboard is what links are checked by; a portal's is a part of it. */
+const tree = () => root.addChildren([...entrance, signedIn.addChildren([...pages])])
+
 export const router = createRouter({
-  routeTree: root.addChildren([
-    signIn,
-    setUp,
-    passwordReset,
-    invitation,
-    signedIn.addChildren([...around, overview, events, event, deliveries, integrations, newIntegration, integration]),
-  ]),
+  routeTree:
+    portal === null
+      ? tree()
+      : (root.addChildren([signedIn.addChildren([...pages, nowhere])]) as unknown as ReturnType<typeof tree>),
   // A portal has the same pages below an address of its own.
   basepath: portal?.base ?? "/",
   defaultErrorComponent: PageError,

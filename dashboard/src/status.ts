@@ -71,4 +71,7 @@ export const groundColours: Readonly<Record<Colour, string>> = {
   green: "light-dark(#e6f6ee, #12301f)",
 }
 
+/** Of an integration whose endpoint protection holds back. */
+export const restingLook: Look = { word: "Resting", colour: "grey", icon: IconMoonStars }
+
 export const switchedOffIcon = IconBan

@@ -240,7 +240,7 @@ export function apiKeyRoutes(server: FastifyInstance, context: Context): void {
       config: { scope: "admin" },
       schema: {
         operationId: "revokeApiKey",
-        summary: "Revokes an API key, at once",
+        summary: "Revokes an API key, at once, and the tokens of the portal that it gave",
         tags: ["API keys"],
         params: KeyPath,
         headers: IfMatchHeaders,

@@ -5,6 +5,7 @@ import type { Event } from "../domain/event.ts"
 import { formatId, type IntegrationId } from "../domain/id.ts"
 import type { AttemptSummary, KeptExchange } from "../store/attempt-reads.ts"
 import type { Context } from "./context.ts"
+import type { Sight } from "./portal-sight.ts"
 import { ReasonView } from "./reasons.ts"
 import { Nullable, Time, timeText } from "./schemas.ts"
 
@@ -34,7 +35,7 @@ const summary = {
   incomplete: Type.Boolean({ description: "The answer's body was cut off." }),
   revision: Type.Integer({ description: "Of the integration." }),
   recovery: Nullable(Type.String({ description: "The recovery that it was made for.", examples: ["rec_01j9zq4kx2m"] })),
-  process: Type.String({ description: "Which process of Waybill made it." }),
+  process: Type.String({ description: "Which process of Waybill made it; empty for a token of the portal." }),
   url: Nullable(Type.String({ description: "Host and path." })),
   timings: Nullable(
     Type.Object({
@@ -76,7 +77,8 @@ export const FullAttemptView = Type.Object({
 })
 export type FullAttemptView = Static<typeof FullAttemptView>
 
-export function viewOfAttempt(attempt: AttemptSummary, reason: ReasonView | null): AttemptView {
+/** `sight`: of whoever reads it; on which machine it was made is no customer's affair. */
+export function viewOfAttempt(attempt: AttemptSummary, reason: ReasonView | null, sight: Sight): AttemptView {
   const { timings, error } = attempt
   return {
     id: formatId("att", attempt.id),
@@ -90,7 +92,7 @@ export function viewOfAttempt(attempt: AttemptSummary, reason: ReasonView | null
     incomplete: attempt.incomplete,
     revision: attempt.revision,
     recovery: attempt.recovery === null ? null : formatId("rec", attempt.recovery),
-    process: attempt.process,
+    process: sight === null ? attempt.process : "",
     url: attempt.url,
     timings:
       timings === null
@@ -116,10 +118,11 @@ export function viewOfFullAttempt(
   exchange: KeptExchange | undefined,
   rebuilt: string | Uint8Array | null,
   hidden: boolean,
+  sight: Sight,
 ): FullAttemptView {
   const response = hidden ? null : (exchange?.response ?? null)
   return {
-    ...viewOfAttempt(attempt, reason),
+    ...viewOfAttempt(attempt, reason, sight),
     request:
       exchange === undefined || hidden
         ? null

@@ -289,7 +289,7 @@ async function fullView(
     const why = await reasons.ofAttempt(attempt, surroundings, attempt.id === delivery.lastAttempt, exchange)
     const isMissing = !hidden && exchange !== undefined && exchange.requestBody === null
     const body = isMissing ? await rebuilder.body(id.integration, kept?.event ?? null, attempt.revision) : null
-    return viewOfFullAttempt(attempt, why, exchange, body, hidden)
+    return viewOfFullAttempt(attempt, why, exchange, body, hidden, callerOf(request).sight)
   })
   const policy = directory.integration(id.integration)?.integration.policy
   return {

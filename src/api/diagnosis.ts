@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { diagnose, type Verdict } from "../domain/diagnosis.ts"
-import { formatId, timeOfId } from "../domain/id.ts"
+import { formatId, type IntegrationId, timeOfId } from "../domain/id.ts"
 import { reasonCodes } from "../domain/reason.ts"
 import { verdictCodes } from "../domain/verdict-table.ts"
 import { changedParts, changesAround, partsOf } from "../domain/what-changed.ts"
@@ -82,6 +82,10 @@ export const DiagnosisView = Type.Object({
   at: Time,
   verdict: VerdictView,
   also: Type.Array(VerdictView, { description: "What else holds, in the order of its weight." }),
+  resting: Nullable(
+    Type.Boolean(),
+    "Whether protection holds back an endpoint of it: GET /v1/integrations/{id} says why and until when. null where this process knows nothing of its lane.",
+  ),
   last_change: Nullable(
     ChangeView,
     "The newest change of the integration, where it has changed in the last 24 hours or since the verdict began.",
@@ -181,12 +185,22 @@ export async function diagnosisOf(
     at: timeText(picture.now),
     verdict: view(verdict),
     also: also.map(view),
+    resting: isResting(context, record.id, picture.now),
     last_change: latest === undefined ? null : viewOfChange(latest),
     oldest_waiting:
       oldest === null || isOfPortal
         ? null
         : { event: formatId("evt", oldest), received_at: timeText(timeOfId(oldest)) },
   }
+}
+
+function isResting({ engine }: Pick<Context, "engine">, id: IntegrationId, at: number): boolean | null {
+  return (
+    engine
+      .lane(id)
+      ?.gate.view(at)
+      .some(({ state }) => state.state !== "closed") ?? null
+  )
 }
 
 function viewOfVerdict(verdict: Verdict, changes: readonly ChangeBy[], integration: string): VerdictView {

@@ -22,7 +22,7 @@ export const eventSummaryFields = {
   received_at: Time,
   historical: Type.Boolean({ description: "Imported history: it was delivered nowhere." }),
   test: Type.Boolean({ description: "Made to try an integration out; counted nowhere." }),
-  key: Nullable(Type.String({ description: "The API key that brought it." })),
+  key: Nullable(Type.String({ description: "The API key that brought it; null for a token of the portal." })),
   status: Type.Enum([...eventStatuses], {
     description:
       "`failed` if any delivery failed or someone has to act on a withholding; else `retrying`, `processing`, `delivered` if any is; else `received`.",

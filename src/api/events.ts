@@ -205,7 +205,7 @@ async function deliveriesWithAttempts(
           const isLast = attempt.id === delivery.lastAttempt
           const { status, reason, nextAt } = delivery
           const surroundings = { status, reason, nextAt, environment, type }
-          return viewOfAttempt(attempt, await reasons.ofAttempt(attempt, surroundings, isLast, undefined))
+          return viewOfAttempt(attempt, await reasons.ofAttempt(attempt, surroundings, isLast, undefined), sight)
         }),
       ),
     })),

@@ -247,7 +247,7 @@ class Log {
     const entry = {
       delivery: formatDeliveryId(attempt.delivery),
       error_message: attempt.error?.message ?? reason?.what ?? null,
-      attempt: viewOfFullAttempt(attempt, reason, exchange, body, this.#hidden),
+      attempt: viewOfFullAttempt(attempt, reason, exchange, body, this.#hidden, this.#sight),
     }
     const payload = this.#hidden ? "hidden" : kept.event?.payload
     const [summary = kept.summary] = await summariesWithin(this.#context, this.#sight, [kept.summary])

@@ -41,7 +41,7 @@ export async function integrationsOfApp(
   for (const live of directory.integrationsOf(project)) {
     const { id, snapshot } = live.record
     if (snapshot.apps.length !== 1 || snapshot.apps[0] !== app) continue
-    const look = owned.get(live) ?? ownedSince(store.reads, id, app)
+    const look = owned.get(live) ?? ownedSince(store.reads, id, app, now() - METADATA_MS)
     owned.set(live, look)
     look.catch(() => owned.delete(live))
     const since = await look
@@ -123,8 +123,9 @@ export function tells(sight: Sight, item: StreamItem): boolean {
 const PAGES_READ = 8
 
 /**
- * Searches events that stand, where it is seen, as is asked. The database knows how an event stands altogether: what failed
- * here failed there too; for any other status all events are looked at, a few pages at a time.
+ * Searches events that stand, where it is seen, as is asked. What failed, a reason and a record are looked for there only, so
+ * that neither the pages nor how far a search came tell what stands elsewhere; for any other status all events of the app
+ * are looked at, a few pages at a time.
  */
 export async function searchWithin(
   context: Pick<Context, "store">,
@@ -139,7 +140,7 @@ export async function searchWithin(
     (reason === undefined || withheld[reason] !== undefined || standing.some(one => one.reason === reason)) &&
     (record === undefined || standing.some(one => one.record_id === record))
   const isExact = status === undefined && reason === undefined && record === undefined
-  const filter = { ...search.filter, status: status === "failed" ? status : undefined }
+  const filter = { ...search.filter, status: status === "failed" ? status : undefined, within: [...sight] }
   const found: EventSummary[] = []
   let before = search.before
   for (let page = 1; ; page++) {
@@ -170,9 +171,9 @@ const columns = {
   n_red: "red",
 } as const
 
-/** An event with other counts, and the status that they come to. */
+/** An event with other counts, and the status that they come to. With which of the owner's keys it came is not told. */
 function as<S extends EventSummary>(event: S, counts: EventCounts): S {
-  return { ...event, counts, status: eventStatus(counts) }
+  return { ...event, counts, status: eventStatus(counts), key: null }
 }
 
 /** Those that have a delivery since (it was replayed) stand there. */

@@ -5,6 +5,7 @@
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { formatId, parseId } from "../domain/id.ts"
+import { holdsLimits } from "../domain/limits.ts"
 import {
   portalRightNames,
   portalRights,
@@ -97,7 +98,9 @@ export function portalRoutes(server: FastifyInstance, context: Context): void {
       const caller = callerOf(request)
       const { project } = caller
       const { app, environment = null, expires_in = tokenSeconds.usual, may = usualRights } = request.body
-      const limits = limitsWithin(caller, { app: appOf(directory, project, app), environment, source: null })
+      // Of other apps who is limited to one learns nothing, not even whether they are there.
+      const asked = caller.limits.app === null ? appOf(directory, project, app) : (directory.appId(project, app) ?? 0)
+      const limits = limitsWithin(caller, { app: asked, environment, source: null })
       const scopes = scopesWithin(
         caller,
         portalRightNames.filter(right => may.includes(right)).map(right => portalRights[right]),
@@ -146,7 +149,7 @@ export function portalRoutes(server: FastifyInstance, context: Context): void {
       await changes.together(change, async tx => {
         const id = parseId("key", text)
         const found = id === undefined ? undefined : await readKey(tx, project, id)
-        const isOwn = found?.kind === "portal" && (limits.app === null || limits.app === found.app)
+        const isOwn = found?.kind === "portal" && holdsLimits(limits, found)
         if (found === undefined || !isOwn) throw notFound("token of the portal", text)
         await revokeKey(tx, project, found.id, now())
       })

@@ -41,7 +41,8 @@ export class Rates {
   admit({ key }: Pick<Caller, "key">, project: Project | undefined, reply: FastifyReply): Problem | undefined {
     // People are not counted: whoever has to put an end to a flood gets in.
     if (key === null) return undefined
-    const ofProject = project?.maxRequestsPerMinute ?? null
+    // Customers' pages take nothing of the owner's quota, and are not told of it.
+    const ofProject = key.kind === "portal" ? null : (project?.maxRequestsPerMinute ?? null)
     if (key.maxRequestsPerMinute === null && ofProject === null) return undefined
     const quotas: Quota[] = []
     if (key.maxRequestsPerMinute !== null) quotas.push({ name: "key", id: key.id, perMinute: key.maxRequestsPerMinute })

@@ -70,9 +70,10 @@ export function reportText(report: ReportView): string {
     ),
     "## Waybill",
     bullets([
-      ["Version", waybill.version],
+      // Which Waybill it is, the portal does not tell.
+      ...(waybill.started_at === null ? [] : [["Version", waybill.version] as const]),
       ["Health", waybill.healthy ? "healthy" : "not healthy: see GET /v1/status"],
-      ["Running since", waybill.started_at],
+      ...(waybill.started_at === null ? [] : [["Running since", waybill.started_at] as const]),
       ["Oldest due delivery", `${waybill.oldest_due_seconds} s late`],
     ]),
   ]

@@ -113,9 +113,9 @@ export const ReportView = Type.Object({
     { description: `Of the last ${ERRORS_NAMED} failed attempts of the range.` },
   ),
   waybill: Type.Object({
-    version: Type.String(),
+    version: Type.String({ description: "Empty for a token of the portal, as `process` is." }),
     process: Type.String(),
-    started_at: Time,
+    started_at: Nullable(Time, "null for a token of the portal."),
     healthy: Type.Boolean({ description: "What is due goes out, and the network is there." }),
     oldest_due_seconds: Type.Number(),
   }),
@@ -257,10 +257,10 @@ async function reportOf(
       device_id: device,
     })),
     waybill: {
-      version: context.version,
-      // Which machine, and how late others are, is no customer's affair.
+      // Which machine, what runs on it, and how late others are, is no customer's affair.
+      version: isOfPortal ? "" : context.version,
       process: isOfPortal ? "" : context.process,
-      started_at: timeText(context.startedAt),
+      started_at: isOfPortal ? null : timeText(context.startedAt),
       healthy: lateness.lateLanes === 0 && ownSide === null,
       oldest_due_seconds: isOfPortal ? 0 : lateness.oldestMs / 1_000,
     },
@@ -300,7 +300,7 @@ async function wholeErrors(
         delivery: formatDeliveryId(attempt.delivery),
         event: viewOfSummary(summary, now()),
         method: "POST" as const,
-        attempt: viewOfFullAttempt(attempt, reason, exchange, body, !payloads),
+        attempt: viewOfFullAttempt(attempt, reason, exchange, body, !payloads, integrations),
       },
     ]
   })

@@ -6,7 +6,7 @@ import type { Directory } from "../engine/directory.ts"
 import { Problem } from "./problem.ts"
 
 /** A search ends soon after so long, with what it has and how far back it came. */
-export const SEARCH_BUDGET_MS = 250
+export const SEARCH_BUDGET_MS = 200
 
 const timeHint = "RFC 3339, such as 2026-11-21T10:00:00Z."
 

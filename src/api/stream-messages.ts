@@ -30,7 +30,7 @@ export async function messageOf(
   sight: Sight = null,
 ): Promise<string> {
   const seen = item.kind === "event" ? arrivalWithin(sight, item) : item
-  return message(item.kind, await dataOf(context, reasons, seen, payload), formatPosition(item))
+  return message(item.kind, await dataOf(context, reasons, seen, payload, sight), formatPosition(item))
 }
 
 async function dataOf(
@@ -38,12 +38,13 @@ async function dataOf(
   reasons: Reasons,
   item: StreamItem,
   payload: ShownPayload,
+  sight: Sight,
 ): Promise<string> {
   switch (item.kind) {
     case "event":
       return textOfEvent(item.event, payload, context.now(), membersOfEvent(item))
     case "attempt":
-      return JSON.stringify(await viewOfAttemptItem(context, reasons, item))
+      return JSON.stringify(await viewOfAttemptItem(context, reasons, item, sight))
     case "change": {
       const { id, at, kind, subject, by, facts } = item.change
       // Where it came from is for the audit log.
@@ -67,11 +68,12 @@ async function viewOfAttemptItem(
   { directory }: ReasonsContext,
   reasons: Reasons,
   { attempt, event, delivery }: AttemptItem,
+  sight: Sight,
 ) {
   const { environment, type, app, profileId, deviceId, test } = event
   const reason = await reasons.ofAttempt(attempt, { ...delivery, environment, type }, delivery.isLast, undefined)
   return {
-    ...viewOfAttempt(attempt, reason),
+    ...viewOfAttempt(attempt, reason, sight),
     delivery: {
       id: formatDeliveryId(attempt.delivery),
       status: delivery.status,

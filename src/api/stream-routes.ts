@@ -4,11 +4,11 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import { type Static, Type } from "typebox"
-import type { ProjectId } from "../domain/id.ts"
+import type { AppId, KeyId, ProjectId } from "../domain/id.ts"
 import { type Horizon, horizonOf } from "../engine/horizon.ts"
 import { Tail } from "../engine/tail.ts"
-import { findPosition, type StreamFilter, type StreamItem } from "../store/stream-reads.ts"
-import { callerOf, may, stillAdmitted } from "./access.ts"
+import { findPosition, type OwnPositions, type StreamFilter, type StreamItem } from "../store/stream-reads.ts"
+import { type Caller, callerOf, may, stillAdmitted } from "./access.ts"
 import { hidesPayloads, narrowed } from "./limits.ts"
 import { Problem } from "./problem.ts"
 import { ProblemSchema, responses } from "./schemas.ts"
@@ -84,6 +84,8 @@ class Hub {
   readonly #context: StreamContext
   readonly #limits: StreamLimits
   readonly #projects = new Map<ProjectId, { readonly tail: Promise<Tail>; count: number; portals: number }>()
+  /** How many are open of pages of the portal: by the app, and by the token. Ids are of one thing each. */
+  readonly #ofPortals = new Map<AppId | KeyId, number>()
   readonly #streams = new Set<Stream>()
   /** Texts of items that more than one stream may show: those with payloads, and those without. */
   readonly #texts = { shown: new WeakMap<StreamItem, string>(), hidden: new WeakMap<StreamItem, string>() }
@@ -104,12 +106,14 @@ class Hub {
   ): Promise<void> {
     const { store, now } = this.#context
     const hides = hidesPayloads(request)
-    const { sight } = callerOf(request)
-    const tail = await this.#enter(project, sight !== null)
+    const caller = callerOf(request)
+    const { sight } = caller
+    const tail = await this.#enter(caller)
     try {
       const header = request.headers["last-event-id"]
       const asked = typeof header === "string" ? header : request.query.last_event_id
-      const resumption = asked === undefined ? undefined : await findPosition(store.reads, project, asked, now())
+      const resumption =
+        asked === undefined ? undefined : await findPosition(store.reads, project, asked, now(), ownOf(caller))
       const isAdmitted = stillAdmitted(this.#context, request)
       reply.hijack()
       const stream = new Stream(this.#context, this.#limits, {
@@ -137,7 +141,7 @@ class Hub {
       if (this.#isStopped) stream.stop()
       await stream.run(resumption)
     } finally {
-      this.#leave(project, tail, callerOf(request).sight !== null)
+      this.#leave(caller, tail)
     }
   }
 
@@ -146,8 +150,10 @@ class Hub {
     for (const stream of this.#streams) stream.stop()
   }
 
-  async #enter(project: ProjectId, isOfPortal: boolean): Promise<Tail> {
+  async #enter(caller: Caller): Promise<Tail> {
     const { store, feed, log } = this.#context
+    const { project } = caller
+    const isOfPortal = caller.sight !== null
     let entry = this.#projects.get(project)
     if (entry === undefined) {
       entry = {
@@ -167,21 +173,60 @@ class Hub {
         "As many pages of this portal as may be follow live already. Look again in a while; lists and searches go on."
       throw new Problem("too_many_requests", detail, { retryAfterSeconds: 10 })
     }
+    for (const [id, most, whose] of portalCounts(caller, this.#limits)) {
+      if ((this.#ofPortals.get(id) ?? 0) < most) continue
+      const detail = `As many pages as may be follow live with ${whose} already: ${most}. Close one, or look again in a while; lists and searches go on.`
+      throw new Problem("too_many_requests", detail, { retryAfterSeconds: 10 })
+    }
     entry.count++
     if (isOfPortal) entry.portals++
+    this.#countPortal(caller, 1)
     try {
       return await entry.tail
     } catch (error) {
+      this.#countPortal(caller, -1)
       this.#projects.delete(project)
       throw error
     }
   }
 
-  #leave(project: ProjectId, tail: Tail, isOfPortal: boolean): void {
+  #countPortal(caller: Caller, by: 1 | -1): void {
+    for (const [id] of portalCounts(caller, this.#limits)) {
+      const count = (this.#ofPortals.get(id) ?? 0) + by
+      if (count > 0) this.#ofPortals.set(id, count)
+      else this.#ofPortals.delete(id)
+    }
+  }
+
+  #leave(caller: Caller, tail: Tail): void {
+    const { project } = caller
     const entry = this.#projects.get(project)
-    if (entry !== undefined && isOfPortal) entry.portals--
+    this.#countPortal(caller, -1)
+    if (entry !== undefined && caller.sight !== null) entry.portals--
     if (entry === undefined || --entry.count > 0) return
     this.#projects.delete(project)
     tail.stop()
+  }
+}
+
+/** What a page of the portal counts as, and how many of it there may be: of its app, and of its token. */
+function portalCounts(
+  { sight, limits, key }: Caller,
+  { perApp, perToken }: Pick<StreamLimits, "perApp" | "perToken">,
+): (readonly [id: AppId | KeyId, most: number, whose: string])[] {
+  if (sight === null) return []
+  return [
+    ...(limits.app === null ? [] : [[limits.app, perApp, "the portal of this app"] as const]),
+    ...(key === null ? [] : [[key.id, perToken, "this token"] as const]),
+  ]
+}
+
+/** What a page of the portal may go on after: what it was shown. null: everything of the project. */
+function ownOf({ sight, limits }: Caller): OwnPositions | null {
+  if (sight === null) return null
+  const { app, environment, source } = limits
+  return {
+    filter: { app: app ?? undefined, environment: environment ?? undefined, source: source ?? undefined },
+    integrations: [...sight],
   }
 }

@@ -19,6 +19,7 @@ import {
   readStream,
   type StreamFilter,
   type StreamItem,
+  timePosition,
 } from "../store/stream-reads.ts"
 import type { Context } from "./context.ts"
 import { isSeen, type Sight, tells } from "./portal-sight.ts"
@@ -29,6 +30,9 @@ import { message, messageOf } from "./stream-messages.ts"
 /** What a stream may take and how long it waits. */
 export interface StreamLimits {
   readonly perProject: number
+  /** Of pages of the portal: those of one app, and those with one token. */
+  readonly perApp: number
+  readonly perToken: number
   /** A listener that lets so many messages, or so many bytes, pile up is let go. */
   readonly unsentMessages: number
   readonly unsentBytes: number
@@ -50,6 +54,8 @@ export type StreamContext = ReasonsContext &
 /** The limits of every stream, but in tests. */
 export const streamLimits: StreamLimits = {
   perProject: 100,
+  perApp: 10,
+  perToken: 5,
   unsentMessages: 1_000,
   unsentBytes: 1_048_576,
   stalledMs: 30_000,
@@ -178,12 +184,20 @@ export class Stream implements Follower {
     this.#toldId = this.#position
     this.#write("retry: 2000\n\n")
     if (resumption?.kind === "after") return
-    const position = formatPosition(tail.last)
-    if (resumption === undefined) this.#write(`id: ${position}\n\n`)
-    else
+    const position = this.#endPosition()
+    if (resumption !== undefined)
       this.#write(
         message("reset", JSON.stringify({ reason: resumption.kind, detail: resets[resumption.kind] }), position),
       )
+    else if (position !== undefined) this.#write(`id: ${position}\n\n`)
+  }
+
+  /** The end of what happened, as a position. What happened last is not for who sees one app only: that gets a time. */
+  #endPosition(): string | undefined {
+    const { tail, sight } = this.#parts
+    if (sight === null) return formatPosition(tail.last)
+    const { text, id } = timePosition(this.#context.now())
+    return tail.covers(id) ? text : undefined
   }
 
   #goLive(): void {
@@ -241,11 +255,13 @@ export class Stream implements Follower {
 
   #keepAlive(): void {
     if (this.#isOver || this.#isBlocked) return
-    const { last } = this.#parts.tail
+    const { tail, sight } = this.#parts
+    const id = sight === null ? tail.last.id : timePosition(this.#context.now()).id
     // What a filter left out moves the position too, or a quiet listener would come back with one that is too old.
-    const isNews = this.#isLive && this.#queue.length === 0 && last.id > this.#toldId
-    if (isNews) this.#toldId = last.id
-    this.#write(isNews ? `: keep-alive\nid: ${formatPosition(last)}\n\n` : ": keep-alive\n\n")
+    const isNews = this.#isLive && this.#queue.length === 0 && id > this.#toldId
+    const position = isNews ? this.#endPosition() : undefined
+    if (position !== undefined) this.#toldId = id
+    this.#write(position === undefined ? ": keep-alive\n\n" : `: keep-alive\nid: ${position}\n\n`)
   }
 
   async #checkKey(): Promise<void> {

@@ -200,7 +200,7 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
     what: "The last {attempts|several} attempts failed in the same way, at {events_text|several events}[: {error}].",
     causes: "A cause that does not pass by itself is likely when the same error comes again and again.",
     advice:
-      "Look at the last errors: what the other side answered says what to mend. Failed events are tried again meanwhile.",
+      "Look at the last errors: what the other side answered says what to mend. What its policy tries again goes out by itself meanwhile.",
     colour: "amber",
     questions: [],
     variants: {
@@ -228,11 +228,11 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
       outage: {
         causes: "The endpoint is down, overloaded or being restarted.",
         advice:
-          "Nothing to do if it recovers in a few minutes: failed events are tried again. Else look at the server.",
+          "Nothing to do if it recovers in a few minutes: what its policy tries again goes out by itself. Else look at the server.",
       },
       connectivity: {
         causes: `No connection comes about: the server is down, or its name, certificate or firewall is wrong. ${notOnUs}`,
-        advice: "Check that the server runs and can be reached. Failed events are tried again meanwhile.",
+        advice: "Check that the server runs and can be reached. What its policy tries again goes out by itself meanwhile.",
       },
     },
   },
@@ -240,7 +240,7 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
     title: "A spike in failures",
     what: "Since {since_at|a while ago} {errors|many} of {attempts|several} attempts have failed; before, [it was {usual_percent} % of them|few did].",
     causes: "An outage at the destination, expired credentials or a changed API.",
-    advice: "Check under the last errors whether they go on. Failed events are tried again meanwhile.",
+    advice: "Check under the last errors whether they go on. What its policy tries again goes out by itself meanwhile.",
     colour: "amber",
     questions: [],
     variants: {

@@ -53,6 +53,8 @@ export class Tail {
   #timer: NodeJS.Timeout | undefined
   #isHinted = false
   #isReading = false
+  /** The last look found nothing beyond `at`. */
+  #isAtEnd = true
   /** The store did not answer the last time, which was told. */
   #isCut = false
   #isStopped = false
@@ -92,6 +94,14 @@ export class Tail {
     return this.#last
   }
 
+  /**
+   * Whether all before an id was handed out: it stands before `at`, or nothing is beyond that. Ids are made before they are
+   * seen here, so that one of this very moment is never covered for sure; one of a minute ago is.
+   */
+  covers(id: number): boolean {
+    return id <= this.#at + 1 || this.#isAtEnd
+  }
+
   /** Hands everything after `at` to a follower that has had everything up to it. */
   attach(follower: Follower): void {
     this.#followers.add(follower)
@@ -125,13 +135,15 @@ export class Tail {
 
   async #look(): Promise<void> {
     this.#isReading = true
+    this.#isAtEnd = false
     this.#isHinted = false
     try {
       const end = await streamEnd(this.#reads, this.#project)
       this.#horizon.saw(end.id)
       const upTo = Math.min(end.id, this.#horizon.at)
       while (this.#at < upTo && !this.#isStopped) await this.#readPage(upTo)
-      this.#tellOfWaiting(this.#at < end.id)
+      this.#isAtEnd = this.#at >= end.id
+      this.#tellOfWaiting(!this.#isAtEnd)
       this.#isCut = false
     } catch (error) {
       if (!this.#isStopped && !this.#isCut) this.#log.warn({ err: error }, "the stream could not be read; trying again")

@@ -1,9 +1,9 @@
 /** API keys: shown once, kept as a hash; found by that hash, so that a copy of the database opens nothing (API-2). */
 import { createHash, randomInt } from "node:crypto"
 import { crc32 } from "node:zlib"
-import type { KeyId, ProjectId } from "../domain/id.ts"
+import { formatId, type KeyId, type ProjectId } from "../domain/id.ts"
 import type { Limits } from "../domain/limits.ts"
-import { type Database, sql } from "./database.ts"
+import { type Database, type Sql, sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
 
 /** Those that are built; `publishable` and `device` keys are not yet. `portal`: a token of the portal (domain/portal.ts). */
@@ -150,7 +150,10 @@ export async function readKey(db: Reader, project: ProjectId, id: KeyId): Promis
   return rows.map(keyOfRow)[0]
 }
 
-/** Changes what may be changed of a key; gives it as it is then. Its rights stay what they are: for others there is another key. */
+/**
+ * Changes what may be changed of a key; gives it as it is then. Its rights stay what they are: for others there is another
+ * key. Tokens of the portal that it gave end no later than it does. Call it in a transaction.
+ */
 export async function changeKey(
   db: Database,
   { id, project }: Pick<ApiKey, "id" | "project">,
@@ -160,15 +163,25 @@ export async function changeKey(
     update api_key set
       name = ${to.name}, expires_at = ${to.expiresAt}, max_requests_per_minute = ${to.maxRequestsPerMinute}
     where id = ${id} and project_id = ${project} returning ${columns}`)
+  if (to.expiresAt !== null) {
+    await db.query(sql`
+      update api_key set expires_at = ${to.expiresAt} where ${tokensOf(project, id)} and expires_at > ${to.expiresAt}`)
+  }
   return rows.map(keyOfRow)[0]
 }
 
-/** Revokes a key; gives it as it is then, or undefined where the project has no such key. */
+/** Revokes a key, and the tokens of the portal that it gave; gives it as it is then, or undefined where the project has no such key. */
 export async function revokeKey(db: Database, project: ProjectId, id: KeyId, at: number): Promise<ApiKey | undefined> {
   const rows = await db.query<KeyRow>(sql`
     update api_key set revoked_at = coalesce(revoked_at, ${at})
     where id = ${id} and project_id = ${project} returning ${columns}`)
+  await db.query(sql`update api_key set revoked_at = ${at} where ${tokensOf(project, id)} and revoked_at is null`)
   return rows.map(keyOfRow)[0]
+}
+
+/** The tokens of the portal that a key gave. Index: api_key_by_kind. */
+function tokensOf(project: ProjectId, key: KeyId): Sql {
+  return sql`project_id = ${project} and kind = 'portal' and created_by = ${formatId("key", key)}`
 }
 
 /**

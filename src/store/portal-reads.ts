@@ -6,16 +6,26 @@ import { list, sql } from "./database.ts"
 import { listRevisions } from "./integrations.ts"
 import type { Reader } from "./reader.ts"
 
-/** So many revisions are looked at; of an older one it is not said whose the integration was. */
+/** So many revisions are read at a time. */
 const REVISIONS_READ = 100
 
-/** Since when an integration that is for one app alone has been, in ms since 1970; 0: it never was for anything else. */
-export async function ownedSince(db: Reader, integration: IntegrationId, app: AppId): Promise<number> {
-  const revisions = await listRevisions(db, integration, Number.MAX_SAFE_INTEGER, REVISIONS_READ)
-  const others = revisions.findIndex(({ snapshot: { apps } }) => apps.length !== 1 || apps[0] !== app)
-  // The newest stands first: the one before that of the others is where it became the app's own.
-  const first = revisions[others < 0 ? revisions.length - 1 : others - 1]
-  return others < 0 && revisions.length < REVISIONS_READ ? 0 : (first?.at ?? Number.MAX_SAFE_INTEGER)
+/**
+ * Since when an integration that is for one app alone has been, in ms since 1970; 0: it never was for anything else. It is
+ * looked back as far as `kept`: where it was so then, what was before is not looked for.
+ */
+export async function ownedSince(db: Reader, integration: IntegrationId, app: AppId, kept: number): Promise<number> {
+  let [since, before] = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
+  for (;;) {
+    // The newest stands first.
+    const revisions = await listRevisions(db, integration, before, REVISIONS_READ)
+    for (const { at, revision, snapshot } of revisions) {
+      if (snapshot.apps.length !== 1 || snapshot.apps[0] !== app) return since
+      if (at <= kept) return at
+      since = at
+      before = revision
+    }
+    if (revisions.length < REVISIONS_READ) return since === Number.MAX_SAFE_INTEGER ? since : 0
+  }
 }
 
 /** How an event stands at an integration. */

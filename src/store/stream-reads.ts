@@ -11,7 +11,7 @@ import { type AppId, firstIdAt, formatId, type IntegrationId, type ProjectId, pa
 import type { ReasonCode } from "../domain/reason.ts"
 import { type AttemptRow, type AttemptSummary, attemptColumns, attemptOfRow } from "./attempt-reads.ts"
 import { type Change, changesAfter } from "./changes.ts"
-import { raw, sql } from "./database.ts"
+import { list, raw, sql } from "./database.ts"
 import { type EventFilter, eventConditions, matchesType } from "./event-filter.ts"
 import { type EventSummary, type SummaryRow, summaryColumns, summaryOfRow } from "./event-reads.ts"
 import { METADATA_MS } from "./kept.ts"
@@ -123,13 +123,51 @@ export type Resumption =
   | { readonly kind: "too_old" }
   | { readonly kind: "unknown" }
 
-/** Finds a position such as `evt_…` again. Keys of event, attempt and change. */
-export async function findPosition(db: Reader, project: ProjectId, text: string, now: number): Promise<Resumption> {
+/** What a listener that sees a part of the project only may go on after: its own events, and attempts at its integrations. */
+export interface OwnPositions {
+  readonly filter: Pick<EventFilter, "app" | "environment" | "source">
+  readonly integrations: readonly IntegrationId[]
+}
+
+/** Ids of a time are committed by so much later at the latest; what is handed out twice for that is known by its id. */
+const SETTLED_MS = 60_000
+
+/** A position that names nothing, for who must not learn what happened last: a time by which all was handed out. */
+export interface TimePosition {
+  readonly text: string
+  /** The id that it stands before. */
+  readonly id: number
+}
+
+export function timePosition(now: number): TimePosition {
+  const at = now - SETTLED_MS
+  return { text: `tim_${at}`, id: firstIdAt(at) }
+}
+
+/**
+ * Finds a position such as `evt_…` again. `own`: only among these, or at a time, so that nothing is told of what others
+ * have. Keys of event, attempt and change.
+ */
+export async function findPosition(
+  db: Reader,
+  project: ProjectId,
+  text: string,
+  now: number,
+  own: OwnPositions | null = null,
+): Promise<Resumption> {
+  const time = own === null ? null : /^tim_(\d{13})$/.exec(text)
+  if (time !== null) {
+    const at = Number(time[1])
+    if (at < now - METADATA_MS) return { kind: "too_old" }
+    return at > now ? { kind: "unknown" } : { kind: "after", id: firstIdAt(at) - 1 }
+  }
   for (const kind of ["event", "attempt", "change", "project"] as const) {
     const id = parseId(prefixes[kind], text)
     if (id === undefined) continue
     if (id < firstIdAt(now - METADATA_MS)) return { kind: "too_old" }
-    return (await exists(db, project, { kind, id })) ? { kind: "after", id } : { kind: "unknown" }
+    return (await (own === null ? exists(db, project, { kind, id }) : isOwn(db, project, { kind, id }, own)))
+      ? { kind: "after", id }
+      : { kind: "unknown" }
   }
   return { kind: "unknown" }
 }
@@ -137,6 +175,25 @@ export async function findPosition(db: Reader, project: ProjectId, text: string,
 async function exists(db: Reader, project: ProjectId, { kind, id }: Place): Promise<boolean> {
   if (kind === "project") return id === project
   const rows = await db.query(sql`select id from ${raw(kind)} where id = ${id} and project_id = ${project}`)
+  return rows.length > 0
+}
+
+async function isOwn(
+  db: Reader,
+  project: ProjectId,
+  { kind, id }: Place,
+  { filter, integrations }: OwnPositions,
+): Promise<boolean> {
+  if (kind === "project") return id === project
+  if (kind === "change") return false
+  const rows = await db.query(
+    kind === "event"
+      ? sql`select e.id from event e where e.id = ${id} and e.project_id = ${project} and ${eventConditions(filter)}`
+      : sql`
+        select a.id from attempt a join event e on e.project_id = a.project_id and e.id = a.event_id
+        where a.id = ${id} and a.project_id = ${project} and a.integration_id in ${list(integrations)}
+          and ${eventConditions(filter)}`,
+  )
   return rows.length > 0
 }
 

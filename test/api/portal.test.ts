@@ -154,7 +154,7 @@ describe("with a token of one app every operation", () => {
     profile_id: () => ["mine-profile", `${MARK}-profile`],
     destination_record: () => ["rec"],
     status: () => ["failed", "delivered", "processing"],
-    reason: () => ["http_404", "type_disabled"],
+    reason: () => ["rejected", "type_disabled"],
     outcomes: () => ["true"],
     format: () => ["markdown"],
     environment: () => ["production", "sandbox"],
@@ -250,7 +250,7 @@ describe("a token of one app sees", () => {
     assert.deepEqual(await statuses(""), ["delivered"])
     assert.deepEqual(await statuses("?status=delivered"), ["delivered"])
     assert.deepEqual(await statuses("?status=failed"), [])
-    assert.deepEqual(await statuses("?reason=http_404"), [])
+    assert.deepEqual(await statuses("?reason=rejected"), [])
   })
 
   test("all that a diagnosis says of them, but not who has changed them nor how others do", async () => {

@@ -60,6 +60,8 @@ async function openStreams(t: TestContext, limits: Partial<StreamLimits>): Promi
   const context = { store, directory, engine: { lanes: () => [] }, feed, keyring, people, log, now }
   streamRoutes(server, context, {
     perProject: 3,
+    perApp: 3,
+    perToken: 3,
     unsentMessages: 1_000,
     unsentBytes: 1_048_576,
     stalledMs: 30_000,

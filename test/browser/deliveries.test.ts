@@ -83,11 +83,11 @@ test("a support person follows failed deliveries, one customer, a refused reques
   await support.getByText("No delivery fits").waitFor()
   await assertAccessible(support, "a search for deliveries in vain")
   await support.getByRole("button", { name: "Clear all" }).click()
-  await rows.filter({ hasText: "CRM" }).first().getByRole("link", { name: "plan.paid" }).click()
+  await rows.filter({ hasText: "CRM" }).getByRole("link", { name: "plan.paid" }).first().click()
   await support.getByRole("region", { name: "At each integration" }).getByText("no such plan").waitFor()
 
   // One customer, on a page of their own.
-  await dashboard.visit("/profiles/user-2", support)
+  await support.getByRole("main").getByRole("link", { name: "user-2", exact: true }).click()
   await support.getByText("Apps: ios").waitFor()
   await support.getByText("Devices: phone-1").waitFor()
   const theirs = support.getByRole("table", { name: "Events of the profile, newest first" })

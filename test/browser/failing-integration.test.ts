@@ -51,6 +51,7 @@ test("an engineer reads what is wrong with an integration, tells the other side,
       .filter({ hasText: "Warehouse" })
       .getByRole("button", { name: /rest|left alone|fail/i })
       .waitFor()
+    await page.getByRole("row").filter({ hasText: "Warehouse" }).getByText("Resting", { exact: true }).waitFor()
     await assertAccessible(page, "the list of integrations")
     await page.getByLabel("Search").fill("ware")
     await row.waitFor({ state: "detached" })

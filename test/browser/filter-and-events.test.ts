@@ -108,6 +108,15 @@ test("an engineer chooses which events go out and as what, and sees it on past e
     await page.getByText("Saved.", { exact: true }).waitFor()
   })
 
+  await step("what would be sent of a past event that fits is one click away", async () => {
+    await page.getByRole("link", { name: "See what would be sent" }).first().click()
+    await page.getByRole("tabpanel", { name: "Test" }).waitFor()
+    await page.getByRole("button", { name: "Show what would be sent" }).click()
+    const body = page.getByRole("region", { name: "What would be sent" })
+    await body.getByText('"plan": "pro"').waitFor()
+    assert.equal(shop.requests.length, 6)
+  })
+
   await step("from then on only what fits goes out, and the rest is listed with why it was not sent", async () => {
     await sendAll()
     const last = await shop.request(7)

@@ -134,6 +134,12 @@ test("an engineer watches events arrive, rotates the secret, changes settings, a
     await changes.getByRole("row").filter({ hasText: /name/i }).getByRole("cell", { name: "Shop of ours" }).waitFor()
     await page.getByRole("table", { name: "Changes of revision 2" }).getByText(/apps/i).waitFor()
     await assertAccessible(page, "the changes of an integration")
+    await page.getByRole("link", { name: "audit log", exact: true }).click()
+    const log = page.getByRole("table", { name: "Changes, newest first" })
+    await log.getByRole("row").filter({ hasText: "integration.created" }).waitFor()
+    assert.equal(await page.getByLabel("To what").inputValue(), id)
+    await page.goBack()
+    await changes.waitFor()
     await dashboard.call("PATCH", path, { apps: [] })
   })
 

@@ -5,11 +5,15 @@ import { request } from "undici"
 import { assertAccessible, Dashboard, owner } from "../help/dashboard.ts"
 import type { Reachable } from "../help/waybill.ts"
 
+function bearer(token: string) {
+  return { authorization: `Bearer ${token}` }
+}
+
 /** The status with which an event is taken or refused that comes with a key. */
 async function sendWith(key: string, { url }: Reachable): Promise<number> {
   const { statusCode, body } = await request(`${url}/v1/events`, {
     method: "POST",
-    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+    headers: { ...bearer(key), "content-type": "application/json" },
     body: JSON.stringify({ type: "order.paid", data: { amount: 12.5 } }),
   })
   await body.dump()
@@ -65,6 +69,20 @@ test("an owner makes a key that is shown once and works, replaces it without a g
   await page.getByLabel("Show those that have ended, too").check()
   await row.filter({ hasText: "Revoked" }).waitFor()
   await assertAccessible(page, "keys, ended ones too")
+
+  // A token of the portal is ended here as well.
+  await dashboard.call("POST", "/v1/apps", { name: "acme" })
+  const { url } = (await dashboard.call("POST", "/v1/portal-tokens", { app: "acme" })) as { readonly url: string }
+  const token = new URL(url).hash.replace(/^#token=/, "")
+  const portal = async () => (await fetch(`${waybill.url}/v1/portal`, { headers: bearer(token) })).status
+  assert.equal(await portal(), 200)
+  await page.reload()
+  await page.getByRole("button", { name: /^Revoke: the token .* for acme$/ }).click()
+  await assertAccessible(page, "the question before a token of the portal is revoked")
+  await dialog.getByRole("button", { name: "Revoke it now" }).click()
+  await dialog.waitFor({ state: "hidden" })
+  await page.getByRole("table", { name: "Tokens of the portal that are good" }).waitFor({ state: "detached" })
+  assert.equal(await portal(), 401, "a revoked token opens nothing")
 
   await dashboard.visit("/audit-log")
   const log = page.getByRole("table", { name: "Changes, newest first" })

@@ -89,6 +89,28 @@ test("a customer sees their own events in the owner's site, in the owner's name 
     assert.equal(given.length, 1)
   })
 
+  await t.test("stays where it is when the site gives a token that is none", async () => {
+    for (const none of ["nothing", "wb_live_sk_nothing", `wb_pt_${"0".repeat(36)}`]) {
+      const asked = none.startsWith("wb_pt_")
+        ? page.waitForResponse(answer => answer.url().endsWith("/v1/portal") && answer.status() === 401)
+        : undefined
+      await page.evaluate(give, none)
+      await asked
+    }
+    await frame.getByRole("link", { name: "Integrations" }).click()
+    await frame.getByRole("link", { name: "CRM of acme" }).waitFor()
+    assert.equal(await frame.getByText("This view has ended").count(), 0)
+  })
+
+  await t.test("is asked for no password at any address of the portal", async () => {
+    const { url } = await newToken()
+    for (const place of ["sign-in", "setup", "password-reset", "invitation"]) {
+      await page.goto(url.replace("#", `/${place}#`))
+      await page.getByText("This address leads nowhere").waitFor()
+      assert.equal(await page.locator("input").count(), 0, place)
+    }
+  })
+
   await t.test("is told calmly that it is over where the site gives none", async () => {
     const alone = await newToken()
     await dashboard.call("DELETE", `/v1/portal-tokens/${alone.id}`)
@@ -140,3 +162,15 @@ async function serve(t: { after(end: () => void): void }, answer: (path: string)
 
 /** Of the page, in functions that run there. */
 declare const getComputedStyle: (element: never) => { readonly backgroundColor: string }
+declare const document: {
+  querySelector(selector: "iframe"): {
+    readonly src: string
+    contentWindow: { postMessage(data: object, origin: string): void }
+  }
+}
+
+/** Gives the portal a token, as the site that frames it does. */
+function give(token: string): void {
+  const { src, contentWindow } = document.querySelector("iframe")
+  contentWindow.postMessage({ type: "waybill:token", token }, new URL(src).origin)
+}

@@ -169,7 +169,7 @@ export function addressesOf(routes: readonly string[], shop: Shop): readonly str
     "/integrations/$id": [
       `/integrations/${shop.failing}`,
       ...tabs.map(tab => `/integrations/${shop.failing}?tab=${tab}`),
-      `/integrations/${shop.inbox}?tab=settings`,
+      ...["inbox", "settings"].map(tab => `/integrations/${shop.inbox}?tab=${tab}`),
     ],
     "/event-types/$name": [`/event-types/${shop.eventType}`, "/event-types/waybill.integration.sleeping"],
     "/deliveries/$id": [`/deliveries/${shop.delivery}`],

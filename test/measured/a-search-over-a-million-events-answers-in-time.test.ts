@@ -45,6 +45,10 @@ test("every search over a million events answers within 300 ms, and its pages le
     ["an own id", { externalId: "own-1" }],
     ["an integration", { integration: crm }],
     ["an integration that got nothing", { integration: 1 }],
+    ["a reason", { reason: "rejected" }],
+    ["a reason at an integration", { reason: "rejected", integration: crm }],
+    ["a reason for which nothing was sent", { reason: "type_disabled" }],
+    ["a reason that never was", { reason: "gone" }],
     ["a time long ago", { to: now - 20 * HOUR_MS }],
     [
       "a type that never came, in an hour long ago",
@@ -92,6 +96,7 @@ test("every search over a million events answers within 300 ms, and its pages le
 
   assert.equal(await countEvents({ status: "failed" }), COUNT / 10_000)
   assert.equal(await countEvents({ deviceId: "d77" }), COUNT / 1_000)
+  assert.equal(await countEvents({ reason: "rejected" }), COUNT / 10_000)
   assert.equal(await countEvents({ type: "nothing" }), 0)
   assert.equal(await countEvents({ from: now - HOUR_MS, environment: "sandbox" }), HOUR_MS / STEP_MS / 20)
   assert.equal(await countDeliveries({ integration: crm, status: "failed" }), COUNT / 10_000)

@@ -2,8 +2,10 @@
 import { Code, Stack, Table, Text, Timeline } from "@mantine/core"
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query"
 import { given } from "waybill-sdk"
+import { useMay } from "../parts/access.tsx"
 import { useKnownNames } from "../parts/actors.tsx"
 import { visible } from "../parts/code.tsx"
+import { LinkTo } from "../parts/link.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { More } from "../parts/more.tsx"
 import { Answered } from "../parts/page.tsx"
@@ -15,6 +17,7 @@ import { isObject, type Tagged } from "./data.ts"
 const MOST_CHARACTERS = 400
 
 export function IntegrationChanges({ integration: { id } }: Tagged) {
+  const may = useMay()
   const query = useInfiniteQuery({
     queryKey: ["integration", id, "revisions"],
     queryFn: ({ pageParam }) =>
@@ -31,7 +34,15 @@ export function IntegrationChanges({ integration: { id } }: Tagged) {
       {({ pages }) => (
         <Stack>
           <Text size="sm" c="dimmed">
-            Each save of settings is a revision. Switching on and off, pausing and new secrets stand in the audit log.
+            Each save of settings is a revision. Switching on and off, pausing and new secrets stand in the{" "}
+            {may("admin") ? (
+              <LinkTo to="/audit-log" search={{ subject: id }} size="sm" underline="always">
+                audit log
+              </LinkTo>
+            ) : (
+              "audit log, which an owner or admin reads"
+            )}
+            .
           </Text>
           <Timeline bulletSize={18} lineWidth={2}>
             {pages

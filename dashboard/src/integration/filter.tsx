@@ -20,6 +20,7 @@ import { useState } from "react"
 import { given, WaybillProblem } from "waybill-sdk"
 import { Lacking, useMay } from "../parts/access.tsx"
 import { CodeBlock } from "../parts/code.tsx"
+import { LinkTo } from "../parts/link.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { Answered, Empty } from "../parts/page.tsx"
 import { IdLink } from "../parts/place.tsx"
@@ -116,7 +117,7 @@ export function IntegrationFilter(tagged: Tagged) {
           }}
         />
       </Stack>
-      {fault === null && <Tries text={settled} id={tagged.integration.id} />}
+      {fault === null && <Tries text={settled} id={tagged.integration.id} isSaved={isSame} />}
     </Stack>
   )
 }
@@ -232,7 +233,7 @@ const outcomes: Readonly<Record<Tried["data"][number]["outcome"], readonly [Colo
 }
 
 /** Which of the last events would pass. */
-function Tries({ text, id }: { readonly text: string; readonly id: string }) {
+function Tries({ text, id, isSaved }: { readonly text: string; readonly id: string; readonly isSaved: boolean }) {
   const query = useQuery({
     queryKey: ["filters", "try", id, text],
     queryFn: () =>
@@ -271,7 +272,7 @@ function Tries({ text, id }: { readonly text: string; readonly id: string }) {
                 Tried back to {new Date(searched_back_to).toLocaleString()}; the filter takes long over larger events.
               </Text>
             )}
-            <Table.ScrollContainer minWidth={560}>
+            <Table.ScrollContainer minWidth={680}>
               <Table aria-label="The last events under this filter">
                 <Table.Thead>
                   <Table.Tr>
@@ -279,6 +280,9 @@ function Tries({ text, id }: { readonly text: string; readonly id: string }) {
                     <Table.Th>Event</Table.Th>
                     <Table.Th>Environment</Table.Th>
                     <Table.Th>Under this filter</Table.Th>
+                    <Table.Th>
+                      <span className="visually-hidden">What would be sent</span>
+                    </Table.Th>
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>
@@ -295,6 +299,25 @@ function Tries({ text, id }: { readonly text: string; readonly id: string }) {
                         <Table.Td>{event.environment}</Table.Td>
                         <Table.Td>
                           <ColourBadge colour={colour} word={word} />
+                        </Table.Td>
+                        <Table.Td>
+                          {outcome === "passes" && (
+                            <LinkTo
+                              to="/integrations/$id"
+                              params={{ id }}
+                              search={{ tab: "test", event: event.id }}
+                              size="sm"
+                              // What is typed here and not saved yet stays where it is.
+                              target={isSaved ? undefined : "_blank"}
+                            >
+                              See what would be sent
+                              <span className="visually-hidden">
+                                {" "}
+                                of {event.id}
+                                {!isSaved && ", in a new window"}
+                              </span>
+                            </LinkTo>
+                          )}
                         </Table.Td>
                       </Table.Tr>
                     )

@@ -7,7 +7,7 @@ import { credential, noticeEnd, queries } from "../waybill.ts"
 const LEAST_MS = 1_000
 
 /** What changes with every event and attempt; settings do not. */
-const moving = ["diagnosis", "events", "logs", "failures", "history", "itself"]
+const moving = ["diagnosis", "events", "logs", "failures", "history", "inbox", "itself"]
 
 /** Whether there is a connection. */
 export function useFollowed(id: string): boolean {

@@ -326,7 +326,10 @@ function Info({ integration }: { readonly integration: Integration }) {
       tab("types", `${events.default === "off" ? "None" : "All"}${rules > 0 ? `, but ${rules} of their own` : ""}`),
     ],
     ["Filter", tab("filter", filter === null ? "None" : "Set")],
-    ["Retries", `${policy.preset}, ${policy.retry_delays_ms.length} retries`],
+    [
+      "Retries",
+      `${policy.preset}, ${policy.retry_delays_ms.length} ${policy.retry_delays_ms.length === 1 ? "retry" : "retries"}`,
+    ],
     ["Made", <Moment key="made" at={created_at} style="full" />],
     [
       "Changed",

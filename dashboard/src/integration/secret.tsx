@@ -40,18 +40,35 @@ export function IntegrationSecret({ integration }: Tagged) {
       await renew(id)
     },
   })
+  // Each reading is noted, so it is asked for by a button, and forgotten with the page.
+  const shown = useMutation({
+    mutationFn: () => given(waybill.GET("/v1/integrations/{id}/secret", { params: { path: { id } } })),
+  })
   const faults = rotate.error === null ? noFaults : faultsOf(rotate.error)
   return (
     <Stack maw={860}>
       <Text size="sm">
         Receivers check the signature of each request with this secret, to know that it came from here and was not
-        changed on its way. It is shown when it is made, and never again.
+        changed on its way.{" "}
+        {may("secrets:read")
+          ? "Whoever sets up a receiver anew can read it here; that it was read stands in the audit log."
+          : "Your role does not read it. Ask an owner, an admin or a developer of the project, or rotate it."}
       </Text>
       {rotate.data?.secret !== undefined && (
         <Once title="The new signing secret" text={rotate.data.secret} label="Copy the secret">
           Give it to the receiver before the old one ends. Requests carry signatures of both until then.
         </Once>
       )}
+      {shown.error !== null && <Trouble error={shown.error} />}
+      {shown.data?.secrets.map(({ number, scheme, secret }) => (
+        <Once
+          key={number}
+          title={`Signing secret ${number} (${scheme})`}
+          text={secret}
+          label="Copy the secret"
+          lead="Keep it where only the receiver reads it."
+        />
+      ))}
       <Table.ScrollContainer minWidth={480}>
         <Table aria-label="Signing keys">
           <Table.Thead>
@@ -80,8 +97,13 @@ export function IntegrationSecret({ integration }: Tagged) {
           </Table.Tbody>
         </Table>
       </Table.ScrollContainer>
-      {may("integrations:write") && (
-        <Group>
+      <Group>
+        {may("secrets:read") && keys.length > 0 && (
+          <Button variant="default" loading={shown.isPending} onClick={() => shown.mutate()}>
+            Show the secret
+          </Button>
+        )}
+        {may("integrations:write") && (
           <Button
             variant="default"
             onClick={() => {
@@ -91,8 +113,8 @@ export function IntegrationSecret({ integration }: Tagged) {
           >
             Rotate the secret
           </Button>
-        </Group>
-      )}
+        )}
+      </Group>
       <Modal opened={isOpen} onClose={close} title="Rotate the secret?" centered>
         <Stack>
           <Text size="sm">

@@ -10,6 +10,7 @@ import { Confirm } from "../parts/confirm.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { More } from "../parts/more.tsx"
 import { Answered, Empty, Page } from "../parts/page.tsx"
+import { PortalTokens } from "../parts/portal-tokens.tsx"
 import { useFilters } from "../parts/search.ts"
 import { ColourBadge } from "../parts/status.tsx"
 import { type Answer, waybill } from "../waybill.ts"
@@ -67,6 +68,7 @@ function Keys() {
                 <KeyTable keys={shown} />
               )}
               <More query={query} what="keys" />
+              <PortalTokens />
             </Stack>
           )
         }}

@@ -6,7 +6,7 @@ import { useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { type ReactNode, useState } from "react"
 import { useKnownNames } from "../parts/actors.tsx"
 import { outcomeWord } from "../parts/attempt.tsx"
-import { Payload } from "../parts/code.tsx"
+import { Payload, visible } from "../parts/code.tsx"
 import { Copied, CopyText } from "../parts/copied.tsx"
 import { curlOf } from "../parts/curl.ts"
 import { DeliveryDetail, refreshMs } from "../parts/delivery.tsx"
@@ -98,7 +98,7 @@ function Facts({ event }: { readonly event: FullEvent }) {
     ["Environment", event.environment === "sandbox" ? "Sandbox" : "Production"],
     ["App", event.app],
     ["Source", event.source === "api" ? "API" : event.source],
-    ["Profile", filterLink("profile_id", event.profile_id)],
+    ["Profile", portal === null ? profileLink(event.profile_id) : filterLink("profile_id", event.profile_id)],
     ["Device", filterLink("device_id", event.device_id)],
     ["Source record", filterLink("source_record", event.source_record)],
     ["Own id", event.external_id === null ? null : <Copied key="x" text={event.external_id} />],
@@ -133,6 +133,16 @@ function Facts({ event }: { readonly event: FullEvent }) {
         )}
       </SimpleGrid>
     </Stack>
+  )
+}
+
+/** Leads to the page of the profile. */
+function profileLink(id: string | null): ReactNode {
+  if (id === null) return null
+  return (
+    <LinkTo to="/profiles/$id" params={{ id }} size="sm">
+      {visible(id)}
+    </LinkTo>
   )
 }
 

@@ -5,6 +5,7 @@ import { IconDots, IconFileReport } from "@tabler/icons-react"
 import { useMutation, useQuery } from "@tanstack/react-query"
 import { useNavigate, useParams } from "@tanstack/react-router"
 import { type ComponentType, lazy, Suspense, useRef, useState } from "react"
+import { given } from "waybill-sdk"
 import { catalogueQuery, type Integration, integrationQuery, renew, type Tagged } from "../integration/data.ts"
 import { useFollowed } from "../integration/live.ts"
 import { IntegrationOverview } from "../integration/overview.tsx"
@@ -14,7 +15,7 @@ import { Copied } from "../parts/copied.tsx"
 import { Answered, Page, Trouble } from "../parts/page.tsx"
 import { useFilters } from "../parts/search.ts"
 import { portal, portalTabs } from "../portal.ts"
-import { waybill } from "../waybill.ts"
+import { type Answer, waybill } from "../waybill.ts"
 
 /** What every tab is given. */
 export type TabProps = Tagged
@@ -23,12 +24,20 @@ interface Place {
   readonly label: string
   readonly scope: string
   readonly page: ComponentType<TabProps>
+  /** Of this connector alone. */
+  readonly of?: string
 }
 
 const later = (load: () => Promise<ComponentType<TabProps>>) => lazy(async () => ({ default: await load() }))
 
 const places: Readonly<Record<string, Place>> = {
   overview: { label: "Overview", scope: "integrations:read", page: IntegrationOverview },
+  inbox: {
+    label: "Inbox",
+    scope: "payloads:read",
+    of: "inbox",
+    page: later(async () => (await import("../integration/inbox.tsx")).IntegrationInbox),
+  },
   events: {
     label: "Events",
     scope: "events:read",
@@ -86,7 +95,12 @@ const places: Readonly<Record<string, Place>> = {
   },
 }
 
-const tabs = Object.fromEntries(Object.entries(places).filter(([name]) => portal === null || portalTabs.includes(name)))
+/** Those that an integration of this connector has here. */
+function tabsOf({ connector }: Integration): Readonly<Record<string, Place>> {
+  const isShown = (name: string, { of }: Place) =>
+    (portal === null || portalTabs.includes(name)) && (of === undefined || of === connector)
+  return Object.fromEntries(Object.entries(places).filter(([name, place]) => isShown(name, place)))
+}
 
 export function IntegrationPage() {
   return (
@@ -126,6 +140,7 @@ function Opening(tagged: TabProps) {
   const { tab = "overview" } = useFilters().search
   const navigate = useNavigate()
   const may = useMay()
+  const tabs = tabsOf(tagged.integration)
   const current = tab in tabs ? tab : "overview"
   const go = (next: string | null): void => {
     // Filters of one tab mean nothing in another.
@@ -166,7 +181,7 @@ function Opening(tagged: TabProps) {
   )
 }
 
-type Deed = "enable" | "disable" | "pause" | "resume" | "remove"
+type Deed = "enable" | "disable" | "pause" | "resume" | "duplicate" | "remove"
 
 const deeds: Readonly<Record<Deed, { label: string; title: string; says: string }>> = {
   enable: {
@@ -185,6 +200,11 @@ const deeds: Readonly<Record<Deed, { label: string; title: string; says: string 
     says: "Nothing goes out until it is resumed. Events are kept for it meanwhile, and no try is used up.",
   },
   resume: { label: "Resume", title: "Resume it?", says: "What waits goes out, the oldest first, at its usual rate." },
+  duplicate: {
+    label: "Duplicate to an inbox",
+    title: "Make an inbox beside it?",
+    says: "It stays as it is. A second integration with the same apps, types, names, filter, policy and headers, and a secret of its own, gets from now on what it gets, and shows the requests as they went out, so that Waybill and the endpoint can be told apart. Remove it when you have seen enough.",
+  },
   remove: {
     label: "Remove",
     title: "Remove it for good?",
@@ -211,18 +231,29 @@ function Actions({ integration }: { readonly integration: Integration }) {
           return waybill.POST("/v1/integrations/{id}/pause", path)
         case "resume":
           return waybill.POST("/v1/integrations/{id}/resume", path)
+        case "duplicate":
+          return given(waybill.POST("/v1/integrations/{id}/duplicate-to-inbox", path))
         case "remove":
           return waybill.DELETE("/v1/integrations/{id}", path)
       }
     },
-    onSuccess: async (_answer, deed) => {
+    onSuccess: async (answer, deed) => {
       ask(undefined)
+      if (deed === "duplicate") {
+        const { integration: made } = answer as Answer<"/v1/integrations/{id}/duplicate-to-inbox", "post">
+        await navigate({ to: "/integrations/$id", params: { id: made.id }, search: { tab: "inbox" } })
+      }
       if (deed === "remove") await navigate({ to: "/integrations" })
       await renew(deed === "remove" ? undefined : integration.id)
     },
   })
-  const { enabled, paused } = integration
-  const possible: readonly Deed[] = [paused ? "resume" : "pause", enabled ? "disable" : "enable", "remove"]
+  const { enabled, paused, connector } = integration
+  const possible: readonly Deed[] = [
+    paused ? "resume" : "pause",
+    enabled ? "disable" : "enable",
+    ...(connector === "webhook" ? (["duplicate"] as const) : []),
+    "remove",
+  ]
   const deed = asked === undefined ? undefined : deeds[asked]
   return (
     <>

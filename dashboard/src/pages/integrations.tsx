@@ -5,7 +5,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query"
 import { Link } from "@tanstack/react-router"
 import { lazy, Suspense } from "react"
 import { given } from "waybill-sdk"
-import { catalogueQuery, environmentsOf, type Integration, type Json, type Verdict } from "../integration/data.ts"
+import { catalogueQuery, environmentsOf, type Integration, type Json } from "../integration/data.ts"
 import { StateBadge } from "../integration/state.tsx"
 import { VerificationBadge } from "../integration/verification.tsx"
 import { Guarded, useMay } from "../parts/access.tsx"
@@ -14,12 +14,16 @@ import { More } from "../parts/more.tsx"
 import { Answered, Empty, Page } from "../parts/page.tsx"
 import { Reason } from "../parts/reason.tsx"
 import { useFilters } from "../parts/search.ts"
+import { Badge } from "../parts/status.tsx"
 import { portal } from "../portal.ts"
+import { restingLook } from "../status.ts"
 import { type Answer, waybill } from "../waybill.ts"
 
 const Spark = lazy(() => import("../parts/spark.tsx").then(({ Spark: component }) => ({ default: component })))
 
 const REFRESH_MS = 10_000
+
+type Diagnosis = Answer<"/v1/diagnosis">["data"][number]
 
 export function Integrations() {
   return (
@@ -107,7 +111,7 @@ function List() {
 function Rows({ integrations }: { readonly integrations: readonly Integration[] }) {
   const { data: diagnoses } = useQuery({
     queryKey: ["diagnosis", "by-integration"],
-    queryFn: verdicts,
+    queryFn: diagnosesById,
     refetchInterval: REFRESH_MS,
   })
   const { data: catalogue } = useQuery(catalogueQuery)
@@ -127,7 +131,7 @@ function Rows({ integrations }: { readonly integrations: readonly Integration[] 
         <Table.Tbody>
           {integrations.map(integration => {
             const { id, name, connector, verification, updated_at } = integration
-            const verdict = diagnoses?.get(id)
+            const diagnosis = diagnoses?.get(id)
             return (
               <Table.Tr key={id}>
                 <Table.Td>
@@ -141,7 +145,12 @@ function Rows({ integrations }: { readonly integrations: readonly Integration[] 
                 <Table.Td>
                   <StateBadge integration={integration} />
                 </Table.Td>
-                <Table.Td>{verdict === undefined ? "…" : <Reason reason={withoutCode(verdict)} />}</Table.Td>
+                <Table.Td>
+                  <Group gap={6}>
+                    {diagnosis === undefined ? "…" : <Reason reason={withoutCode(diagnosis.verdict)} />}
+                    {diagnosis?.resting === true && <Badge look={restingLook} />}
+                  </Group>
+                </Table.Td>
                 <Table.Td>
                   <Stack gap={4}>
                     {environmentsOf(integration).map(environment => {
@@ -182,13 +191,13 @@ function Rows({ integrations }: { readonly integrations: readonly Integration[] 
 }
 
 /** Of all integrations, by their ids. */
-async function verdicts(): Promise<Map<string, Verdict>> {
-  const found = new Map<string, Verdict>()
+async function diagnosesById(): Promise<Map<string, Diagnosis>> {
+  const found = new Map<string, Diagnosis>()
   let cursor: string | null = ""
   while (cursor !== null) {
     const query = { limit: 50, ...(cursor !== "" && { cursor }) }
     const page: Answer<"/v1/diagnosis"> = await given(waybill.GET("/v1/diagnosis", { params: { query } }))
-    for (const { integration, verdict } of page.data) found.set(integration.id, verdict)
+    for (const diagnosis of page.data) found.set(diagnosis.integration.id, diagnosis)
     cursor = page.next_cursor
   }
   return found

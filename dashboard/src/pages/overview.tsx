@@ -2,14 +2,15 @@
 import { Anchor, Card, Group, Select, SimpleGrid, Stack, Table, Text } from "@mantine/core"
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query"
 import { Link, useNavigate, useSearch } from "@tanstack/react-router"
-import { lazy, Suspense, useState } from "react"
+import { lazy, Suspense, useEffect, useState } from "react"
 import { given } from "waybill-sdk"
 import { FirstRun, useFirstSteps } from "../overview/first-run.tsx"
 import { Guarded, useMay } from "../parts/access.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { More } from "../parts/more.tsx"
 import { Answered, Empty, Page } from "../parts/page.tsx"
-import { ColourBadge } from "../parts/status.tsx"
+import { Badge, ColourBadge } from "../parts/status.tsx"
+import { restingLook } from "../status.ts"
 import { type Answer, waybill } from "../waybill.ts"
 
 type Diagnosis = Answer<"/v1/diagnosis">["data"][number]
@@ -41,6 +42,11 @@ function Standing() {
     getNextPageParam: last => last.next_cursor,
     refetchInterval: REFRESH_MS,
   })
+  // The sentence at the top is about all of them, so all are read, a page after the other.
+  const { hasNextPage, isFetchingNextPage, isError, fetchNextPage } = query
+  useEffect(() => {
+    if (hasNextPage && !isFetchingNextPage && !isError) void fetchNextPage()
+  }, [hasNextPage, isFetchingNextPage, isError, fetchNextPage])
   const { app } = useSearch({ from: "/signed-in/" })
   const isOfApp = useAppsOfIntegrations(app)
   const steps = useFirstSteps()
@@ -196,7 +202,7 @@ function Integrations({ diagnoses }: { readonly diagnoses: readonly Diagnosis[] 
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {sorted.map(({ integration, verdict, oldest_waiting: oldest, last_change: last }) => (
+          {sorted.map(({ integration, verdict, resting, oldest_waiting: oldest, last_change: last }) => (
             <Table.Tr key={integration.id}>
               <Table.Td>
                 <Anchor component={Link} to={`/integrations/${integration.id}`} className="wrap-anywhere">
@@ -204,7 +210,10 @@ function Integrations({ diagnoses }: { readonly diagnoses: readonly Diagnosis[] 
                 </Anchor>
               </Table.Td>
               <Table.Td>
-                <ColourBadge colour={verdict.colour === "plain" ? "green" : verdict.colour} word={verdict.title} />
+                <Group gap={6}>
+                  <ColourBadge colour={verdict.colour === "plain" ? "green" : verdict.colour} word={verdict.title} />
+                  {resting === true && <Badge look={restingLook} />}
+                </Group>
               </Table.Td>
               <Table.Td w={210}>
                 <Suspense fallback={null}>

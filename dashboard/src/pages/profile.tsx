@@ -3,12 +3,14 @@ import { Anchor, Button, Group, Stack, Table, Text } from "@mantine/core"
 import { useInfiniteQuery } from "@tanstack/react-query"
 import { Link, useParams } from "@tanstack/react-router"
 import { given } from "waybill-sdk"
-import { Guarded } from "../parts/access.tsx"
+import { Guarded, useMay } from "../parts/access.tsx"
 import { visible } from "../parts/code.tsx"
 import { Copied } from "../parts/copied.tsx"
+import { Erase, Erasure } from "../parts/erasure.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { More } from "../parts/more.tsx"
 import { Answered, Empty, Page } from "../parts/page.tsx"
+import { useFilters } from "../parts/search.ts"
 import { StatusBadge } from "../parts/status.tsx"
 import { waybill } from "../waybill.ts"
 
@@ -22,6 +24,9 @@ export function ProfilePage() {
 }
 
 function One({ id }: { readonly id: string }) {
+  const may = useMay()
+  const { search, set } = useFilters()
+  const { erasure } = search
   const query = useInfiniteQuery({
     queryKey: ["events", "profile", id],
     queryFn: ({ pageParam }) =>
@@ -46,17 +51,21 @@ function One({ id }: { readonly id: string }) {
       title={visible(id)}
       lead="A profile: what your systems call one customer. Its events of the last 30 days."
       actions={
-        <Button component={Link} to={`/events?profile_id=${encodeURIComponent(id)}`} variant="default">
-          Filter its events
-        </Button>
+        <>
+          <Button component={Link} to={`/events?profile_id=${encodeURIComponent(id)}`} variant="default">
+            Filter its events
+          </Button>
+          {may("admin") && <Erase profile={id} begun={erasing => set({ erasure: erasing }, "quietly")} />}
+        </>
       }
     >
+      {may("admin") && erasure !== undefined && <Erasure id={erasure} />}
       <Answered query={query}>
         {({ pages }) =>
           events.length === 0 ? (
             <Empty title="No events of this profile">
-              None came in the last 30 days with <code>profile_id</code> {visible(id)}. See that it is spelt as senders
-              spell it, capital letters too.
+              None of the last 30 days is kept here with <code>profile_id</code> {visible(id)}. See that it is spelt as
+              senders spell it, capital letters too.
               {pages.at(-1)?.searched_back_to && (
                 <More query={query} what="events" searchedBackTo={pages.at(-1)?.searched_back_to} />
               )}

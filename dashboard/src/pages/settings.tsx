@@ -14,7 +14,7 @@ import {
 } from "@mantine/core"
 import { useForm } from "@mantine/form"
 import { notifications } from "@mantine/notifications"
-import { useMutation } from "@tanstack/react-query"
+import { useMutation, useQuery } from "@tanstack/react-query"
 import { WaybillProblem } from "waybill-sdk"
 import { Guarded } from "../parts/access.tsx"
 import { Copied } from "../parts/copied.tsx"
@@ -23,6 +23,7 @@ import { Moment } from "../parts/moment.tsx"
 import { Answered, Page, Trouble } from "../parts/page.tsx"
 import { PortalSettings } from "../parts/portal-settings.tsx"
 import { useProject } from "../parts/project.ts"
+import { RemoveProject } from "../parts/remove-project.tsx"
 import { type Answer, queries, sessionQuery, waybill } from "../waybill.ts"
 
 type Project = Answer<"/v1/projects/{id}">
@@ -44,9 +45,15 @@ export function Settings() {
 
 function Loaded() {
   const query = useProject()
+  const { data: session } = useQuery(sessionQuery)
   return (
     <Answered query={query}>
-      {({ project, tag }) => <Form key={tag} project={project} tag={tag} reload={() => void query.refetch()} />}
+      {({ project, tag }) => (
+        <Stack gap="lg">
+          <Form key={tag} project={project} tag={tag} reload={() => void query.refetch()} />
+          {session?.project.role === "owner" && <RemoveProject id={project.id} name={project.name} />}
+        </Stack>
+      )}
     </Answered>
   )
 }

@@ -1,6 +1,10 @@
 /** One attempt: what went out, what came back, where the time went and what it was signed over. */
 import { Badge, Group, Stack, Table, Tabs, Text } from "@mantine/core"
+import { useQuery } from "@tanstack/react-query"
+import { integrationQuery } from "../integration/data.ts"
 import type { Answer } from "../waybill.ts"
+import { useMay } from "./access.tsx"
+import { addressOf } from "./address.ts"
 import { Payload, visible } from "./code.tsx"
 import { CopyText } from "./copied.tsx"
 import { curlOf } from "./curl.ts"
@@ -18,9 +22,21 @@ export function outcomeWord({ outcome, status, error }: Pick<FullAttempt, "outco
   return error === null ? "No answer" : error.class
 }
 
-export function AttemptDetail({ attempt }: { readonly attempt: FullAttempt }) {
+export function AttemptDetail({
+  attempt,
+  integration,
+}: {
+  readonly attempt: FullAttempt
+  /** To which it went; null where that one is gone. */
+  readonly integration: string | null
+}) {
   const { request, response, error, timings, url } = attempt
-  const address = addressOf(url)
+  const may = useMay()
+  const { data: found } = useQuery({
+    ...integrationQuery(integration ?? ""),
+    enabled: integration !== null && request !== null && may("integrations:read"),
+  })
+  const address = addressOf(url, found?.integration.config)
   return (
     <Stack gap="sm">
       <Group gap="md">
@@ -33,7 +49,8 @@ export function AttemptDetail({ attempt }: { readonly attempt: FullAttempt }) {
           </Text>
         )}
         <Text size="sm" c="dimmed">
-          Integration's revision {attempt.revision}, by the process {attempt.process}
+          Integration's revision {attempt.revision}
+          {attempt.process !== "" && `, by the process ${attempt.process}`}
         </Text>
       </Group>
       {error !== null && (
@@ -66,24 +83,31 @@ export function AttemptDetail({ attempt }: { readonly attempt: FullAttempt }) {
           )}
           <Tabs.Panel value="request" pt="sm">
             <Stack gap="sm">
+              <Text size="sm" className="mono wrap-anywhere">
+                POST {url === null ? "(its address is not known)" : visible(url)}
+              </Text>
               <Headers headers={request.headers} label="Headers of the request" />
               <Body {...request} name={`${attempt.id}-request.json`} label="Body of the request" />
               {address !== undefined && request.body_encoding !== "base64" && (
                 <Group gap="xs">
                   <CopyText
-                    text={curlOf({ ...request, url: address, headers: sendable(request.headers) })}
+                    text={curlOf({ ...request, url: address.url, headers: sendable(request.headers) })}
                     label="Copy as curl"
                   />
                   <Text size="xs" c="dimmed">
                     Secret headers stand in it as $SECRET. The signature is that of this attempt, and grows old in five
-                    minutes.
+                    minutes.{" "}
+                    {address.hasQuery &&
+                      "The query of the endpoint's URL is left out, since it may hold a secret: add it. "}
+                    {address.isGuessed &&
+                      `Its integration has no endpoint on this host any more: whether it was ${address.url.replace(/:.*/, "")} is a guess, and a query is left out.`}
                   </Text>
                 </Group>
               )}
             </Stack>
           </Tabs.Panel>
           <Tabs.Panel value="signature" pt="sm">
-            <Signature request={{ ...request, url: address ?? "https://unknown.invalid/" }} />
+            <Signature request={{ ...request, url: address?.url ?? "https://unknown.invalid/" }} />
           </Tabs.Panel>
         </Tabs>
       )}
@@ -168,13 +192,6 @@ function Body({
       <Payload text={body} name={name} label={label} />
     </Stack>
   )
-}
-
-/** The address as far as it is kept: its host and path. Only a machine's own address is taken to be without TLS. */
-function addressOf(url: string | null): string | undefined {
-  if (url === null) return undefined
-  const address = `${/^(localhost|127\.|\[::1\])/.test(url) ? "http" : "https"}://${url}`
-  return URL.canParse(address) ? address : undefined
 }
 
 /** Those that curl does not make itself. */

@@ -57,7 +57,11 @@ export function DeliveryDetail({ id, event }: { readonly id: string; readonly ev
           )}
           <Facts delivery={delivery} />
           <Actions delivery={delivery} event={event} />
-          <Attempts attempts={delivery.attempts} of={delivery.attempt_count} />
+          <Attempts
+            attempts={delivery.attempts}
+            of={delivery.attempt_count}
+            integration={delivery.integration.removed ? null : delivery.integration.id}
+          />
           <RetryPlan plan={delivery.retry_plan} />
         </Stack>
       )}
@@ -165,7 +169,15 @@ function Actions({ delivery, event }: { readonly delivery: FullDelivery; readonl
   )
 }
 
-function Attempts({ attempts, of }: { readonly attempts: FullDelivery["attempts"]; readonly of: number }) {
+function Attempts({
+  attempts,
+  of,
+  integration,
+}: {
+  readonly attempts: FullDelivery["attempts"]
+  readonly of: number
+  readonly integration: string | null
+}) {
   // The newest is open until somebody chooses.
   const [chosen, setChosen] = useState<string | null>()
   const open = chosen === undefined ? (attempts[0]?.id ?? null) : chosen
@@ -195,7 +207,9 @@ function Attempts({ attempts, of }: { readonly attempts: FullDelivery["attempts"
                 </Text>
               </Group>
             </Accordion.Control>
-            <Accordion.Panel>{open === attempt.id && <AttemptDetail attempt={attempt} />}</Accordion.Panel>
+            <Accordion.Panel>
+              {open === attempt.id && <AttemptDetail attempt={attempt} integration={integration} />}
+            </Accordion.Panel>
           </Accordion.Item>
         ))}
       </Accordion>

@@ -94,12 +94,16 @@ const narrowColumns = helper.columns([
           {event.type}
         </LinkTo>
         <Text size="xs" c="dimmed" component="div">
-          <Moment at={event.received_at} />
-          {event.environment === "sandbox" && " · Sandbox"}
+          <Moment at={event.received_at} /> · {event.environment === "sandbox" ? "Sandbox" : "Production"}
         </Text>
-        <Text size="xs" c="dimmed">
-          {event.source_record ?? event.profile_id ?? event.device_id}
+        <Text size="xs" c="dimmed" className="wrap-anywhere">
+          {[event.profile_id ?? event.device_id, event.source_record].filter(each => each !== null).join(" · ")}
         </Text>
+        {event.destination_records.length > 0 && (
+          <Text size="xs" c="dimmed" component="div" maw="100%">
+            <DestinationRecord event={event} />
+          </Text>
+        )}
         <StatusBadge status={event.status} />
       </Stack>
     ),

@@ -1,4 +1,4 @@
-/** A key or a link that is shown this once. */
+/** A key or a link that is shown this once, or a secret that somebody asked to see. */
 import { Alert, Code, Group, Stack, Text } from "@mantine/core"
 import { IconKey } from "@tabler/icons-react"
 import type { ReactNode } from "react"
@@ -8,12 +8,14 @@ export function Once({
   title,
   text,
   label,
+  lead = "It is shown this once: copy it now.",
   children,
 }: {
   readonly title: string
   readonly text: string
   /** On the button that copies it. */
   readonly label: string
+  readonly lead?: string
   readonly children?: ReactNode
 }) {
   return (
@@ -26,7 +28,7 @@ export function Once({
           <CopyText text={text} label={label} />
         </Group>
         <Text size="sm" component="div">
-          It is shown this once: copy it now. {children}
+          {lead} {children}
         </Text>
       </Stack>
     </Alert>

@@ -3,6 +3,7 @@ import { Group, Stack, Text, VisuallyHidden } from "@mantine/core"
 import { useQuery } from "@tanstack/react-query"
 import { iconsOfColours, lookOf, textColours } from "../status.ts"
 import { eventQuery } from "./event-query.ts"
+import { LinkTo } from "./link.tsx"
 import classes from "./outcome.module.css"
 import { Lines, Trouble } from "./page.tsx"
 import { ReasonText, type ReasonView, Why } from "./reason.tsx"
@@ -37,9 +38,9 @@ export function Outcomes({
         <Outcome key={outcome.integration.id} event={event} outcome={outcome} />
       ))}
       {leftOut > 0 && (
-        <Text size="xs" c="dimmed">
+        <LinkTo to="/events/$id" params={{ id: event }} size="xs">
           and {leftOut} more
-        </Text>
+        </LinkTo>
       )}
     </div>
   )

@@ -1,8 +1,8 @@
-/** Says in a corner of the page that something was done. Without links: the corner lies outside of the router. */
+/** Says in a corner of the page that something was done, for a while or until it is closed. Without links: the corner lies outside of the router. */
 import { Text } from "@mantine/core"
 import { notifications } from "@mantine/notifications"
 
-export function tell(title: string, message: string): void {
+export function tell(title: string, message: string, stays?: "stays"): void {
   notifications.show({
     title,
     message: (
@@ -11,6 +11,7 @@ export function tell(title: string, message: string): void {
       </Text>
     ),
     role: "status",
+    ...(stays !== undefined && { autoClose: false }),
     closeButtonProps: { "aria-label": "Close" },
   })
 }

@@ -24,6 +24,7 @@ const NASTY = 'Grüße\t"\\N"\\.\n\r\\x00 \u{1F600} \\'
 const asked: Readonly<Record<string, string | number | null>> = {
   "sealed_payload.masked_at": null,
   "membership.role": "viewer",
+  "setup.by_operator": 1,
   "invitation.role": "viewer",
   "session.way": "password",
   "delivery.status": "sending",
