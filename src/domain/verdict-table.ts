@@ -232,7 +232,8 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
       },
       connectivity: {
         causes: `No connection comes about: the server is down, or its name, certificate or firewall is wrong. ${notOnUs}`,
-        advice: "Check that the server runs and can be reached. What its policy tries again goes out by itself meanwhile.",
+        advice:
+          "Check that the server runs and can be reached. What its policy tries again goes out by itself meanwhile.",
       },
     },
   },
