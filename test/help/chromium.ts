@@ -13,6 +13,10 @@ const places = [
   "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
 ]
 
+/** What to do where there is none and none can be brought. */
+export const noChromium =
+  "There is no Chromium on this machine. Install it (`sudo apt-get install chromium`), or name one in TEST_CHROMIUM."
+
 /** The path of a Chromium on this machine: the one that TEST_CHROMIUM names, else one that is installed; undefined: none. */
 export function findChromium(): string | undefined {
   const named = process.env["TEST_CHROMIUM"] ?? ""
@@ -32,7 +36,5 @@ export async function bringChromium(): Promise<string> {
     const installed = findChromium()
     if (installed !== undefined) return installed
   }
-  throw new Error(
-    "The tests of the dashboard need Chromium: install it (`sudo apt-get install chromium`) or name one in TEST_CHROMIUM.",
-  )
+  throw new Error(noChromium)
 }
