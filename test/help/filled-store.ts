@@ -205,7 +205,8 @@ export function answered(status: number, body = "ok"): Exchange {
   }
 }
 
-const ordinary: EventDraft = {
+/** An event with nothing but what each has. */
+export const ordinary: EventDraft = {
   type: "order_paid",
   payload: json("{}"),
   externalId: null,

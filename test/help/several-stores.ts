@@ -3,6 +3,7 @@ import type { TestContext } from "node:test"
 import type { Arrival } from "../../src/store/ledger.ts"
 import { openPostgres, type PostgresStore } from "../../src/store/postgres-store.ts"
 import { freshProject, saveProject } from "../../src/store/projects.ts"
+import { ordinary } from "./filled-store.ts"
 import { dropDatabase, testDatabase } from "./postgres.ts"
 import { temporaryFolder } from "./waybill.ts"
 
@@ -36,21 +37,7 @@ export function arrival(receivedAt: number, given: Partial<Arrival> & { readonly
   return {
     project,
     key: null,
-    draft: {
-      type,
-      payload: { kind: "json", text: "{}" },
-      externalId: null,
-      source: "api",
-      occurredAt: null,
-      environment: "production",
-      app: null,
-      profileId: null,
-      deviceId: null,
-      sourceRecord: null,
-      orderingKey: null,
-      historical: false,
-      cloud: null,
-    },
+    draft: { ...ordinary, type },
     fingerprint: null,
     idempotencyKey: null,
     appId: null,

@@ -11,6 +11,7 @@ import { openLog } from "../../src/log.ts"
 import { saveProject } from "../../src/store/projects.ts"
 import { type EmbeddedStore, openStore } from "../../src/store/store.ts"
 import { fillWithExpired } from "../help/expired-million.ts"
+import { ordinary } from "../help/filled-store.ts"
 import { watchMachine } from "../help/idle-thread.ts"
 
 const PROJECT = 1_000
@@ -148,19 +149,9 @@ class Load {
 }
 
 const draft: EventDraft = {
+  ...ordinary,
   type: "subscription_renewed",
   payload: { kind: "json", text: JSON.stringify({ note: "n".repeat(1_000) }) },
-  externalId: null,
-  source: "api",
-  occurredAt: null,
-  environment: "production",
-  app: null,
-  profileId: null,
-  deviceId: null,
-  sourceRecord: null,
-  orderingKey: null,
-  historical: false,
-  cloud: null,
 }
 
 async function open(dataDir: string): Promise<EmbeddedStore> {
