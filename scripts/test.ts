@@ -22,22 +22,7 @@ import { spec, tap } from "node:test/reporters"
 import { parseArgs } from "node:util"
 import { findChromium, noChromium } from "../test/help/chromium.ts"
 import { filesOfClassA } from "../test/help/fault-matrix.ts"
-
-/** What the runner says of the whole at the end. */
-const COUNT = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/
-
-/** An event of the test runner, as far as it is looked at here. */
-interface TestEvent {
-  readonly type: string
-  readonly data: {
-    readonly nesting: number
-    readonly name?: string
-    readonly file?: string
-    readonly message?: string
-    readonly testNumber?: number
-    readonly count?: number
-  }
-}
+import { byFile, hasFailed, Report, SECOND_LOOKS, type TestEvent } from "./second-look.ts"
 
 const root = join(import.meta.dirname, "..")
 const { values, positionals } = parseArgs({
@@ -183,49 +168,51 @@ function needsPgBouncer(path: string): boolean {
   return path.includes("pgbouncer")
 }
 
-/** The events of all rounds as if they had been one: what the runner counts at the end of each is added up. */
+/**
+ * The events of all rounds as if they had been one: what the runner counts at the end of each is added up. Files that
+ * failed beside others are run once more, alone, where that may be: see `second-look.ts`.
+ */
 async function* inTurn(
   rounds: readonly Round[],
   hasBrowser: Promise<boolean> | undefined,
   signal: AbortSignal,
   databaseUrl: string | undefined,
 ): AsyncGenerator<TestEvent> {
-  const counts = new Map<string, number>()
   const leftOut: string[] = []
-  let before = 0
+  const again: Round[] = []
+  const report = new Report()
+  // Somebody who asks for a file wants to see how it fails.
+  const mayLookAgain = positionals.length === 0
   for (const { engine, ...round } of rounds) {
     if (round.files.some(path => needsBrowser(path) || needsPgBouncer(path)) && (await hasBrowser) === false) {
       leftOut.push(...round.files.filter(needsBrowser))
     }
     const files = round.files.filter(path => !leftOut.includes(path))
     if (files.length === 0) continue
-    let last = 0
-    const database = databaseUrl === undefined ? {} : { TEST_DATABASE_URL: databaseUrl }
-    const env = { ...process.env, ...database, TEST_ENGINE: engine ?? "sqlite" }
-    for await (const event of run({ ...round, files, env, signal }) as AsyncIterable<TestEvent>) {
-      const { type } = event
-      const { name: called } = event.data
-      const isNamed = engine === "postgres" && event.data.nesting === 0 && called !== undefined
-      const data = isNamed ? { ...event.data, name: `${called} (on PostgreSQL)` } : event.data
-      const ofAll = data.nesting === 0 && data.file === undefined
-      const [, name = "", count] = ofAll && type === "test:diagnostic" ? (COUNT.exec(data.message ?? "") ?? []) : []
-      if (type === "test:fail") process.exitCode = 1
-      if (count !== undefined) counts.set(name, (counts.get(name) ?? 0) + Number(count))
-      else if (type === "test:plan" && ofAll) continue
-      else if (data.nesting === 0 && data.testNumber !== undefined) {
-        last = Math.max(last, data.testNumber)
-        yield { type, data: { ...data, testNumber: before + data.testNumber } }
-      } else yield { type, data }
+    for await (const ofFile of byFile(run({ ...round, files, env: settings(engine, databaseUrl), signal }))) {
+      const file = ofFile[0]?.data.file
+      if (file !== undefined && mayLookAgain && again.length < SECOND_LOOKS && hasFailed(ofFile) && !signal.aborted) {
+        again.push({ ...round, files: [file], ...(engine === undefined ? {} : { engine }) })
+        report.withhold(ofFile)
+      } else yield* report.of(ofFile, engine)
     }
-    before += last
+  }
+  for (const { engine, ...round } of again) {
+    for await (const ofFile of byFile(run({ ...round, env: settings(engine, databaseUrl), signal })))
+      yield* report.of(ofFile, engine)
   }
   if (leftOut.length > 0) {
-    counts.set("skipped", (counts.get("skipped") ?? 0) + leftOut.length)
+    report.countSkipped(leftOut.length)
     console.error(`Test files that were skipped, as they open the dashboard: ${leftOut.length}. ${noChromium}`)
   }
-  yield { type: "test:plan", data: { nesting: 0, count: before } }
-  for (const [name, count] of counts)
-    yield { type: "test:diagnostic", data: { nesting: 0, message: `${name} ${count}` } }
+  if (report.hasFailed) process.exitCode = 1
+  yield* report.end()
+}
+
+/** What the tests of a round find in their environment. */
+function settings(engine: Round["engine"], databaseUrl: string | undefined): NodeJS.ProcessEnv {
+  const database = databaseUrl === undefined ? {} : { TEST_DATABASE_URL: databaseUrl }
+  return { ...process.env, ...database, TEST_ENGINE: engine ?? "sqlite" }
 }
 
 /** The tests that were asked for: of the matrix, those under the paths that were given, else all, or all that are fast. */
