@@ -20,7 +20,7 @@ import { pipeline } from "node:stream/promises"
 import { type RunOptions, run } from "node:test"
 import { spec, tap } from "node:test/reporters"
 import { parseArgs } from "node:util"
-import { findChromium, noChromium } from "../test/help/chromium.ts"
+import { bringChromium, findChromium, noChromium } from "../test/help/chromium.ts"
 import { filesOfClassA } from "../test/help/fault-matrix.ts"
 import { byFile, hasFailed, Report, SECOND_LOOKS, type TestEvent } from "./second-look.ts"
 
@@ -36,12 +36,17 @@ const busy = { concurrency: 3, timeout: 120_000 }
 /** The story of the dashboard that comes by most of what it reads: it is tried on both engines. */
 const STORY = join("test", "browser", "find-and-mend.test.ts")
 
-/** Folders of test/ that have a round of their own, one after the other, on the embedded engine or with servers of their own. */
+/**
+ * Folders of test/ that have a round of their own, one after the other, on the embedded engine or with servers of their own.
+ * A test belongs to the first that it lies in.
+ */
 const apart: Readonly<Record<string, { readonly concurrency: number; readonly timeout: number }>> = {
   // Wait for a browser and a server in turn.
   browser: { concurrency: 3, timeout: 300_000 },
   // Start the whole program, more than once, and give it work: each of them nearly fills two processors.
   promises: { concurrency: 2, timeout: 540_000 },
+  // Measure in turns within one run, or hold to many seconds, and leave most of the machine idle: one more may run beside.
+  "measured/in-pairs": { concurrency: 2, timeout: 540_000 },
   // Measure times, or hold that something is done within some seconds, so that nothing may run beside them.
   measured: { concurrency: 1, timeout: 540_000 },
 }
@@ -87,7 +92,7 @@ async function runTests(): Promise<void> {
   const ofSqlite = isAsked("sqlite") ? files : []
   const ofPostgres = isAsked("postgres") && !values.fast ? files : []
   const rounds: Round[] = [
-    { files: ofSqlite.filter(path => apart[folderOf(path)] === undefined && !isAbout(path, "postgres")), ...busy },
+    { files: ofSqlite.filter(path => apartOf(path) === undefined && !isAbout(path, "postgres")), ...busy },
     {
       files: ofPostgres.filter(path => standsOnStore(path) && !isAbout(path, "sqlite")),
       ...busy,
@@ -96,7 +101,7 @@ async function runTests(): Promise<void> {
       engine: "postgres",
     },
     ...Object.entries(apart).map(([folder, how]) => ({
-      files: ofSqlite.filter(path => folderOf(path) === folder),
+      files: ofSqlite.filter(path => apartOf(path) === folder),
       ...how,
     })),
   ]
@@ -147,16 +152,18 @@ async function postgres(templates: string): Promise<{ readonly url: string; stop
 async function bring(files: readonly string[]): Promise<boolean> {
   const { findPgBouncer } = await import("../test/help/pgbouncer.ts")
   const { install, mayInstall } = await import("../test/help/debian.ts")
-  const lacks = [
-    ...(files.some(needsBrowser) && findChromium() === undefined ? ["chromium", "fonts-dejavu-core"] : []),
-    ...(files.some(needsPgBouncer) && findPgBouncer() === undefined ? ["pgbouncer"] : []),
-  ]
+  const lacksPgBouncer = files.some(needsPgBouncer) && findPgBouncer() === undefined
   try {
-    if (lacks.length > 0 && mayInstall()) await install(...lacks)
+    if (files.some(needsBrowser) && mayInstall()) await bringChromium().catch(told)
+    if (lacksPgBouncer && mayInstall()) await install("pgbouncer")
   } catch (error) {
-    console.error(`${lacks.join(", ")} could not be installed: ${error instanceof Error ? error.message : error}`)
+    told(error)
   }
   return findChromium() !== undefined
+}
+
+function told(error: unknown): void {
+  console.error(error instanceof Error ? error.message : error)
 }
 
 /** Whether a test file opens the dashboard in a browser: it says so by what it imports. */
@@ -223,7 +230,13 @@ function testFiles(): string[] {
     .filter(path => path.endsWith(".test.ts"))
     .map(path => join("test", path))
     .filter(path => asked.length === 0 || asked.some(wanted => `${resolve(path)}${sep}`.startsWith(`${wanted}${sep}`)))
+    .toSorted((a, b) => Number(isLong(b)) - Number(isLong(a)) || (a < b ? -1 : 1))
   return values.fast ? all.filter(isFast) : all
+}
+
+/** Whether a file takes a minute and more, alone: it begins before others, so that its round does not end with it alone. */
+function isLong(path: string): boolean {
+  return folderOf(path) === "guides"
 }
 
 /**
@@ -248,6 +261,11 @@ function standsOnStore(path: string): boolean {
 /** The folder of test/ in which a test lies, at whatever depth; of one at the top, its own name. */
 function folderOf(path: string): string {
   return relative("test", path).split(sep)[0] ?? ""
+}
+
+/** The folder with a round of its own in which a test lies; undefined where it lies in none. */
+function apartOf(path: string): string | undefined {
+  return Object.keys(apart).find(folder => path.startsWith(join("test", folder, sep)))
 }
 
 /** Whether a test is about one of the engines alone: it lies in a folder that is called after it. */

@@ -152,13 +152,20 @@ export function scatteredFailures(picture: Picture): Finding | null {
   const day = lastDay(picture)
   const errors = day.reduce((sum, hour) => sum + sumOf(hour.errors), 0)
   if (errors === 0) return null
-  const attempts = errors + day.reduce((sum, hour) => sum + hour.success, 0)
+  const successes = day.reduce((sum, hour) => sum + hour.success, 0)
   const failed = day.reduce((sum, hour) => sum + sumOf(hour.failed), 0)
+  const form = successes === 0 ? { case: "none_through" } : failed > 0 ? { case: "some_lost" } : {}
   return {
     code: "scattered_failures",
-    ...(failed > 0 ? { case: "some_lost" } : {}),
+    ...form,
     since: null,
-    facts: { errors, attempts, failed },
+    facts: {
+      errors,
+      errors_text: countOf(errors, "attempt"),
+      attempts: errors + successes,
+      failed,
+      lost_text: failed > 0 ? countOf(failed, "event") : null,
+    },
     errors: errorsOf(picture.attempts.filter(one => !one.isSuccess && one.at > picture.now - DAY_MS)),
   }
 }

@@ -369,6 +369,15 @@ export const verdictTable: Readonly<Record<VerdictCode, VerdictRow>> = {
     colour: "plain",
     questions: [],
     variants: {
+      none_through: {
+        title: "Nothing got through in the last 24 hours",
+        what: "{errors_text|Some attempts} failed in the last 24 hours, and none got through[; failed for good: {lost_text}].",
+        causes:
+          "A wrong address or credential, a server that is down, or a brief hiccup: so few attempts do not tell which.",
+        advice:
+          "Read what the other side answered under the last errors, mend it and send a test event. What its policy tries again goes out by itself; what failed for good is sent again with POST /v1/recoveries.",
+        colour: "amber",
+      },
       some_lost: {
         title: "A few failures",
         what: "{errors|Some} of {attempts|several} attempts failed in the last 24 hours, and {failed|some} events failed for good.",

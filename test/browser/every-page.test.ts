@@ -10,6 +10,9 @@ import { addressesOf, fillShop } from "../help/shop.ts"
 declare const document: {
   readonly documentElement: { readonly style: { setProperty(name: string, value: string): void } }
   querySelectorAll(selector: string): Iterable<{ readonly href: string }>
+  readonly body: { append(element: object): void }
+  createElement(name: string): object
+  getElementById(id: string): { remove(): void } | null
 }
 
 /** What a page without a right to be there, or an address that leads nowhere, has as its title or its trouble. */
@@ -41,6 +44,16 @@ function kindOf(link: string): string {
 
 const isFile = (link: string) => /^\/(v1|openapi|docs)\b/.test(link)
 
+/** Who finds nothing in a page has to find something in one that is at fault. */
+async function assertAxeLooks(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    // Trusted types let no text become markup.
+    document.body.append(Object.assign(document.createElement("img"), { id: "at-fault", src: "data:," }))
+  })
+  await assert.rejects(assertAccessible(page, "a page with a picture that has no words"), /image-alt .* at #at-fault/)
+  await page.evaluate(() => document.getElementById("at-fault")?.remove())
+}
+
 test("every page is readable in light and dark, down to 320 px, by who cannot see, and none of its links leads nowhere", async t => {
   const dashboard = await Dashboard.ofOwner(t)
   await using shop = await fillShop({ call: (...asked) => dashboard.call(...asked), days: 0 })
@@ -49,6 +62,7 @@ test("every page is readable in light and dark, down to 320 px, by who cannot se
   const titles = new Map<string, string>()
   const links = new Map<string, string>()
   const faults = new Faults()
+  await assertAxeLooks(page)
   const pages = await windowsOf(dashboard, page)
   await share(pages, addresses, async (each, address) => {
     await openPage(dashboard, each, address)

@@ -56,6 +56,20 @@ describe("scattered failures", () => {
     assert.match(verdict.what, /5 events failed for good/)
   })
 
+  test("are no sign that all is well where nothing got through", () => {
+    const none = (failed = {}) =>
+      diagnose(
+        pictureOf({
+          hours: hoursWith(hoursAgo => (hoursAgo === 0 ? { errors: errors(2), failed } : {})),
+          attempts: tried("server_error 503", "timeout_response"),
+        }),
+      ).verdict
+    const verdict = none()
+    assert.deepEqual([verdict.code, verdict.case, verdict.colour], ["scattered_failures", "none_through", "amber"])
+    assert.equal(verdict.what, "2 attempts failed in the last 24 hours, and none got through.")
+    assert.match(none({ rejected: 1 }).what, /and none got through; failed for good: 1 event\./)
+  })
+
   test("a single failed event among successes is nothing more than that", () => {
     const picture = pictureOf({
       hours: hoursWith(hoursAgo => ({ success: 10, ...(hoursAgo === 0 ? { errors: errors(1) } : {}) })),

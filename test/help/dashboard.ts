@@ -9,8 +9,8 @@ import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, type TestContext } from "node:test"
-import { AxeBuilder } from "@axe-core/playwright"
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core"
+import { barriersIn } from "./axe.ts"
 import { bringChromium } from "./chromium.ts"
 import { call, type Reachable, startWaybill, temporaryFolder, type Waybill } from "./waybill.ts"
 
@@ -124,14 +124,7 @@ export class Dashboard {
 
 /** Fails where axe finds a fault in what the page shows (WCAG 2.2 AA, OB-42), by all of its rules or these. `what` names the page or its state. */
 export async function assertAccessible(page: Page, what: string, rules?: readonly string[]): Promise<void> {
-  // A page without frames needs no further window to put its results together in: a third of the time.
-  const axe = new AxeBuilder({ page })
-    .options({ resultTypes: ["violations"] })
-    .setLegacyMode(page.frames().length === 1)
-  const { violations } = await (rules === undefined ? axe : axe.withRules([...rules])).analyze()
-  const found = violations.flatMap(({ id, help, nodes }) =>
-    nodes.map(({ target, failureSummary }) => `${id} (${help}) at ${target.join(" ")}: ${failureSummary}`),
-  )
+  const found = await barriersIn(page, rules)
   assert.deepEqual(found, [], `axe finds fault with ${what}`)
 }
 

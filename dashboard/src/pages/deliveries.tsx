@@ -116,7 +116,12 @@ export function Deliveries() {
               ) : (
                 <DeliveryTable deliveries={deliveries} />
               )}
-              <More query={query} what="deliveries" searchedBackTo={pages.at(-1)?.searched_back_to} />
+              <More
+                query={query}
+                what="deliveries"
+                searchedBackTo={pages.at(-1)?.searched_back_to}
+                hasFound={deliveries.length > 0}
+              />
             </Stack>
           )
         }}
@@ -181,7 +186,7 @@ function DeliveryTable({ deliveries }: { readonly deliveries: readonly Delivery[
 
 function Nothing({ search, hasMore }: { readonly search: Search; readonly hasMore: boolean }) {
   if (hasMore) {
-    return <Empty title="Nothing so far">The search stopped for time, and has not come to the end. Let it go on.</Empty>
+    return <Empty title="Nothing so far">Not everything has been searched yet: below stands how far back.</Empty>
   }
   if (Object.keys(search).length === 0) {
     return (

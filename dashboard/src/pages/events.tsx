@@ -177,7 +177,14 @@ function FeedOf({ search, filters }: { readonly search: Search; readonly filters
           older={older}
           search={search}
           isFiltered={Object.keys(filters.search).length > 0}
-          more={<More query={query} what="events" searchedBackTo={pages.at(-1)?.searched_back_to} />}
+          more={
+            <More
+              query={query}
+              what="events"
+              searchedBackTo={pages.at(-1)?.searched_back_to}
+              hasFound={older.length > 0}
+            />
+          }
           hasMore={query.hasNextPage}
           clear={() => filters.replace({})}
         />
@@ -320,7 +327,7 @@ function Shown({
       </Group>
       {events.length === 0 ? (
         hasMore ? (
-          <Empty title="Nothing so far">The search stopped for time, and has not come to the end. Let it go on.</Empty>
+          <Empty title="Nothing so far">Not everything has been searched yet: below stands how far back.</Empty>
         ) : isFiltered ? (
           <NothingFits search={search} clear={clear} />
         ) : (

@@ -67,7 +67,7 @@ function One({ id }: { readonly id: string }) {
               None of the last 30 days is kept here with <code>profile_id</code> {visible(id)}. See that it is spelt as
               senders spell it, capital letters too.
               {pages.at(-1)?.searched_back_to && (
-                <More query={query} what="events" searchedBackTo={pages.at(-1)?.searched_back_to} />
+                <More query={query} what="events" searchedBackTo={pages.at(-1)?.searched_back_to} hasFound={false} />
               )}
             </Empty>
           ) : (

@@ -5,13 +5,13 @@
  */
 import assert from "node:assert/strict"
 import test from "node:test"
-import { parseId } from "../../src/domain/id.ts"
-import { fillBacklog } from "../help/backlog.ts"
-import { silent, receiver as startMisbehaving } from "../help/misbehaving.ts"
-import { closedAddress, inTurns, latencies, percentile, summary } from "../help/phases.ts"
-import { Scene } from "../help/scene.ts"
-import { queryDatabase } from "../help/system-ledger.ts"
-import { call, createWebhook } from "../help/waybill.ts"
+import { parseId } from "../../../src/domain/id.ts"
+import { fillBacklog } from "../../help/backlog.ts"
+import { silent, receiver as startMisbehaving } from "../../help/misbehaving.ts"
+import { closedAddress, inTurns, latencies, percentile, summary } from "../../help/phases.ts"
+import { Scene } from "../../help/scene.ts"
+import { queryDatabase } from "../../help/system-ledger.ts"
+import { call, createWebhook } from "../../help/waybill.ts"
 
 const BACKLOG = 1_000_000
 /** Events a second, all of which go to the healthy integration as well. */

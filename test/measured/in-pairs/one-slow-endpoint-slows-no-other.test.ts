@@ -4,11 +4,11 @@
  */
 import assert from "node:assert/strict"
 import test from "node:test"
-import { silent, receiver as startMisbehaving } from "../help/misbehaving.ts"
-import { inTurns, latencies, percentile, summary } from "../help/phases.ts"
-import { Scene } from "../help/scene.ts"
-import { queryDatabase } from "../help/system-ledger.ts"
-import { call, createWebhook } from "../help/waybill.ts"
+import { silent, receiver as startMisbehaving } from "../../help/misbehaving.ts"
+import { inTurns, latencies, percentile, summary } from "../../help/phases.ts"
+import { Scene } from "../../help/scene.ts"
+import { queryDatabase } from "../../help/system-ledger.ts"
+import { call, createWebhook } from "../../help/waybill.ts"
 
 /** Events a second, all of which go to both. */
 const RATE = 200

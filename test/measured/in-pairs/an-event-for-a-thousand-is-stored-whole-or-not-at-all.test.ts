@@ -5,13 +5,20 @@
 import assert from "node:assert/strict"
 import { randomInt } from "node:crypto"
 import test from "node:test"
-import { seeded } from "../help/json-writer.ts"
-import { faultsOf, settleAccounts } from "../help/ledgers.ts"
-import { noteUnknown, type ProducerEntry, sendNoted } from "../help/producer.ts"
-import { openSocket, writePost } from "../help/raw-post.ts"
-import { startReceiver } from "../help/receiver.ts"
-import { drained, queryDatabase, readSystem } from "../help/system-ledger.ts"
-import { createWebhook, newSecret, stablePort, startWaybill, temporaryFolder, type Waybill } from "../help/waybill.ts"
+import { seeded } from "../../help/json-writer.ts"
+import { faultsOf, settleAccounts } from "../../help/ledgers.ts"
+import { noteUnknown, type ProducerEntry, sendNoted } from "../../help/producer.ts"
+import { openSocket, writePost } from "../../help/raw-post.ts"
+import { startReceiver } from "../../help/receiver.ts"
+import { drained, queryDatabase, readSystem } from "../../help/system-ledger.ts"
+import {
+  createWebhook,
+  newSecret,
+  stablePort,
+  startWaybill,
+  temporaryFolder,
+  type Waybill,
+} from "../../help/waybill.ts"
 
 const INTEGRATIONS = 1_000
 /** The kills close in on the commit, from both sides; there are more of them only until there was one on either. */

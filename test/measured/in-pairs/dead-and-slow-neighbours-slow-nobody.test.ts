@@ -5,12 +5,12 @@
  */
 import assert from "node:assert/strict"
 import test from "node:test"
-import { silent, receiver as startMisbehaving } from "../help/misbehaving.ts"
-import { closedAddress, inTurns, latencies, percentile, summary } from "../help/phases.ts"
-import { startReceiver } from "../help/receiver.ts"
-import { Scene } from "../help/scene.ts"
-import { queryDatabase } from "../help/system-ledger.ts"
-import { call, createWebhook } from "../help/waybill.ts"
+import { silent, receiver as startMisbehaving } from "../../help/misbehaving.ts"
+import { closedAddress, inTurns, latencies, percentile, summary } from "../../help/phases.ts"
+import { startReceiver } from "../../help/receiver.ts"
+import { Scene } from "../../help/scene.ts"
+import { queryDatabase } from "../../help/system-ledger.ts"
+import { call, createWebhook } from "../../help/waybill.ts"
 
 /** Each event goes to ten integrations: eight that are well, a dead one and a slow one. */
 const GROUPS = 20

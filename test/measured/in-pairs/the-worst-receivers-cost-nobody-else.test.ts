@@ -8,8 +8,8 @@ import { readFileSync } from "node:fs"
 import test from "node:test"
 import { setTimeout as wait } from "node:timers/promises"
 import { gzipSync } from "node:zlib"
-import { parseId, timeOfId } from "../../src/domain/id.ts"
-import { accountLine, faultsOf } from "../help/ledgers.ts"
+import { parseId, timeOfId } from "../../../src/domain/id.ts"
+import { accountLine, faultsOf } from "../../help/ledgers.ts"
 import {
   answers,
   type Behaviour,
@@ -24,11 +24,11 @@ import {
   resets,
   silent,
   unanswering,
-} from "../help/misbehaving.ts"
-import type { Receipt } from "../help/receiver.ts"
-import { Scene } from "../help/scene.ts"
-import { drained, onlyTo, queryDatabase } from "../help/system-ledger.ts"
-import { call, createWebhook } from "../help/waybill.ts"
+} from "../../help/misbehaving.ts"
+import type { Receipt } from "../../help/receiver.ts"
+import { Scene } from "../../help/scene.ts"
+import { drained, onlyTo, queryDatabase } from "../../help/system-ledger.ts"
+import { call, createWebhook } from "../../help/waybill.ts"
 
 /** Events a second, each of which goes to all of them. */
 const RATE = 20

@@ -4,11 +4,11 @@
  */
 import assert from "node:assert/strict"
 import test from "node:test"
-import { parseId } from "../../src/domain/id.ts"
-import { inTurns, latencies, percentile, summary } from "../help/phases.ts"
-import { Scene } from "../help/scene.ts"
-import { queryDatabase, until } from "../help/system-ledger.ts"
-import { call } from "../help/waybill.ts"
+import { parseId } from "../../../src/domain/id.ts"
+import { inTurns, latencies, percentile, summary } from "../../help/phases.ts"
+import { Scene } from "../../help/scene.ts"
+import { queryDatabase, until } from "../../help/system-ledger.ts"
+import { call } from "../../help/waybill.ts"
 
 const PAST = 10_000
 /** Live events a second. */
