@@ -8,7 +8,7 @@
  */
 
 /** How many files of a whole run may fail at first without that being a fault. */
-export const SECOND_LOOKS = 3
+export const SECOND_LOOKS = 5
 
 /** What the runner says of the whole at the end. */
 const COUNT = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/

@@ -47,6 +47,18 @@ test("every setting, connector and problem has its row, and every row is that of
   assert.deepEqual(codesIn("docs/reference/problems.md", /^\| \d{3} \| `(\w+)`/gm).sort(), Object.keys(problems).sort())
 })
 
+test("every address that needs no credential and no document of the API names is listed with those that do", () => {
+  const page = read("docs/reference/access.md")
+  const list = page.slice(page.indexOf("## Without a credential"), page.indexOf("## Calls"))
+  const hidden = sources().filter(path => /schema: \{ hide: true \}/.test(read(path)))
+  const addresses = mentions(hidden, /(?<=\b(?:get|post|all|url: )\(?")\/[\w./-]+/g)
+  assert.ok(addresses.length >= hidden.length)
+  assert.deepEqual(
+    addresses.filter(address => !list.includes(address)),
+    [],
+  )
+})
+
 test("every problem that the page explains is given somewhere", () => {
   const elsewhere = sources()
     .filter(path => path !== "src/api/problem.ts")

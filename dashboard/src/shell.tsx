@@ -2,6 +2,7 @@
 import {
   ActionIcon,
   AppShell,
+  Box,
   Burger,
   Group,
   Menu,
@@ -13,6 +14,7 @@ import {
   Tooltip,
   UnstyledButton,
   useMantineColorScheme,
+  VisuallyHidden,
 } from "@mantine/core"
 import { useDisclosure, useHotkeys } from "@mantine/hooks"
 import {
@@ -104,7 +106,7 @@ export function Shell() {
         <Group h="100%" justify="space-between" wrap="nowrap" gap="xs">
           {/* Gives way where there is little room: what stands to its right has to be reached. */}
           <Group gap="xs" wrap="nowrap" className="grow">
-            <Burger opened={isOpen} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Menu" />
+            <Burger opened={isOpen} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Menu" flex="none" />
             <img src="/favicon.svg" alt="" width={26} height={26} />
             <Text fw={700} component={Link} to="/" c="inherit" td="none" visibleFrom="xs">
               Waybill
@@ -273,7 +275,16 @@ function OwnState() {
             </Text>
           </>
         ) : (
-          <ColourBadge colour="red" word={trouble} />
+          <>
+            <Box component="span" visibleFrom="sm" aria-hidden>
+              <ColourBadge colour="red" word={trouble} />
+            </Box>
+            {/* There is no room for words beside the menus. */}
+            <Box component="span" hiddenFrom="sm" aria-hidden>
+              <ColourBadge colour="red" word="" />
+            </Box>
+            <VisuallyHidden>{trouble}</VisuallyHidden>
+          </>
         )}
       </Group>
     </UnstyledButton>

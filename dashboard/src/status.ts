@@ -1,7 +1,6 @@
 /** How each status looks: a shape, a word and a colour, so that none is told by colour alone (WCAG 1.4.1). */
 import {
   IconAlertTriangle,
-  IconBan,
   IconCircleCheck,
   IconCircleDashed,
   IconClock,
@@ -73,5 +72,3 @@ export const groundColours: Readonly<Record<Colour, string>> = {
 
 /** Of an integration whose endpoint protection holds back. */
 export const restingLook: Look = { word: "Resting", colour: "grey", icon: IconMoonStars }
-
-export const switchedOffIcon = IconBan

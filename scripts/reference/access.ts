@@ -26,6 +26,8 @@ export interface Access {
   readonly method: string
   readonly path: string
   readonly id: string
+  /** In a sentence. */
+  readonly does: string
   /** Null: nothing. */
   readonly scope: string | null
   /** Only for people who are signed in. */
@@ -45,13 +47,21 @@ export function accessOf(document: Document): Access[] {
       const { "x-whole": said } = operation as { readonly "x-whole"?: string }
       const isWholeScope = scope !== null && isScope(scope) && isWhole(scope)
       return {
-        ...{ method: method.toUpperCase(), path, id: operation.operationId, scope },
+        ...{ method: method.toUpperCase(), path, id: operation.operationId, does: operation.summary, scope },
         isForPeople: all.length > 0 && all.every(({ key }) => key === undefined),
         whole: said ?? (isWholeScope ? `it asks for \`${scope}\`` : null),
       }
     }),
   )
 }
+
+/** Addresses that are no calls of the API. */
+const besideTheApi: readonly (readonly [address: string, what: string])[] = [
+  ["GET /openapi.json", "This API's document"],
+  ["/inbox/…", "Takes requests for an [inbox](../is-it-waybill-or-the-endpoint.md), whose address has 256 random bits"],
+  ["GET /assets/…, GET /favicon.svg", "The dashboard's files"],
+  ["any other GET by a browser", "The dashboard's page, which shows nothing before somebody signs in"],
+]
 
 /** The page as Markdown. */
 export function accessPage(document: Document): string {
@@ -73,6 +83,16 @@ export function accessPage(document: Document): string {
       ["call", "because"],
       whole.map(({ method, path, id, whole: why }) => [link(method, path, id), text(why ?? "")]),
     )}\nA limited key cannot have the scopes ${wholeScopes}.\n`,
+    `## Without a credential\n\nThese ask for none. Where one changes something, or tells of anything, its request bears a proof of its own: a password,
+the token of a link, or what an identity provider says.\n\n${table(
+      ["address", "what it does"],
+      [
+        ...all
+          .filter(({ scope }) => scope === null)
+          .map(call => [link(call.method, call.path, call.id), text(call.does)]),
+        ...besideTheApi.map(([address, what]) => [code(address), what]),
+      ],
+    )}`,
     `## Calls\n\nA role may do what is marked. \`any\` asks for a credential and no scope.\n\n${table(
       ["call", "scope", ...roleNames],
       all.map(({ method, path, id, scope, isForPeople }) => [

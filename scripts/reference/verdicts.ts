@@ -1,11 +1,10 @@
 /** The page of verdicts, from the table in src/domain: a section for each code, to which a diagnosis links. */
 
+import { MINUTE_MS } from "../../src/domain/duration.ts"
 import { limits } from "../../src/domain/finding.ts"
 import { fill } from "../../src/domain/sentence.ts"
 import { type VerdictCode, type VerdictRow, verdictCodes, verdictTable } from "../../src/domain/verdict-table.ts"
 import { code, pageHead, table, text } from "./markdown.ts"
-
-const MINUTE_MS = 60_000
 
 const intro = `A diagnosis (\`GET /v1/integrations/{id}/diagnosis\`, \`waybill integrations diagnose\`) gives one of these verdicts: the one that
 weighs most, first in this list, and beside it what else holds. Its sentences are filled with the facts of the case, which stand under

@@ -7,16 +7,13 @@
  */
 import createClient, { type Client, type Middleware } from "openapi-fetch"
 import type { paths } from "./api.d.ts"
+import { credentialsWith, currentKey, type Key } from "./credential.ts"
+import { problemOf, WaybillProblem } from "./problem.ts"
 
 export type { components, operations, paths } from "./api.d.ts"
+export { credentialsWith, currentKey, type Key } from "./credential.ts"
+export { problemOf, WaybillProblem } from "./problem.ts"
 export { type Followed, follow, type StreamMessage } from "./stream.ts"
-
-/** A credential, or what gives it anew for each request: one that lasts for a while is another later on. */
-export type Key = string | (() => string | undefined)
-
-export function currentKey(key: Key | undefined): string | undefined {
-  return typeof key === "function" ? key() : key
-}
 
 /** What a client is made with. */
 export interface WaybillOptions {
@@ -30,38 +27,6 @@ export interface WaybillOptions {
 }
 
 export type Waybill = Client<paths>
-
-/** An answer that is a problem document (RFC 9457), or none at all (status 0). */
-export class WaybillProblem extends Error {
-  readonly status: number
-  /** Stable; made for programs. */
-  readonly code: string
-  readonly title: string
-  readonly errors: readonly { readonly pointer: string; readonly message: string }[]
-  /** The request's id, as in the log. */
-  readonly request: string | undefined
-  /** From `Retry-After`; undefined where there is none. */
-  readonly retryAfterSeconds: number | undefined
-
-  constructor(problem: {
-    status: number
-    code: string
-    title: string
-    detail: string
-    errors?: readonly { pointer: string; message: string }[]
-    request?: string | undefined
-    retryAfterSeconds?: number | undefined
-  }) {
-    super(problem.detail)
-    this.name = "WaybillProblem"
-    this.status = problem.status
-    this.code = problem.code
-    this.title = problem.title
-    this.errors = problem.errors ?? []
-    this.request = problem.request
-    this.retryAfterSeconds = problem.retryAfterSeconds
-  }
-}
 
 /** A client. Its methods (`GET`, `POST`, …) take a path of the API and what goes with it, and throw `WaybillProblem`. */
 export function createWaybill({ url = "", key, csrfToken, fetch: send }: WaybillOptions = {}): Waybill {
@@ -90,45 +55,6 @@ export function createWaybill({ url = "", key, csrfToken, fetch: send }: Waybill
   }
   client.use(credentials)
   return client
-}
-
-/** Whoever has a key needs no cookie, and sends none. */
-export function credentialsWith(key: Key | undefined): RequestCredentials {
-  return key === undefined ? "same-origin" : "omit"
-}
-
-/** The problem that an answer is; also where something in between answered in a form of its own. */
-export async function problemOf(response: Response): Promise<WaybillProblem> {
-  const text = await response.text()
-  const body = parsed(text)
-  const after = Number(response.headers.get("retry-after") ?? Number.NaN)
-  const { title = response.statusText, code = `http_${response.status}`, detail = text.slice(0, 300) } = body
-  return new WaybillProblem({
-    status: response.status,
-    code,
-    title,
-    detail: detail === "" ? `The server answered ${response.status}.` : detail,
-    errors: body.errors ?? [],
-    request: body.instance ?? response.headers.get("x-request-id") ?? undefined,
-    retryAfterSeconds: Number.isFinite(after) ? after : undefined,
-  })
-}
-
-interface ProblemBody {
-  readonly title?: string
-  readonly code?: string
-  readonly detail?: string
-  readonly instance?: string
-  readonly errors?: readonly { readonly pointer: string; readonly message: string }[]
-}
-
-function parsed(text: string): ProblemBody {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === "object" && value !== null ? value : {}
-  } catch {
-    return {}
-  }
 }
 
 /** What a request gives, where it gives something. */

@@ -82,11 +82,6 @@ export function may(request: FastifyRequest, scope: NeededScope): boolean {
   return allows(callerOf(request).scopes, scope)
 }
 
-/** Refuses a caller without the scope, naming it. */
-export function assertMay(request: FastifyRequest, scope: NeededScope): void {
-  if (!may(request, scope)) throw forbidden(scope)
-}
-
 /** The problem of a credential that lacks a scope. */
 export function forbidden(scope: NeededScope): Problem {
   const does = scope === "any" ? "" : ` ${scopes[scope]}`

@@ -36,8 +36,15 @@ const ListQuery = Type.Object(
 )
 
 export function apiKeyRoutes(server: FastifyInstance, context: Context): void {
-  const { store, directory, keyring, changes, repeats, cursors, now } = context
+  listRoute(server, context)
+  createRoute(server, context)
+  readRoute(server, context)
+  changeRoute(server, context)
+  rotateRoute(server, context)
+  revokeRoute(server, context)
+}
 
+function listRoute(server: FastifyInstance, { store, directory, keyring, cursors }: Context): void {
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     "/v1/api-keys",
     {
@@ -63,7 +70,9 @@ export function apiKeyRoutes(server: FastifyInstance, context: Context): void {
       }
     },
   )
+}
 
+function createRoute(server: FastifyInstance, { store, directory, keyring, changes, repeats, now }: Context): void {
   server.post<{ Body: NewKey }>(
     "/v1/api-keys",
     {
@@ -106,7 +115,9 @@ export function apiKeyRoutes(server: FastifyInstance, context: Context): void {
         return told
       }),
   )
+}
 
+function readRoute(server: FastifyInstance, { store, directory, keyring }: Context): void {
   server.get<{ Params: KeyPath }>(
     "/v1/api-keys/:id",
     {
@@ -127,7 +138,9 @@ export function apiKeyRoutes(server: FastifyInstance, context: Context): void {
       return sendTagged(request, reply, tagOf(configurationOf(key, directory), text), text)
     },
   )
+}
 
+function changeRoute(server: FastifyInstance, { directory, keyring, changes, now }: Context): void {
   server.patch<{ Params: KeyPath; Body: ChangedKey }>(
     "/v1/api-keys/:id",
     {
@@ -173,7 +186,9 @@ export function apiKeyRoutes(server: FastifyInstance, context: Context): void {
       return sendJson(reply.header("etag", tagOf(configurationOf(changed, directory), text)), 200, text)
     },
   )
+}
 
+function rotateRoute(server: FastifyInstance, { store, directory, keyring, changes, repeats, now }: Context): void {
   server.post<{ Params: KeyPath; Body: RotateKey }>(
     "/v1/api-keys/:id/rotate",
     {
@@ -233,7 +248,9 @@ export function apiKeyRoutes(server: FastifyInstance, context: Context): void {
         return told
       }),
   )
+}
 
+function revokeRoute(server: FastifyInstance, { directory, keyring, changes, now }: Context): void {
   server.delete<{ Params: KeyPath }>(
     "/v1/api-keys/:id",
     {

@@ -11,7 +11,7 @@ import { deliveriesOfEvents } from "../store/delivery-reads.ts"
 import { type EventSummary, type KeptEvent, readRouting } from "../store/event-reads.ts"
 import type { Context } from "./context.ts"
 import { IntegrationName, nameOfIntegration } from "./delivery-view.ts"
-import { isSeen, routingWithin, type Sight } from "./portal-sight.ts"
+import { routingWithin, type Sight, seenOnly } from "./portal-sight.ts"
 import { Reasons, ReasonView } from "./reasons.ts"
 import { Nullable } from "./schemas.ts"
 
@@ -53,14 +53,13 @@ export async function outcomesOf(
   const { store, directory } = context
   const ids = events.map(({ id }) => id)
   const routings = await readRouting(store.reads, project, ids)
-  const deliveries = await deliveriesOfEvents(store.reads, project, ids, SHOWN)
+  const deliveries = await deliveriesOfEvents(store.reads, project, ids, SHOWN, seenOnly(sight))
   const reasons = new Reasons(context)
   const views = new Map<EventId, OutcomesView>()
   // One after the other: what is looked up for one event serves the next.
   for (const event of events) {
     const { targets, withheld } = routingWithin(sight, routings.get(event.id) ?? { targets: [], withheld: {} })
-    const shown = (deliveries.get(event.id) ?? []).filter(({ id }) => isSeen(sight, id.integration))
-    const sent = shown.map(async delivery => ({
+    const sent = (deliveries.get(event.id) ?? []).map(async delivery => ({
       integration: nameOfIntegration(directory, delivery.id.integration),
       status: delivery.status,
       reason: await reasons.ofDelivery(delivery),

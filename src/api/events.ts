@@ -22,7 +22,8 @@ import {
   viewOfSummary,
 } from "./event-view.ts"
 import { hidesPayloads, narrowed, sees } from "./limits.ts"
-import { isSeen, routingWithin, searchWithin, summariesWithin } from "./portal-sight.ts"
+import { searchWithin } from "./portal-search.ts"
+import { isSeen, routingWithin, seenOnly, summariesWithin } from "./portal-sight.ts"
 import { notFound } from "./problem.ts"
 import { Reasons, ReasonView } from "./reasons.ts"
 import { Nullable, paging, responses, SearchPage, timeText } from "./schemas.ts"
@@ -137,14 +138,13 @@ export function eventRoutes(server: FastifyInstance, context: Context): void {
         store.reads,
         project,
         page.events.filter(event => event.counts.delivered > 0).map(event => event.id),
+        seenOnly(sight),
       )
       const outcomes = withOutcomes ? await outcomesOf(context, project, page.events, sight) : undefined
       return {
         data: page.events.map(event => ({
           ...viewOfSummary(event, now()),
-          destination_records: viewOfRecords(
-            (records.get(event.id) ?? []).filter(({ integration }) => isSeen(sight, integration)),
-          ),
+          destination_records: viewOfRecords(records.get(event.id) ?? []),
           ...outcomes?.get(event.id),
         })),
         next_cursor: page.next === null ? null : cursors.write(request, "events", page.next),

@@ -6,9 +6,10 @@ import { fingerprintOf } from "../domain/fingerprint.ts"
 import { formatId } from "../domain/id.ts"
 import type { Refusal } from "../engine/intake.ts"
 import { cloudModeOf, readCloudEvent } from "../sources/cloudevents.ts"
-import { maskRefused } from "../sources/refused-body.ts"
+import { eventOfBatch, maskRefused } from "../sources/refused-body.ts"
 import {
   type BatchReading,
+  MAX_FAULTS,
   notUtf8,
   type Reading,
   type ReadLimits,
@@ -86,7 +87,7 @@ export function ingestRoutes(server: FastifyInstance, context: Context): void {
       const reading = read(context, request, body)
       const answer =
         reading.kind === "batch"
-          ? await acceptBatch(context, request, reading)
+          ? await acceptBatch(context, request, body, reading)
           : await acceptSingle(context, request, reply, reading)
       context.metrics.ingestDuration.observe((performance.now() - startedAt) / 1_000)
       return reply.code(202).send(answer)
@@ -99,7 +100,7 @@ export function ingestRoutes(server: FastifyInstance, context: Context): void {
       if (text === null) throw faultProblem([notUtf8])
       const reading = readNativeBatch(text, limits(context, request))
       if (reading.kind === "faults") throw faultProblem(reading.faults)
-      return reply.code(202).send(await acceptBatch(context, request, reading))
+      return reply.code(202).send(await acceptBatch(context, request, body, reading))
     })
   })
 }
@@ -117,7 +118,8 @@ const singleSchema = {
 const batchSchema = {
   operationId: "sendEvents",
   summary: "Accepts up to 1,000 events",
-  description: "Each event has a result of its own; good ones are kept whatever the others are.",
+  description:
+    "Each event has a result of its own; good ones are kept whatever the others are. After a 503 some of them may be stored: sent again with the same ids or `Idempotency-Key`, none is stored twice.",
   tags: ["events"],
   body: BatchBody,
   response: responses({ 202: BatchView }, 400, 401, 413, 415, 422, 503),
@@ -175,7 +177,12 @@ async function acceptSingle(context: Context, request: FastifyRequest, reply: Fa
   return view
 }
 
-async function acceptBatch(context: Context, request: FastifyRequest, { readings }: BatchReading & { kind: "batch" }) {
+async function acceptBatch(
+  context: Context,
+  request: FastifyRequest,
+  body: Uint8Array,
+  { readings }: BatchReading & { kind: "batch" },
+) {
   const { project, key } = callerOf(request)
   const idempotencyKey = readIdempotencyKey(request.headers["idempotency-key"])
   const receivedAt = context.now()
@@ -194,18 +201,19 @@ async function acceptBatch(context: Context, request: FastifyRequest, { readings
       })
       return { index, ...viewOf(context, draft, accepted) }
     } catch (error) {
-      const problem = asProblem(error)
+      const problem = asProblem(error, "batch")
       // What concerns all of them is said once, for all of them.
       if (problem.status >= 500) throw problem
       const document = documentOf(context, request, problem)
-      note(context, request, document, new Uint8Array(0))
+      context.metrics.eventsRejected.inc({ reason: document.code })
       return { index, problem: document }
     }
   }
   const results = await Promise.all(readings.map(accept))
   if (key !== null) context.keyring.used(key, true)
-  const refused = results.filter(result => "problem" in result).length
-  return { accepted: results.length - refused, refused, results }
+  const refused = results.filter(result => result.problem !== undefined)
+  noteBatch(context, request, body, { refused, total: results.length })
+  return { accepted: results.length - refused.length, refused: refused.length, results }
 }
 
 /** The answer for one event; throws a problem where it was not taken. */
@@ -272,9 +280,55 @@ function faultProblem(faults: readonly SourceFault[]): Problem {
   return new Problem(faultCodes[first.kind], first.message, { errors })
 }
 
-/** Remembers a refused request for `/v1/rejections`; requests turned away under load are counted only. */
+/** Counts a refused request, and remembers it. */
 function note(context: Context, request: FastifyRequest, problem: ProblemDocument, body: Uint8Array): void {
   context.metrics.eventsRejected.inc({ reason: problem.code })
+  remember(context, request, problem, body, 1)
+}
+
+/** An event of a batch that was refused. */
+interface RefusedOfBatch {
+  /** Its place in the batch. */
+  readonly index: number
+  readonly problem: ProblemDocument
+}
+
+/**
+ * Remembers what was refused of a batch as one request: how many, the first mistakes, and the first of the events. A batch has
+ * as many as a project keeps refused requests, and would push all others out.
+ */
+function noteBatch(
+  context: Context,
+  request: FastifyRequest,
+  body: Uint8Array,
+  { refused, total }: { readonly refused: readonly RefusedOfBatch[]; readonly total: number },
+): void {
+  const [first] = refused
+  if (first === undefined) return
+  const { index, problem } = first
+  const were = refused.length === 1 ? "was refused: that" : "were refused, the first"
+  const detail = `${refused.length} of the ${total} events of this batch ${were} at index ${index}. ${problem.detail}`
+  const errors = refused.flatMap(one => errorsInBatch(request, one)).slice(0, MAX_FAULTS)
+  remember(context, request, { ...problem, detail, errors }, eventOfBatch(body, index), refused.length)
+}
+
+/** The errors of one event, by where they stand in the body: what is found after reading is told by its place in the event. */
+function errorsInBatch(request: FastifyRequest, { index, problem: { errors = [] } }: RefusedOfBatch) {
+  const place = request.routeOptions.url === BATCH_ADDRESS ? `/events/${index}` : `/${index}`
+  return errors.map(({ pointer, message }) => {
+    const isPlaced = pointer.startsWith("header/") || pointer === place || pointer.startsWith(`${place}/`)
+    return { pointer: isPlaced ? pointer : `${place}${pointer}`, message }
+  })
+}
+
+/** Keeps it for `/v1/rejections`, as so many events; requests turned away under load are counted only. */
+function remember(
+  context: Context,
+  request: FastifyRequest,
+  problem: ProblemDocument,
+  body: Uint8Array,
+  events: number,
+): void {
   if (request.caller === null || problem.status >= 500 || problem.status === 429) return
   // Of one that has been removed nothing is kept any more.
   if (context.directory.project(request.caller.project) === undefined) return
@@ -285,6 +339,7 @@ function note(context: Context, request: FastifyRequest, problem: ProblemDocumen
     problem,
     request: `${request.method} ${request.url.split("?")[0]}`,
     body: shownBody(context, request, body),
+    events,
   })
 }
 

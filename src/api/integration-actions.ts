@@ -89,49 +89,57 @@ const switches = {
 } as const satisfies Record<Switch, { readonly summary: string; readonly kind: string }>
 
 export function integrationActionRoutes(server: FastifyInstance, context: Context): void {
-  const { directory, store, engine, changes, verifier, intake, now } = context
+  for (const name of Object.keys(switches) as Switch[]) switchRoute(server, context, name)
+  verifyRoute(server, context)
+  rotateRoute(server, context)
+  testRoute(server, context)
+}
 
-  for (const [name, { summary, kind }] of Object.entries(switches) as [Switch, (typeof switches)[Switch]][]) {
-    server.post<{ Params: IntegrationPath }>(
-      `/v1/integrations/:id/${name}`,
-      {
-        config: { scope: "integrations:write" },
-        schema: {
-          operationId: `${name}Integration`,
-          summary,
-          tags: ["integrations"],
-          params: IntegrationPath,
-          response: responses({ 200: IntegrationView }, 400, 401, 404, 413, 415, 422, 503),
-        },
+function switchRoute(server: FastifyInstance, context: Context, name: Switch): void {
+  const { directory, engine, changes, verifier, now } = context
+  const { summary, kind } = switches[name]
+  server.post<{ Params: IntegrationPath }>(
+    `/v1/integrations/:id/${name}`,
+    {
+      config: { scope: "integrations:write" },
+      schema: {
+        operationId: `${name}Integration`,
+        summary,
+        tags: ["integrations"],
+        params: IntegrationPath,
+        response: responses({ 200: IntegrationView }, 400, 401, 404, 413, 415, 422, 503),
       },
-      async (request, reply) => {
-        const { project } = callerOf(request)
-        const before = findIntegration(context, project, request.params.id)
-        const { record } = before
-        const by = actorOf(request)
-        // While it is off still: what failed before is not held against it.
-        if (name === "enable" && !record.enabled) await context.aftermath.beginAnew(record.id)
-        await changes.inTransaction(async (tx, note, tell) => {
-          const stood = auditTextOfIntegration(await latestRecord(context, tx, record.id), directory)
-          const isChanged = await switchIntegration(tx, record.id, name, now())
-          if (isChanged) {
-            const after = auditTextOfIntegration(await latestRecord(context, tx, record.id), directory)
-            await note({ project, kind, subject: request.params.id, by, before: stood, after })
-          }
-          if (isChanged && name === "disable" && record.enabled) await tell(switchedOffBy(by.id, before))
-        })
-        await directory.reload(record.id)
-        if (name === "enable") {
-          const live = directory.integration(record.id)
-          if (live !== undefined) await verifier.verify(record.id, verifier.outstanding(live.record))
+    },
+    async (request, reply) => {
+      const { project } = callerOf(request)
+      const before = findIntegration(context, project, request.params.id)
+      const { record } = before
+      const by = actorOf(request)
+      // While it is off still: what failed before is not held against it.
+      if (name === "enable" && !record.enabled) await context.aftermath.beginAnew(record.id)
+      await changes.inTransaction(async (tx, note, tell) => {
+        const stood = auditTextOfIntegration(await latestRecord(context, tx, record.id), directory)
+        const isChanged = await switchIntegration(tx, record.id, name, now())
+        if (isChanged) {
+          const after = auditTextOfIntegration(await latestRecord(context, tx, record.id), directory)
+          await note({ project, kind, subject: request.params.id, by, before: stood, after })
         }
-        engine.refresh(record.id)
-        const live = findIntegration(context, project, request.params.id)
-        return sendJson(reply, 200, textOfIntegration(live, directory))
-      },
-    )
-  }
+        if (isChanged && name === "disable" && record.enabled) await tell(switchedOffBy(context, by.id, before))
+      })
+      await directory.reload(record.id)
+      if (name === "enable") {
+        const live = directory.integration(record.id)
+        if (live !== undefined) await verifier.verify(record.id, verifier.outstanding(live.record))
+      }
+      engine.refresh(record.id)
+      const live = findIntegration(context, project, request.params.id)
+      return sendJson(reply, 200, textOfIntegration(live, directory))
+    },
+  )
+}
 
+function verifyRoute(server: FastifyInstance, context: Context): void {
+  const { directory, changes, verifier } = context
   server.post<{ Params: IntegrationPath }>(
     "/v1/integrations/:id/verify",
     {
@@ -162,7 +170,10 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       return sendJson(reply, 200, textOfIntegration(live, directory))
     },
   )
+}
 
+function rotateRoute(server: FastifyInstance, context: Context): void {
+  const { directory, store, changes, now } = context
   server.post<{ Params: IntegrationPath; Body: RotateSecret }>(
     "/v1/integrations/:id/rotate-secret",
     {
@@ -205,7 +216,10 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       return sendJson(reply, 200, textOfIntegration(live, directory, { secret: key.secret }))
     },
   )
+}
 
+function testRoute(server: FastifyInstance, context: Context): void {
+  const { store, engine, changes, intake, now } = context
   server.post<{ Params: IntegrationPath; Body: TestEvent }>(
     "/v1/integrations/:id/test",
     {
@@ -225,14 +239,14 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
     async request => {
       const { project, key } = callerOf(request)
       const live = findIntegration(context, project, request.params.id)
-      const { draft, privateFields, readable } = await testDraft(project, request.body, request.bodyText ?? "")
+      const { draft, privateFields, readable } = await testDraft(context, project, request.body, request.bodyText ?? "")
       if (!live.connector.environments(live.settings).includes(draft.environment)) {
         const message = `The integration has no ${draft.environment} endpoint. Name the other environment, or add the endpoint.`
         throw new Problem("invalid", message, { errors: [{ pointer: "/environment", message }] })
       }
       if (request.body.dry_run === true) {
         const hidden = hidesPayloads(request)
-        return dryRun(live, { ...draft, payload: readable }, request.body.event ?? null, hidden)
+        return dryRun(context, live, { ...draft, payload: readable }, { of: request.body.event ?? null, hidden })
       }
       const incoming = {
         project,
@@ -261,110 +275,122 @@ export function integrationActionRoutes(server: FastifyInstance, context: Contex
       return viewOfTest(await engine.test(claim), request.params.id, hidesPayloads(request))
     },
   )
+}
 
-  /** The operational event of a person's switching an integration off. */
-  function switchedOffBy(by: string | null, live: LiveIntegration): Tidings {
-    const health = context.aftermath.healthOf(live.record.id)
-    const { advice } = describeReason(
-      { code: "integration_disabled", facts: { by: "person" } },
-      { status: "failed", nextAt: null },
-    )
-    const data = {
-      integration: referTo(live),
-      cause: "person",
-      by,
-      failing_since: health === null ? null : timeText(health.failingSince),
-      failed_attempts: health?.errors ?? null,
-      last_error: null,
-      advice,
-    } as const
-    const type = "waybill.integration.disabled"
-    return { emits: [context.operational.event(live, { type, data }, { isGoingOff: true })] }
-  }
+/** The operational event of a person's switching an integration off. */
+function switchedOffBy(context: Context, by: string | null, live: LiveIntegration): Tidings {
+  const health = context.aftermath.healthOf(live.record.id)
+  const { advice } = describeReason(
+    { code: "integration_disabled", facts: { by: "person" } },
+    { status: "failed", nextAt: null },
+  )
+  const data = {
+    integration: referTo(live),
+    cause: "person",
+    by,
+    failing_since: health === null ? null : timeText(health.failingSince),
+    failed_attempts: health?.errors ?? null,
+    last_error: null,
+    advice,
+  } as const
+  const type = "waybill.integration.disabled"
+  return { emits: [context.operational.event(live, { type, data }, { isGoingOff: true })] }
+}
 
-  /** The request of a test as it would go out, signed as of now; nothing is kept of it. Private values stay masked. */
-  async function dryRun(live: LiveIntegration, draft: EventDraft, of: string | null, hidden: boolean) {
-    const at = now()
-    const { project, id } = live.record
-    const appId = draft.app === null ? null : (directory.appId(project, draft.app) ?? null)
-    const occurredAt = draft.occurredAt ?? at
-    const event: Event = { ...draft, id: store.ids.next(), project, receivedAt: at, occurredAt, appId, test: true }
-    const build = await context.deliver.preview(live, event)
-    const view = {
-      dry_run: true as const,
-      event: of,
-      request: null,
-      reason: null,
-      payload_masked: isMasked(draft.payload),
-      token_host: null,
-      exchange_hidden: hidden,
-    }
-    if (build.kind !== "send") {
-      const said = build.kind === "fail" ? "failed" : "withheld"
-      const about = { status: said, nextAt: null, integration: formatId("int", id), facts: build.facts } as const
-      const { links, ...reason } = describeReason({ code: build.reason, facts: build.facts }, about)
-      return { ...view, reason: { ...reason, links: links.map(link => ({ ...link })) } }
-    }
-    const { method, url, credentials } = build.request
-    const { host } = new URL(url)
-    const wire = toWire(build.request, { host: { name: "host", value: host }, uri: url }, null, at)
-    if (wire.kind === "invalid") {
-      const reason = { code: "request_invalid", facts: { detail: wire.message } } as const
-      const { links, ...text } = describeReason(reason, { status: "failed", nextAt: null })
-      return { ...view, reason: { ...text, links: links.map(link => ({ ...link })) } }
-    }
-    const headers = wire.sentHeaders.map(({ name, value, secret }) => ({ name, value: secret === true ? null : value }))
-    const grant = credentials?.grant ?? null
-    return {
-      ...view,
-      request: hidden ? null : { method, url, headers, ...bodyOf(wire.body) },
-      token_host: grant === null ? null : new URL(grant.tokenUrl).host,
-    }
+/** The request of a test as it would go out, signed as of now; nothing is kept of it. Private values stay masked. */
+async function dryRun(
+  { directory, store, deliver, now }: Context,
+  live: LiveIntegration,
+  draft: EventDraft,
+  { of, hidden }: { readonly of: string | null; readonly hidden: boolean },
+) {
+  const at = now()
+  const { project, id } = live.record
+  const appId = draft.app === null ? null : (directory.appId(project, draft.app) ?? null)
+  const occurredAt = draft.occurredAt ?? at
+  const event: Event = { ...draft, id: store.ids.next(), project, receivedAt: at, occurredAt, appId, test: true }
+  const build = await deliver.preview(live, event)
+  const view = {
+    dry_run: true as const,
+    event: of,
+    request: null,
+    reason: null,
+    payload_masked: isMasked(draft.payload),
+    token_host: null,
+    exchange_hidden: hidden,
   }
+  if (build.kind !== "send") {
+    const said = build.kind === "fail" ? "failed" : "withheld"
+    const about = { status: said, nextAt: null, integration: formatId("int", id), facts: build.facts } as const
+    const { links, ...reason } = describeReason({ code: build.reason, facts: build.facts }, about)
+    return { ...view, reason: { ...reason, links: links.map(link => ({ ...link })) } }
+  }
+  const { method, url, credentials } = build.request
+  const { host } = new URL(url)
+  const wire = toWire(build.request, { host: { name: "host", value: host }, uri: url }, null, at)
+  if (wire.kind === "invalid") {
+    const reason = { code: "request_invalid", facts: { detail: wire.message } } as const
+    const { links, ...text } = describeReason(reason, { status: "failed", nextAt: null })
+    return { ...view, reason: { ...text, links: links.map(link => ({ ...link })) } }
+  }
+  const headers = wire.sentHeaders.map(({ name, value, secret }) => ({ name, value: secret === true ? null : value }))
+  const grant = credentials?.grant ?? null
+  return {
+    ...view,
+    request: hidden ? null : { method, url, headers, ...bodyOf(wire.body) },
+    token_host: grant === null ? null : new URL(grant.tokenUrl).host,
+  }
+}
 
-  /** The event that a test sends: one of the past again, or one made of what the request says. */
-  async function testDraft(project: number, body: TestEvent, text: string): Promise<Drafted> {
-    if (body.event !== undefined) {
-      const id = parseId("evt", body.event)
-      const found = id === undefined ? undefined : await readEvent(store.reads, project, id, now())
-      if (found === undefined) throw notFound("event", body.event)
-      if (found.event === null) {
-        const at = timeText(found.summary.payloadExpiresAt)
-        const detail = `The payload of ${body.event} was kept until ${at}. Choose a newer event.`
-        throw new Problem("payload_expired", detail, { extra: { payload_expired_at: at } })
-      }
-      const draft = { ...found.event, externalId: null, historical: false }
-      // What readers see of it is never sent.
-      const { id: event, payload } = found.event
-      const whole = (await openAll(store, project, new Map([[event, payload]]), now())).get(event)
-      if (whole === undefined) {
-        throw maskedProblem(body.event, (await readMaskedAt(store.reads, { project, event })) ?? now())
-      }
-      const privateFields = whole.privacy?.pointers ?? []
-      return { draft: { ...draft, payload: whole.payload }, privateFields, readable: payload }
-    }
-    const members = memberSpans(text === "" ? "{}" : text, 64)
-    const data = members.kind === "members" ? members.members.findLast(({ key }) => key === "data") : undefined
-    const draft: EventDraft = {
-      type: body.type ?? "test",
-      payload: {
-        kind: "json",
-        text: data === undefined ? '{"message":"Hello from Waybill"}' : text.slice(data.start, data.end),
-      },
-      externalId: null,
-      source: API_SOURCE,
-      occurredAt: null,
-      environment: body.environment ?? "production",
-      app: null,
-      profileId: null,
-      deviceId: null,
-      sourceRecord: null,
-      orderingKey: null,
-      historical: false,
-      cloud: null,
-    }
-    return { draft, privateFields: [], readable: draft.payload }
+/** The event that a test sends: one of the past again, or one made of what the request says. */
+function testDraft(context: Context, project: number, body: TestEvent, text: string): Drafted | Promise<Drafted> {
+  return body.event === undefined ? newDraft(body, text) : pastDraft(context, project, body.event)
+}
+
+/** An event of the past, whole; throws a problem where it cannot be sent any more. */
+async function pastDraft({ store, now }: Context, project: number, text: string): Promise<Drafted> {
+  const id = parseId("evt", text)
+  const found = id === undefined ? undefined : await readEvent(store.reads, project, id, now())
+  if (found === undefined) throw notFound("event", text)
+  if (found.event === null) {
+    const at = timeText(found.summary.payloadExpiresAt)
+    const detail = `The payload of ${text} was kept until ${at}. Choose a newer event.`
+    throw new Problem("payload_expired", detail, { extra: { payload_expired_at: at } })
   }
+  const draft = { ...found.event, externalId: null, historical: false }
+  // What readers see of it is never sent.
+  const { id: event, payload } = found.event
+  const whole = (await openAll(store, project, new Map([[event, payload]]), now())).get(event)
+  if (whole === undefined) {
+    throw maskedProblem(text, (await readMaskedAt(store.reads, { project, event })) ?? now())
+  }
+  const privateFields = whole.privacy?.pointers ?? []
+  return { draft: { ...draft, payload: whole.payload }, privateFields, readable: payload }
+}
+
+/** An event of what a request says. The text of its data stays byte for byte. */
+function newDraft(body: TestEvent, text: string): Drafted {
+  const members = memberSpans(text === "" ? "{}" : text, 64)
+  const data = members.kind === "members" ? members.members.findLast(({ key }) => key === "data") : undefined
+  const draft: EventDraft = {
+    type: body.type ?? "test",
+    payload: {
+      kind: "json",
+      text: data === undefined ? '{"message":"Hello from Waybill"}' : text.slice(data.start, data.end),
+    },
+    externalId: null,
+    source: API_SOURCE,
+    occurredAt: null,
+    environment: body.environment ?? "production",
+    app: null,
+    profileId: null,
+    deviceId: null,
+    sourceRecord: null,
+    orderingKey: null,
+    historical: false,
+    cloud: null,
+  }
+  return { draft, privateFields: [], readable: draft.payload }
 }
 
 /** What a test sends, and what was private of it before. */

@@ -18,7 +18,7 @@ import {
 } from "./integration-schemas.ts"
 import { mergePatch } from "./merge-patch.ts"
 import { Problem, type ProblemError } from "./problem.ts"
-import { bodyAjv, describeFaults } from "./validation.ts"
+import { faultsOfBody } from "./validation.ts"
 
 /** A configuration that has passed every check. */
 export interface Configuration {
@@ -96,11 +96,11 @@ function check(
   const under = (parent: string, faults: readonly ProblemError[]) =>
     errors.push(...faults.map(fault => ({ pointer: parent + fault.pointer, message: fault.message })))
 
-  under("/events", schemaFaults(EventRulesSchema, draft.events, "/events"))
+  under("/events", faultsOfBody(EventRulesSchema, draft.events, "/events"))
   const events = withDefaults(draft.events)
   if (errors.length === 0) under("/events", checkEventRules(events).map(asSentence("/events")))
 
-  const policyFaults = schemaFaults(PolicyIn, draft.policy, "/policy")
+  const policyFaults = faultsOfBody(PolicyIn, draft.policy, "/policy")
   under("/policy", policyFaults)
   const policy = draft.policy as PolicyInput
   if (policyFaults.length === 0) {
@@ -110,7 +110,7 @@ function check(
 
   const { settings, faults } = joinSecrets(connector.settings, withVerification(connector, draft.config, policy), kept)
   under("/config", faults)
-  const shape = schemaFaults(connector.settings, settings, "/config")
+  const shape = faultsOfBody(connector.settings, settings, "/config")
   under("/config", shape)
   if (shape.length === 0 && faults.length === 0) {
     const wrong = connector.check(settings, around.now)
@@ -178,11 +178,6 @@ function withVerification(
 
 function withDefaults(events: unknown): EventRules {
   return { default: "on", types: {}, ...(events as Partial<EventRules>) }
-}
-
-function schemaFaults(schema: object, value: unknown, parent: string): ProblemError[] {
-  const validate = bodyAjv.compile(schema)
-  return validate(value) ? [] : describeFaults(validate.errors ?? [], "body", parent)
 }
 
 /** Addresses are judged when they are saved as well as when they are dialled, so that a mistake shows at once. */

@@ -4,6 +4,7 @@ import { type Static, Type } from "typebox"
 import { inbox } from "../connectors/inbox.ts"
 import { connectors, findConnector } from "../connectors/index.ts"
 import { keySchemeOf } from "../connectors/webhook-settings.ts"
+import { DAY_MS } from "../domain/duration.ts"
 import type { SigningKey } from "../domain/exchange.ts"
 import { formatId, type IntegrationId, type ProjectId, parseId } from "../domain/id.ts"
 import { nearest } from "../domain/nearest.ts"
@@ -14,9 +15,10 @@ import {
   addSigningKey,
   type IntegrationRecord,
   type KeptSigningKey,
-  listRevisions,
   loadIntegrations,
+  type Revision,
   removeIntegration,
+  revisionsBack,
   saveIntegration,
 } from "../store/integrations.ts"
 import { generateSecret, parseSecret } from "../transport/sign.ts"
@@ -34,7 +36,8 @@ import { jsonList, jsonText, sendJson } from "./raw-json.ts"
 import { RepeatableHeaders, type Told } from "./repeats.ts"
 import { Page, paging, responses } from "./schemas.ts"
 
-const DAY_MS = 86_400_000
+/** A page of revisions ends past so many bytes of configuration: thousands of names, each time. */
+const MAX_PAGE_BYTES = 8_388_608
 
 /** The path of one integration. */
 export const IntegrationPath = Type.Object({ id: Type.String({ maxLength: 64, examples: ["int_01j9zq4kx2m"] }) })
@@ -249,15 +252,18 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
       const { record } = findIntegration(context, callerOf(request).project, request.params.id)
       const { limit = 50, cursor } = request.query
       const [before = Number.MAX_SAFE_INTEGER] = cursors.read(request, "revisions", cursor) ?? []
-      // One more than asked for: each is shown beside the one before it.
-      const revisions = await listRevisions(store.reads, record.id, before, limit + 1)
-      const page = revisions.slice(0, limit)
-      const last = page.at(-1)
-      return {
-        data: page.map((revision, i) => viewOfRevision(revision, revisions[i + 1])),
-        next_cursor:
-          revisions.length > limit && last !== undefined ? cursors.write(request, "revisions", last.revision) : null,
+      const page: ReturnType<typeof viewOfRevision>[] = []
+      let [shown, bytes]: [Revision | undefined, number] = [undefined, 0]
+      for await (const revision of revisionsBack(store.reads, record.id, before)) {
+        // Each is shown beside the one before it.
+        if (shown !== undefined) page.push(viewOfRevision(shown, revision))
+        if (shown !== undefined && (page.length === limit || bytes > MAX_PAGE_BYTES))
+          return { data: page, next_cursor: cursors.write(request, "revisions", shown.revision) }
+        shown = revision
+        bytes += revision.bytes
       }
+      if (shown !== undefined) page.push(viewOfRevision(shown, undefined))
+      return { data: page, next_cursor: null }
     },
   )
 

@@ -20,7 +20,8 @@ import {
   typesArrived,
   waitingOf,
 } from "../store/diagnosis-reads.ts"
-import { listRevisions } from "../store/integrations.ts"
+import { type Revision, revisionsBack } from "../store/integrations.ts"
+import type { Reader } from "../store/reader.ts"
 import type { Context } from "./context.ts"
 import { viewOfRevision } from "./integration-view.ts"
 
@@ -95,6 +96,26 @@ export interface ChangeBy extends NotedChange {
   readonly fields: readonly { readonly pointer: string; readonly from: unknown; readonly to: unknown }[]
 }
 
+/** The newest revisions of an integration since a time, each with what it changed. */
+async function savesSince(reads: Reader, integration: IntegrationId, from: number) {
+  const saves = []
+  let newer: Revision | undefined
+  for await (const revision of revisionsBack(reads, integration)) {
+    if (newer !== undefined) saves.push(saveOf(newer, revision))
+    newer = revision.at < from || saves.length === REVISIONS_READ ? undefined : revision
+    if (newer === undefined) break
+  }
+  if (newer !== undefined) saves.push(saveOf(newer, undefined))
+  return saves
+}
+
+function saveOf(revision: Revision, before: Revision | undefined) {
+  const { at, revision: number, by } = revision
+  const isFirst = number === 1
+  const kind = isFirst ? "integration.created" : "integration.updated"
+  return { at, kind, revision: number, by, fields: isFirst ? [] : viewOfRevision(revision, before).changes }
+}
+
 /** What changed in an integration since a day before the earliest of what is judged. */
 export async function changesOf(
   { store }: Pick<Context, "store">,
@@ -103,13 +124,7 @@ export async function changesOf(
   since: number,
 ): Promise<ChangeBy[]> {
   const from = since - BEFORE_MS
-  const revisions = await listRevisions(store.reads, integration, Number.MAX_SAFE_INTEGER, REVISIONS_READ)
-  const saves = revisions.flatMap((revision, i) => {
-    if (revision.at < from) return []
-    const fields = revision.revision === 1 ? [] : viewOfRevision(revision, revisions[i + 1]).changes
-    const kind = revision.revision === 1 ? "integration.created" : "integration.updated"
-    return [{ at: revision.at, kind, revision: revision.revision, by: revision.by, fields }]
-  })
+  const saves = await savesSince(store.reads, integration, from)
   const switches = await switchesSince(store.reads, project, formatId("int", integration), from)
   const all = [
     ...saves,

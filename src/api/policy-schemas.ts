@@ -1,14 +1,13 @@
 /** The fields of a policy for an endpoint in trouble, on their way in and out. The others stand in integration-schemas.ts. */
 import { type TSchema, Type } from "typebox"
+import { DAY_MS, HOUR_MS } from "../domain/duration.ts"
 import { Nullable } from "./schemas.ts"
-
-const DAY_MS = 86_400_000
 
 const restFields = {
   enabled: Type.Boolean({ description: "Whether the endpoint is left alone while it fails." }),
   window_ms: Type.Integer({
     minimum: 1_000,
-    maximum: 3_600_000,
+    maximum: HOUR_MS,
     description: "Attempts that ended longer ago are not judged by.",
   }),
   min_attempts: Type.Integer({
@@ -18,10 +17,10 @@ const restFields = {
   }),
   rest_ms: Type.Integer({
     minimum: 100,
-    maximum: 3_600_000,
+    maximum: HOUR_MS,
     description: "The rest before the first probe. It doubles while probes fail.",
   }),
-  longest_rest_ms: Type.Integer({ minimum: 100, maximum: 3_600_000, description: "No rest is longer than this." }),
+  longest_rest_ms: Type.Integer({ minimum: 100, maximum: HOUR_MS, description: "No rest is longer than this." }),
   on_skip: Type.Union([Type.Literal("wait"), Type.Literal("use_retry")], {
     description:
       "`wait`: what is held back uses up no retry and goes, oldest first, when the endpoint is back. `use_retry`: each skip counts as a try of the schedule, as Particle does it.",

@@ -8,7 +8,6 @@ import type { AppId, IntegrationId } from "../domain/id.ts"
 import { isRed, type ReasonCode } from "../domain/reason.ts"
 import type { LiveIntegration } from "../engine/directory.ts"
 import { type EventSummary, readRouting } from "../store/event-reads.ts"
-import { type EventPage, type EventSearch, searchEvents } from "../store/event-search.ts"
 import { METADATA_MS } from "../store/kept.ts"
 import { countOf } from "../store/move.ts"
 import { ownedSince, type Standing, standingAt } from "../store/portal-reads.ts"
@@ -23,6 +22,11 @@ export type Sight = ReadonlySet<IntegrationId> | null
 /** Whether an integration is seen. */
 export function isSeen(sight: Sight, integration: IntegrationId): boolean {
   return sight === null || sight.has(integration)
+}
+
+/** The same as a question to the store takes it: only these integrations; undefined: all of them. */
+export function seenOnly(sight: Sight): readonly IntegrationId[] | undefined {
+  return sight === null ? undefined : [...sight]
 }
 
 /** A look that holds as long as the integration is what it is: one that is changed is another object in the directory. */
@@ -76,13 +80,14 @@ export async function summariesWithin<S extends EventSummary>(
 }
 
 /** An event as it stands where it is seen, and what stands there. */
-interface Looked<S> {
+export interface Looked<S> {
   readonly event: S
   readonly withheld: Withheld
   readonly standing: readonly Standing[]
 }
 
-async function lookAt<S extends EventSummary>(
+/** Events as they stand where it is seen, with what stands there. */
+export async function lookAt<S extends EventSummary>(
   reads: Reader,
   sight: ReadonlySet<IntegrationId>,
   events: readonly S[],
@@ -117,46 +122,6 @@ export function tells(sight: Sight, item: StreamItem): boolean {
   return (
     sight === null || item.kind === "event" || (item.kind === "attempt" && sight.has(item.attempt.delivery.integration))
   )
-}
-
-/** How many pages are looked through for those that stand as is asked: what is left is on the next page. */
-const PAGES_READ = 8
-
-/**
- * Searches events that stand, where it is seen, as is asked. What failed, a reason and a record are looked for there only, so
- * that neither the pages nor how far a search came tell what stands elsewhere; for any other status all events of the app
- * are looked at, a few pages at a time.
- */
-export async function searchWithin(
-  context: Pick<Context, "store">,
-  sight: Sight,
-  search: EventSearch,
-): Promise<EventPage> {
-  const { reads } = context.store
-  if (sight === null) return searchEvents(reads, search)
-  const { status, reason, destinationRecord: record } = search.filter
-  const isAsked = ({ event, withheld, standing }: Looked<EventSummary>) =>
-    (status === undefined || event.status === status) &&
-    (reason === undefined || withheld[reason] !== undefined || standing.some(one => one.reason === reason)) &&
-    (record === undefined || standing.some(one => one.record_id === record))
-  const isExact = status === undefined && reason === undefined && record === undefined
-  const filter = { ...search.filter, status: status === "failed" ? status : undefined, within: [...sight] }
-  const found: EventSummary[] = []
-  let before = search.before
-  for (let page = 1; ; page++) {
-    const { events, next, searchedBackTo } = await searchEvents(reads, { ...search, filter, before })
-    const looked = await lookAt(reads, sight, events)
-    found.push(...looked.filter(isAsked).map(({ event }) => event))
-    if (found.length > search.limit || (found.length === search.limit && next !== null)) {
-      const kept = found.slice(0, search.limit)
-      return { events: kept, next: kept.at(-1)?.id ?? null, searchedBackTo: null }
-    }
-    if (next === null || searchedBackTo !== null || isExact) {
-      return { events: found, next, searchedBackTo }
-    }
-    if (page === PAGES_READ) return { events: found, next, searchedBackTo: events.at(-1)?.receivedAt ?? null }
-    before = next
-  }
 }
 
 type Counting = { -readonly [Name in keyof EventCounts]: number }

@@ -132,7 +132,8 @@ export const problems = {
   unavailable: {
     status: 503,
     title: "The database cannot be written just now",
-    advice: "Nothing was stored. Send it again after `Retry-After`; the operator sees why in the log and at `/readyz`.",
+    advice:
+      "Send it again after `Retry-After`. `detail` says whether something of it may be stored; with the same id or `Idempotency-Key` nothing is stored twice. The operator sees why in the log and at `/readyz`.",
   },
 } as const satisfies Record<string, { status: number; title: string; advice: string; type?: string }>
 

@@ -19,10 +19,10 @@ const RejectionView = Type.Object({
   detail: Type.String(),
   errors: Type.Array(Type.Object({ pointer: Type.String(), message: Type.String() })),
   request: Type.String({ examples: ["POST /v1/events"] }),
-  body: Nullable(Type.String({ description: "Its first KiB." })),
+  body: Nullable(Type.String({ description: "Its first KiB; of a batch that of the first event that was refused." })),
   body_hidden: Type.Boolean({ description: "Left out: it is read with the scope `payloads:read`." }),
   body_encoding: Nullable(Type.Enum(["text", "base64"])),
-  body_bytes: Type.Integer({ description: "How long it was in all." }),
+  body_bytes: Type.Integer({ description: "How long that was in all." }),
 })
 
 const RejectionQuery = Type.Object(paging, { additionalProperties: false })
@@ -35,7 +35,8 @@ export function rejectionRoutes(server: FastifyInstance, { store, cursors, now }
       schema: {
         operationId: "listRejections",
         summary: "Lists requests that ingest refused",
-        description: "The last 1,000 of the project, for 7 days. A key that is limited to some events sees its own.",
+        description:
+          "The last 1,000 of the project, for 7 days. A batch of which events were refused is one of them: it says how many, and shows the first of them. A key that is limited to some events sees its own.",
         tags: ["events"],
         querystring: RejectionQuery,
         response: responses({ 200: Page(RejectionView) }, 400, 401, 422),

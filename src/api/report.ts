@@ -5,9 +5,9 @@
 import type { FastifyInstance, FastifyRequest } from "fastify"
 import { type Static, Type } from "typebox"
 import { madeOfSecrets } from "../connectors/auth-settings.ts"
+import { DAY_MS, HOUR_MS } from "../domain/duration.ts"
 import { formatDeliveryId, formatId } from "../domain/id.ts"
 import { secretParts, withoutSecrets } from "../domain/normalise-message.ts"
-import { DAY_MS } from "../domain/picture.ts"
 import { reasonCodes } from "../domain/reason.ts"
 import { reasonTable } from "../domain/reason-table.ts"
 import { fill } from "../domain/sentence.ts"
@@ -204,7 +204,7 @@ async function reportOf(
   const asked = { project: record.project, integration: record.id, now: at }
   const ownSide = await lookAtOwnSide(context)
   const { verdict, also } = await diagnosisOf(context, live, ownSide, sight.integrations)
-  const hours = (await hoursOf(store.reads, asked)).filter(hour => hour.at + 3_600_000 > from && hour.at < to)
+  const hours = (await hoursOf(store.reads, asked)).filter(hour => hour.at + HOUR_MS > from && hour.at < to)
   const errors = await errorsBetween(store.reads, { ...asked, from, to })
   const failed = sight.events ? await failedBetween(store.reads, { ...asked, from, to, limit: ERRORS_NAMED }) : []
   const succeededAt = await lastSuccessAt(store.reads, asked)

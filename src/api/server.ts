@@ -190,13 +190,22 @@ const fastifyCodes: Readonly<Record<string, readonly [ProblemCode, string]>> = {
   FST_ERR_MAX_PARAM_LENGTH: ["uri_too_long", "An id in the address is longer than any of ours."],
 }
 
-/** Any error as the problem that it is; what we did not foresee is `internal` and says nothing of its inside (API-31). */
-export function asProblem(error: unknown): Problem {
+/** What is true of a batch when one of its events met an error of ours: each is committed by itself. */
+const BATCH_AGAIN =
+  "Some events of this batch may be stored. Send it again whole, with the same ids or Idempotency-Key; then none of them is stored twice."
+
+/**
+ * Any error as the problem that it is; what we did not foresee is `internal` and says nothing of its inside (API-31). `of`: a
+ * batch, where one of its events met the error.
+ */
+export function asProblem(error: unknown, of: "request" | "batch" = "request"): Problem {
   if (error instanceof Problem) return error
   if (error instanceof ProjectRemoved) return new Problem("unauthorized", error.message)
   if (error instanceof StoreUnavailable && error.mayBeDone) {
     const detail =
-      "The database went away before it had answered: whether this was stored is not known. Send it again with the same id or Idempotency-Key; then it is stored once, whatever became of this one."
+      of === "batch"
+        ? `The database went away before it had answered. ${BATCH_AGAIN}`
+        : "The database went away before it had answered: whether this was stored is not known. Send it again with the same id or Idempotency-Key; then it is stored once, whatever became of this one."
     return new Problem("unavailable", detail, { retryAfterSeconds: 5 })
   }
   if (error instanceof StoreUnavailable) {
@@ -207,9 +216,8 @@ export function asProblem(error: unknown): Problem {
       old_primary: "it is an old primary",
       unavailable: "it does not answer",
     }[error.reason]
-    return new Problem("unavailable", `The database cannot be written: ${why}. Nothing was stored; try again later.`, {
-      retryAfterSeconds: 5,
-    })
+    const stored = of === "batch" ? BATCH_AGAIN : "Nothing was stored; try again later."
+    return new Problem("unavailable", `The database cannot be written: ${why}. ${stored}`, { retryAfterSeconds: 5 })
   }
   if (isFastifyError(error)) {
     const [code, detail] = fastifyCodes[error.code] ?? []
@@ -218,7 +226,10 @@ export function asProblem(error: unknown): Problem {
       return new Problem("malformed", error.message)
     }
   }
-  return new Problem("internal", "Waybill met an error of its own; its log says more under this request's id.")
+  const own = "Waybill met an error of its own; its log says more under this request's id."
+  const problem = new Problem("internal", of === "batch" ? `${own} ${BATCH_AGAIN}` : own)
+  problem.cause = error
+  return problem
 }
 
 function isFastifyError(error: unknown): error is FastifyError {

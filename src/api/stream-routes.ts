@@ -10,6 +10,7 @@ import { Tail } from "../engine/tail.ts"
 import { findPosition, type OwnPositions, type StreamFilter, type StreamItem } from "../store/stream-reads.ts"
 import { type Caller, callerOf, may, stillAdmitted } from "./access.ts"
 import { hidesPayloads, narrowed } from "./limits.ts"
+import { integrationsOfApp, type Sight } from "./portal-sight.ts"
 import { Problem } from "./problem.ts"
 import { ProblemSchema, responses } from "./schemas.ts"
 import { eventFields, readApp, readIntegrationId } from "./search-query.ts"
@@ -125,6 +126,7 @@ class Hub {
         // What a portal sees of an event is another text for each app.
         texts: sight !== null ? new WeakMap() : hides ? this.#texts.hidden : this.#texts.shown,
         sight,
+        look: stillSeen(this.#context, caller),
         isAdmitted,
       })
       this.#streams.add(stream)
@@ -206,6 +208,16 @@ class Hub {
     if (entry === undefined || --entry.count > 0) return
     this.#projects.delete(project)
     tail.stop()
+  }
+}
+
+/** What a caller sees by now: for what goes on for longer than a request. */
+function stillSeen(context: StreamContext, { sight, project, limits }: Caller): () => Promise<Sight> {
+  const { app } = limits
+  if (sight === null || app === null) return async () => sight
+  return async () => {
+    await context.directory.catchUp()
+    return integrationsOfApp(context, { project }, app)
   }
 }
 

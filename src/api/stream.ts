@@ -5,7 +5,7 @@
  *     opened at a position → behind, reads the store → caught up, follows the tail
  *                                   ↑                        │ more came than could be rendered
  *                                   └────────────────────────┘
- *     in any state: the listener takes nothing, its key is revoked, or the server stops → `bye`, the connection ends
+ *     in any state: the listener takes nothing, may listen no more, or the server stops → `bye`, the connection ends
  */
 import type { ServerResponse } from "node:http"
 import type { ProjectId } from "../domain/id.ts"
@@ -41,7 +41,7 @@ export interface StreamLimits {
   /** How long a connection has to take its `bye`. */
   readonly goodbyeMs: number
   readonly keepAliveMs: number
-  /** How soon a revoked key ends its streams (API-5). */
+  /** How soon a revoked key ends its streams (API-5), and so does an integration that is not to be seen any more. */
   readonly checkKeyMs: number
 }
 
@@ -86,6 +86,8 @@ export interface StreamParts {
   readonly texts: WeakMap<StreamItem, string>
   /** The integrations that it tells of; null: all. */
   readonly sight: Sight
+  /** The same as it is by now: integrations are made, and opened to others, while somebody follows. */
+  readonly look: () => Promise<Sight>
   /** Whether its credential still allows it. */
   readonly isAdmitted: () => Promise<boolean>
 }
@@ -97,6 +99,7 @@ export class Stream implements Follower {
   readonly #parts: StreamParts
   #queue: StreamItem[] = []
   #queuedBytes = 0
+  #sight: Sight
   #position = 0
   /** The id that the listener would bring back now. */
   #toldId = 0
@@ -110,6 +113,7 @@ export class Stream implements Follower {
     this.#context = context
     this.#limits = limits
     this.#parts = parts
+    this.#sight = parts.sight
     parts.response.once("close", () => this.#end())
     // The listener may have hung up while the stream was being opened.
     if (parts.response.destroyed) this.#end()
@@ -119,7 +123,7 @@ export class Stream implements Follower {
   async run(resumption: Resumption | undefined): Promise<void> {
     const keepAlive = setInterval(() => this.#keepAlive(), this.#limits.keepAliveMs).unref()
     const unlisten = this.#context.feed.listen(item => this.#hear(item))
-    const checkKey = setInterval(() => void this.#checkKey(), this.#limits.checkKeyMs).unref()
+    const check = setInterval(() => void this.#check(), this.#limits.checkKeyMs).unref()
     try {
       this.#begin(resumption)
       let rows = FEWEST_ROWS
@@ -134,7 +138,7 @@ export class Stream implements Follower {
       this.bye("failed", "Waybill met an error of its own. Connect again with the id of the last message to go on.")
     } finally {
       clearInterval(keepAlive)
-      clearInterval(checkKey)
+      clearInterval(check)
       unlisten()
       this.#parts.tail.detach(this)
     }
@@ -170,9 +174,10 @@ export class Stream implements Follower {
 
   /** Skips are shown as they happen, or not at all: not to one that is behind, nor faster than they are taken. */
   #hear(item: FeedItem): void {
-    const { project, filter, response, sight } = this.#parts
+    const { project, filter, response } = this.#parts
     if (item.kind !== "skip" || item.project !== project || !this.#isLive || this.#isBlocked) return
-    if (!matchesSkip(filter, item.settlement) || !isSeen(sight, item.settlement.claim.delivery.integration)) return
+    if (!matchesSkip(filter, item.settlement) || !isSeen(this.#sight, item.settlement.claim.delivery.integration))
+      return
     if (response.writableLength > this.#limits.unsentBytes / 2) return
     const text = messageOfSkip(this.#context, item)
     if (text !== null) this.#write(text)
@@ -194,8 +199,8 @@ export class Stream implements Follower {
 
   /** The end of what happened, as a position. What happened last is not for who sees one app only: that gets a time. */
   #endPosition(): string | undefined {
-    const { tail, sight } = this.#parts
-    if (sight === null) return formatPosition(tail.last)
+    const { tail } = this.#parts
+    if (this.#sight === null) return formatPosition(tail.last)
     const { text, id } = timePosition(this.#context.now())
     return tail.covers(id) ? text : undefined
   }
@@ -220,20 +225,23 @@ export class Stream implements Follower {
     return items.length > FEWEST_ROWS ? FEWEST_ROWS : Math.min(rows * 2, MOST_ROWS)
   }
 
-  #enqueue(all: readonly StreamItem[]): void {
-    const items = all.filter(item => tells(this.#parts.sight, item))
+  #enqueue(items: readonly StreamItem[]): void {
     this.#queue.push(...items)
     for (const item of items) this.#queuedBytes += weightOf(item)
   }
 
+  /** What of it is told is decided as it is sent: so it is by the integrations that are seen then. */
   async #sendSlice(): Promise<void> {
-    const { texts, hidesPayloads, sight } = this.#parts
+    const { texts, hidesPayloads } = this.#parts
     const { store, now } = this.#context
     const slice = this.#queue.slice(0, sliceLength(this.#queue))
-    const unknown = slice.flatMap(item => (item.kind === "event" && !texts.has(item) ? [item.event] : []))
+    const sight = await this.#look()
+    if (this.#isOver) return
+    const told = slice.filter(item => tells(sight, item))
+    const unknown = told.flatMap(item => (item.kind === "event" && !texts.has(item) ? [item.event] : []))
     const payloads = hidesPayloads ? undefined : await readPayloads(store.reads, unknown, now())
     const reasons = new Reasons(this.#context)
-    for (const item of slice) {
+    for (const item of told) {
       if (!texts.has(item))
         texts.set(
           item,
@@ -249,14 +257,16 @@ export class Stream implements Follower {
     if (this.#isOver) return
     this.#queue.splice(0, slice.length)
     for (const item of slice) this.#queuedBytes -= weightOf(item)
-    this.#toldId = slice.at(-1)?.id ?? this.#toldId
-    if (!this.#write(slice.map(item => texts.get(item)).join(""))) await this.#untilDrained()
+    const last = told.at(-1)
+    if (last === undefined) return
+    this.#toldId = last.id
+    if (!this.#write(told.map(item => texts.get(item)).join(""))) await this.#untilDrained()
   }
 
   #keepAlive(): void {
     if (this.#isOver || this.#isBlocked) return
-    const { tail, sight } = this.#parts
-    const id = sight === null ? tail.last.id : timePosition(this.#context.now()).id
+    const { tail } = this.#parts
+    const id = this.#sight === null ? tail.last.id : timePosition(this.#context.now()).id
     // What a filter left out moves the position too, or a quiet listener would come back with one that is too old.
     const isNews = this.#isLive && this.#queue.length === 0 && id > this.#toldId
     const position = isNews ? this.#endPosition() : undefined
@@ -264,14 +274,24 @@ export class Stream implements Follower {
     this.#write(position === undefined ? ": keep-alive\n\n" : `: keep-alive\nid: ${position}\n\n`)
   }
 
-  async #checkKey(): Promise<void> {
+  async #check(): Promise<void> {
     try {
-      if (await this.#parts.isAdmitted()) return
+      if (await this.#parts.isAdmitted()) await this.#look()
+      else this.bye("unauthorized", "The API key of this stream was revoked or has expired.")
     } catch (error) {
-      this.#context.log.warn({ err: error }, "the API key of a stream could not be looked up; looking again")
-      return
+      this.#context.log.warn({ err: error }, "what a stream may tell could not be looked up; looking again")
     }
-    this.bye("unauthorized", "The API key of this stream was revoked or has expired.")
+  }
+
+  async #look(): Promise<Sight> {
+    const { filter, look } = this.#parts
+    const sight = await look()
+    this.#sight = sight
+    // Which events went there is not for it to see either.
+    if (filter.integration !== undefined && !isSeen(sight, filter.integration)) {
+      this.bye("unauthorized", "The integration that this stream asks for is none of those that its token sees by now.")
+    }
+    return sight
   }
 
   #write(text: string): boolean {

@@ -1,6 +1,8 @@
 /** `GET /v1/usage`: how much went through a project in a time: events by type, deliveries by integration. */
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
+import { DAY_MS } from "../domain/duration.ts"
+import { LONG_MS } from "../store/due.ts"
 import { integrationNames } from "../store/integrations.ts"
 import { METADATA_MS } from "../store/kept.ts"
 import { usageByIntegration, usageByType, wholeHours } from "../store/usage-reads.ts"
@@ -12,6 +14,7 @@ import { readRange } from "./search-query.ts"
 
 /** More types than this nobody reads; the rest is counted together. */
 const TYPES_SHOWN = 500
+const KEPT_DAYS = LONG_MS / DAY_MS
 
 const text = (description: string) => Type.Optional(Type.String({ maxLength: 64, description }))
 const UsageQuery = Type.Object(
@@ -42,7 +45,10 @@ const countNames = Object.keys(counts) as (keyof typeof counts)[]
 const UsageView = Type.Object({
   from: Time,
   to: Time,
-  total: Type.Object({ ...arrived, refused: Type.Integer({ description: "Requests that ingest refused." }) }),
+  total: Type.Object({
+    ...arrived,
+    refused: Type.Integer({ description: "Requests that ingest refused; of a batch each event that was." }),
+  }),
   types: Type.Array(Type.Object({ type: Type.String(), ...arrived }), {
     description: `The most frequent first, at most ${TYPES_SHOWN}.`,
   }),
@@ -61,7 +67,7 @@ export function usageRoutes(server: FastifyInstance, { store, directory, now }: 
       schema: {
         operationId: "getUsage",
         summary: "Counts events by type and deliveries by integration in a time",
-        description: "Tests are not counted. Counts are kept as long as what is known of events: 30 days.",
+        description: `Tests are not counted. Counts are kept for ${KEPT_DAYS} days, so that they are still there when the events are not.`,
         tags: ["projects"],
         querystring: UsageQuery,
         response: responses({ 200: UsageView }, 401, 422),

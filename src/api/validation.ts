@@ -17,6 +17,8 @@ const common = {
 
 /** For bodies: values are taken as they are. */
 export const bodyAjv = prepare(new Ajv2020({ ...common, coerceTypes: false }))
+/** For bodies that have failed, so that whoever fills in a form learns of all that is wrong at once. */
+const thoroughAjv = prepare(new Ajv2020({ ...common, coerceTypes: false, allErrors: true }))
 /** For query strings and paths, where everything arrives as text. */
 const textAjv = prepare(new Ajv2020({ ...common, coerceTypes: true }))
 
@@ -29,10 +31,37 @@ export function compileForRoute({ schema, httpPart }: { schema: unknown; httpPar
   const validate: RouteValidator = data => {
     compiled ??= (httpPart === "body" ? bodyAjv : textAjv).compile(schema as object)
     const isSound = compiled(data)
-    validate.errors = compiled.errors ?? null
+    validate.errors = isSound
+      ? null
+      : httpPart === "body"
+        ? allFaults(schema as object, data)
+        : (compiled.errors ?? null)
     return isSound
   }
   return validate
+}
+
+/** What is wrong with a part of a body; none where it is as its schema has it. `parent` is where it stands in the body. */
+export function faultsOfBody(schema: object, value: unknown, parent = ""): ProblemError[] {
+  return bodyAjv.compile(schema)(value) ? [] : describeFaults(allFaults(schema, value), "body", parent)
+}
+
+/** All faults of a value that has some; of one with very many parts, whose faults might be as many, the first. */
+function allFaults(schema: object, value: unknown): ErrorObject[] {
+  const validate = (hasAtMost(value, MOST_PARTS) ? thoroughAjv : bodyAjv).compile(schema)
+  validate(value)
+  return validate.errors ?? []
+}
+
+/** Whether a value holds no more than so many values, itself among them. */
+function hasAtMost(value: unknown, most: number): boolean {
+  const waiting = [value]
+  for (let count = 0; waiting.length > 0; count++) {
+    if (count >= most || waiting.length > most) return false
+    const next = waiting.pop()
+    if (typeof next === "object" && next !== null) for (const part of Object.values(next)) waiting.push(part)
+  }
+  return true
 }
 
 /** Says whether a part of a request is as its schema has it; `errors` are those of the last one. */
@@ -51,7 +80,7 @@ export function describeFaults(errors: readonly ErrorObject[], part: string, par
   const chosen = notYet.length > 0 ? notYet : errors.filter(error => !isWrapper(error))
   // Alternatives complain one by one about the same place.
   const byPlace = Map.groupBy(chosen.length > 0 ? chosen : errors, placeOf)
-  return [...byPlace].map(([pointer, alternatives]) => ({
+  return [...byPlace].slice(0, MOST_FAULTS).map(([pointer, alternatives]) => ({
     pointer: `${places[part] ?? part}${pointer}`,
     message: sentenceOf(alternatives, parent + pointer),
   }))
@@ -59,6 +88,10 @@ export function describeFaults(errors: readonly ErrorObject[], part: string, par
 
 /** How pointers name the parts of a request that Fastify has other names for. */
 const places: Readonly<Record<string, string>> = { body: "", querystring: "query" }
+
+/** Values of a body in which all faults are looked for, and faults that are told at once. */
+const MOST_PARTS = 2_000
+const MOST_FAULTS = 50
 
 /** Longer names are nobody's slip of the pen, and are not repeated in an answer. */
 const MAX_NAME_CHARACTERS = 256
@@ -79,7 +112,7 @@ function unknownField({ params }: ErrorObject): string | null {
 
 /** Branches of `anyOf` and the like complain beside the fault that matters. */
 function isWrapper(error: ErrorObject): boolean {
-  return error.keyword === "anyOf" || error.keyword === "oneOf" || error.keyword === "if"
+  return ["anyOf", "oneOf", "if", "discriminator"].includes(error.keyword)
 }
 
 /** What is wrong at one place: of alternatives, what each of them asks for. */
@@ -87,11 +120,15 @@ function sentenceOf(alternatives: readonly ErrorObject[], pointer: string): stri
   const [first] = alternatives
   if (first?.keyword === "x-not-yet") return String(first.params["sentence"])
   const name = pointer === "" ? "The body" : `\`${(parsePointer(pointer) ?? [pointer]).join(".")}\``
-  const asked = [...new Set(alternatives.map(predicateOf))]
+  // Of what one schema asks for the first is enough: the rest of it is no alternative.
+  const firsts = alternatives.filter((one, i) => alternatives.findIndex(isOfSchema(one)) === i)
+  const asked = [...new Set(firsts.map(predicateOf))]
   const common = "must be "
   if (asked.length === 1 || !asked.every(text => text.startsWith(common))) return `${name} ${asked.join(", or ")}.`
   return `${name} ${common}${either(asked.map(text => text.slice(common.length)))}.`
 }
+
+const isOfSchema = (one: ErrorObject) => (other: ErrorObject) => other.parentSchema === one.parentSchema
 
 function predicateOf(error: ErrorObject): string {
   const { params } = error

@@ -1,6 +1,7 @@
 /** `waybill audit`: who changed what, when and from where; as a table, or whole for another system. */
 import { once } from "node:events"
 import type { Command } from "commander"
+import { HOUR_MS } from "../domain/duration.ts"
 import { clientOf, type ServerFlags, withServer } from "./client.ts"
 import { CommandFault, unknownSubcommand } from "./fault.ts"
 import { type List, pageQuery, printList, type RangeFlags, withPage } from "./lists.ts"
@@ -22,7 +23,7 @@ interface FilterFlags extends ServerFlags, RangeFlags {
 }
 
 /** Longer than it takes to give all of 400 days. */
-const EXPORT_LIMIT_MS = 3_600_000
+const EXPORT_LIMIT_MS = HOUR_MS
 
 export function addAudit(program: Command, terminal: Terminal): void {
   const audit = withServer(withPage(program.command("audit").summary("show who changed what, and from where")))

@@ -25,6 +25,7 @@ const words: Readonly<Record<string, string>> = {
   payloads: "payloads",
   exchanges: "requests with their answers",
   search_entries: "entries of the search index",
+  leftovers: "attempts and entries without their event, theirs or others'",
   rejections: "refused requests",
   inbox_requests: "requests in inboxes",
 }

@@ -15,21 +15,6 @@ export interface SplitSettings {
   readonly secrets: ReadonlyMap<string, string>
 }
 
-/** Where secrets stand in these settings, set or shown as `{ "set": true }`: JSON pointers, in the order of the settings. */
-export function secretFields(schema: object, settings: Settings): readonly string[] {
-  const pointers: string[] = []
-  mapSecrets(schema, settings, (pointer, secret) => {
-    pointers.push(pointer)
-    return secret
-  })
-  return pointers
-}
-
-/** The settings as they may be shown, each secret as `{ "set": true }`, whatever stands in its place. */
-export function maskSecrets(schema: object, settings: Settings): Settings {
-  return mapSecrets(schema, settings, () => ({ set: true }))
-}
-
 /** Takes settings apart to be kept. They have passed the schema, and `joinSecrets` if they came with an update. */
 export function splitSecrets(schema: object, settings: Settings): SplitSettings {
   const secrets = new Map<string, string>()

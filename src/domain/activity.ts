@@ -2,8 +2,9 @@
  * Whether an integration is too quiet: judged against the same hours of other days, so that a quiet night or a free
  * Sunday is no alarm. Also which of the types that arrived meanwhile may have been meant.
  */
+import { DAY_MS, HOUR_MS } from "./duration.ts"
 import { nearest } from "./nearest.ts"
-import { DAY_MS, HOUR_MS, type Hour } from "./picture.ts"
+import type { Hour } from "./picture.ts"
 
 /** A silence is held against as many hours as it has, a day at most. */
 const MAX_WINDOW_HOURS = 24

@@ -6,6 +6,7 @@
  */
 import { headerValues, locationOf, namedField } from "./answer-hints.ts"
 import type { AttemptOutcome, DeliveryProgress, Facts, Next, Outcome } from "./delivery.ts"
+import { DAY_MS } from "./duration.ts"
 import type { Answer, Exchange } from "./exchange.ts"
 import { bandOf, type Policy } from "./policy.ts"
 import { type ReasonCode, reasonOfError } from "./reason.ts"
@@ -14,7 +15,7 @@ import { retryDelayMs } from "./schedule.ts"
 import { formatStatuses, withoutStatus } from "./status-ranges.ts"
 
 /** The longest that a `Retry-After` is obeyed: one day, or a slip of the pen there would hold an event for years. */
-export const RETRY_AFTER_CAP_MS = 86_400_000
+export const RETRY_AFTER_CAP_MS = DAY_MS
 
 /** Our own faults mostly pass in a moment; a machine that stays in trouble is asked once a minute. */
 const FIRST_FAULT_DELAY_MS = 1_000

@@ -15,12 +15,7 @@ export interface Decimal {
 
 const zero: Decimal = { sign: 0, digits: "", exponent: 0 }
 
-/** Less than 0 where `a` is less than `b`, 0 where they are worth the same, more than 0 otherwise. Both are JSON numbers. */
-export function compareNumbers(a: string, b: string): number {
-  return compareDecimals(decimalOf(a), decimalOf(b))
-}
-
-/** Less than 0, 0 or more than 0, as for a sort. */
+/** Less than 0 where `a` is less than `b`, 0 where they are worth the same, more than 0 otherwise. */
 export function compareDecimals(a: Decimal, b: Decimal): number {
   if (a.sign !== b.sign) return a.sign - b.sign
   return a.sign < 0 ? compareSizes(b, a) : compareSizes(a, b)

@@ -1,5 +1,5 @@
 /** Whether failures that look alike still go on. */
-import { DAY_MS, MINUTE_MS } from "./picture.ts"
+import { DAY_MS, MINUTE_MS } from "./duration.ts"
 
 /** Seen so lately, it goes on. */
 const LATELY_MS = 15 * MINUTE_MS

@@ -1,7 +1,8 @@
 /** The verdicts on attempts that fail: all of them, several in a row, more than usual, at one hour of the day, a few. */
+import { DAY_MS, HOUR_MS } from "./duration.ts"
 import { caseOf, caseOfReasons, errorsOf, statusOf } from "./failure-cause.ts"
 import { countOf, type Finding, lastDay, limits } from "./finding.ts"
-import { DAY_MS, HOUR_MS, type Hour, type Picture, sumOf, sumsOf, type Tried } from "./picture.ts"
+import { type Hour, type Picture, sumOf, sumsOf, type Tried } from "./picture.ts"
 import type { ReasonCode } from "./reason.ts"
 import { reasonTable } from "./reason-table.ts"
 import { fill } from "./sentence.ts"

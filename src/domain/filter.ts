@@ -51,11 +51,6 @@ export function compileFilter(filter: ExactJson): FilterTest {
   return test
 }
 
-/** Whether a filter asks for anything in the event's data, so that it has to be read. */
-export function filterNeedsData(filter: ExactJson): boolean {
-  return read(filter).asksData
-}
-
 const comparisons = ["eq", "ne", "in", "exists", "gt", "gte", "lt", "lte", "prefix", "contains"] as const
 const operators = [...comparisons, "and", "or", "not"] as const
 type Comparison = (typeof comparisons)[number]
@@ -79,7 +74,6 @@ const MAX_FAULTS = 20
 interface Reading {
   readonly faults: FilterFault[]
   nodes: number
-  asksData: boolean
 }
 
 /** Where in the filter we are. */
@@ -94,7 +88,7 @@ type Match = (value: ExactJson | undefined) => boolean
 
 /** One pass checks and compiles, so that what is accepted and what is run cannot differ. */
 function read(filter: ExactJson): Reading & { test: FilterTest } {
-  const reading: Reading = { faults: [], nodes: 0, asksData: false }
+  const reading: Reading = { faults: [], nodes: 0 }
   const test = readNode(filter, { pointer: "", depth: 1, reading })
   return { ...reading, test }
 }
@@ -171,7 +165,6 @@ function readComparison(operator: Comparison, operand: ExactJson, place: Place):
   const field =
     typeof name === "string" ? findField(name) : `the name of a field stands first; here stands ${nameOf(name)}`
   if (typeof field === "string") return wrong(below(place, 0), field)
-  if (field.kind === "data") place.reading.asksData = true
   const match = readMatch(operator, value, field, below(place, 1))
   return event => match(field.look(event))
 }

@@ -1,6 +1,7 @@
 /** A finding: what a picture of an integration shows, before it is put into words; and by which limits it was judged. */
 import type { Facts } from "./delivery.ts"
-import { type ByReason, HOUR_MS, type Hour, MINUTE_MS, type Picture } from "./picture.ts"
+import { HOUR_MS, MINUTE_MS } from "./duration.ts"
+import type { ByReason, Hour, Picture } from "./picture.ts"
 import type { ReasonCode } from "./reason.ts"
 import type { VerdictCode } from "./verdict-table.ts"
 

@@ -7,6 +7,7 @@
  *      ▲                   │
  *      └───── success ─────┘   recovered, where somebody had been told
  */
+import { HOUR_MS } from "./duration.ts"
 import type { LongFailurePolicy } from "./policy-trouble.ts"
 
 /** What is known of an integration to which nothing gets through; null stands for one that is well. Times in ms since 1970. */
@@ -48,7 +49,7 @@ export interface EndpointError {
 export type LongFailureStep = "warn" | "stop_retries" | "disable"
 
 /** Gaps between attempts up to this count whole: somebody who sends something every few hours has traffic. */
-const WITNESSED_GAP_MS = 6 * 3_600_000
+const WITNESSED_GAP_MS = 6 * HOUR_MS
 
 /** Health after an error of the endpoint, and what follows from it, each step once for a failing time. */
 export function afterError(

@@ -2,8 +2,9 @@
  * Whether it is Waybill's own machine or network that fails. Then no endpoint is to blame: all that were tried fail to
  * connect, and those that had worked began to fail at once. Endpoints that died one after the other are just that.
  */
+import { MINUTE_MS } from "./duration.ts"
 import type { IntegrationId } from "./id.ts"
-import { MINUTE_MS, type OwnTrouble } from "./picture.ts"
+import type { OwnTrouble } from "./picture.ts"
 import type { ReasonCode } from "./reason.ts"
 
 /** Older attempts say nothing of now. */

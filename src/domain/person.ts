@@ -1,12 +1,10 @@
 /** People: how their addresses are told apart, and how long what lets them in holds. Times in ms. */
+import { DAY_MS, MINUTE_MS } from "./duration.ts"
 
 /** Shorter passwords are guessed from what was stolen elsewhere (OWASP); there is no other rule on them. */
 export const MIN_PASSWORD_CHARACTERS = 12
 /** Longer than any that a person or a password manager makes; what is hashed is bounded. */
 export const MAX_PASSWORD_CHARACTERS = 256
-
-const MINUTE_MS = 60_000
-const DAY_MS = 86_400_000
 
 /** A session that nobody uses ends after this long. */
 export const SESSION_IDLE_MS = 12 * 60 * MINUTE_MS

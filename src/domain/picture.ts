@@ -3,10 +3,6 @@ import type { EventId } from "./id.ts"
 import type { DisabledBy } from "./integration.ts"
 import type { ReasonCode } from "./reason.ts"
 
-export const MINUTE_MS = 60_000
-export const HOUR_MS = 3_600_000
-export const DAY_MS = 86_400_000
-
 /** Counts by reason. */
 export type ByReason = Readonly<Partial<Record<ReasonCode, number>>>
 

@@ -2,8 +2,7 @@
  * How many requests a minute a credential may make: a bucket that holds a minute's worth and fills evenly, so that a burst
  * is served and the rate holds. Where several processes share a quota each of them gives out its part.
  */
-
-const MINUTE_MS = 60_000
+import { MINUTE_MS } from "./duration.ts"
 
 /** A bucket as it stood at a time. */
 export interface Level {

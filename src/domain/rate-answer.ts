@@ -4,6 +4,7 @@
  * are somebody else's text: what is not understood says nothing, and nothing here throws.
  */
 import { headerValues } from "./answer-hints.ts"
+import { DAY_MS } from "./duration.ts"
 import type { Answer } from "./exchange.ts"
 
 /** So many requests are left until `resetMs` from now; then `limit` each `windowMs`, where that is known. */
@@ -16,7 +17,7 @@ export interface RateAnswer {
 
 const SECOND = 1_000
 /** No window is believed to be longer: a slip of the pen there would hold everything for years. */
-const LONGEST_RESET_MS = 86_400_000
+const LONGEST_RESET_MS = DAY_MS
 
 /** The tightest limit that an answer names; null where it names none. `now` is when it came, ms since 1970. */
 export function rateOf(answer: Answer, now: number): RateAnswer | null {

@@ -1,11 +1,11 @@
 /** Times as RFC 3339 writes them, strictly: `Date.parse` takes half of what people mistype and reads it in some zone. */
+import { DAY_MS } from "./duration.ts"
 
 const form = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/i
 
 /** No date needs more; a longer one is not looked at. */
 const MAX_LENGTH = 64
 
-const DAY_MS = 86_400_000
 /** The calendar repeats itself after 400 years. */
 const ERA_MS = 146_097 * DAY_MS
 

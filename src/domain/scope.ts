@@ -64,7 +64,3 @@ export const roles = {
 export type Role = keyof typeof roles
 
 export const roleNames = Object.keys(roles) as readonly Role[]
-
-export function isRole(name: string): name is Role {
-  return Object.hasOwn(roles, name)
-}

@@ -7,6 +7,7 @@
  *     [since {off_at}|for some time]  the same, with other words instead
  */
 import type { Facts } from "./delivery.ts"
+import { DAY_MS, HOUR_MS } from "./duration.ts"
 
 /** A clause (without and with its other words), or a single gap. Clauses do not nest. */
 const gaps = /\[([^[\]|]*)(?:\|([^[\]]*))?\]|\{(\w+)(?:\|([^{}]*))?\}/g
@@ -36,8 +37,8 @@ export function formatDuration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`
   if (ms < 120_000) return `${inTenths(ms / 1_000)} s`
   if (ms < 7_200_000) return `${inTenths(ms / 60_000)} min`
-  if (ms < 172_800_000) return `${inTenths(ms / 3_600_000)} h`
-  return `${inTenths(ms / 86_400_000)} days`
+  if (ms < 2 * DAY_MS) return `${inTenths(ms / HOUR_MS)} h`
+  return `${inTenths(ms / DAY_MS)} days`
 }
 
 /** A fact as text, by its name: `…_ms` is a duration, `…_at` a time in ms since 1970. Empty where it is missing. */

@@ -3,6 +3,7 @@
  * once: this time runs no faster than the monotonic clock until the leap has shown that it lasts (F-21). A machine that
  * was off, or asleep, looks just the same; there it only means that what became due meanwhile goes a little later.
  */
+import { HOUR_MS } from "./duration.ts"
 
 /** The steady time at one moment, and what it takes to work out the next. */
 export interface SteadyTime {
@@ -21,7 +22,7 @@ export interface ClockReading {
 }
 
 /** After this long a leap of any size is believed. */
-export const LONGEST_DOUBT_MS = 6 * 3_600_000
+export const LONGEST_DOUBT_MS = 6 * HOUR_MS
 
 /** A leap is the same as before while it differs by no more than this: clocks drift, and are slewed by NTP. */
 const SAME_LEAP_MS = 60_000

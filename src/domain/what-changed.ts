@@ -1,11 +1,12 @@
 /**
  * What changed in an integration just before something began: the first question of everyone who looks for a cause.
  */
+import { DAY_MS, HOUR_MS } from "./duration.ts"
 
 /** How far back a change may lie and still be the cause. */
-export const BEFORE_MS = 86_400_000
+export const BEFORE_MS = DAY_MS
 /** A beginning that is known by the hour only may lie so much before the change that caused it. */
-const COARSE_MS = 3_600_000
+const COARSE_MS = HOUR_MS
 const MAX_CHANGES = 20
 
 /** A change of the configuration, or a switch. */

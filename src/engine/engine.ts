@@ -7,7 +7,7 @@ import type { DeliveryId, IntegrationId } from "../domain/id.ts"
 import { DUE, type Queue } from "../domain/queue.ts"
 import type { Log } from "../log.ts"
 import { StoreUnavailable } from "../store/database.ts"
-import type { Claim, Emitted, KeptLane, Ledger, Settled, Settlement } from "../store/ledger.ts"
+import type { Claim, Emitted, KeptLane, Ledger, Settlement } from "../store/ledger.ts"
 import { type Aftermath, withoutLane } from "./aftermath.ts"
 import type { Deliver } from "./deliver.ts"
 import type { Directory } from "./directory.ts"
@@ -19,6 +19,7 @@ import { recordInterrupted } from "./interrupted.ts"
 import { type Lane, type Place, usualPlace } from "./lane.ts"
 import { Lanes } from "./lanes.ts"
 import { Lines } from "./lines.ts"
+import { Places } from "./places.ts"
 import { bringForward } from "./put-back.ts"
 
 export interface EngineOptions {
@@ -51,9 +52,9 @@ export class Engine implements LaneOwner {
   readonly #lines: Lines
   readonly #endings: Endings
   readonly #dirty = new Set<Lane>()
+  readonly #places: Places
   /** Whether it was said that nothing can be claimed. */
   #isUnavailable = false
-  #inFlight = 0
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #state: "stopped" | "running" | "stopping" = "stopped"
@@ -63,6 +64,7 @@ export class Engine implements LaneOwner {
 
   constructor(options: EngineOptions) {
     this.#options = options
+    this.#places = new Places(options.maxInFlight, lane => this.#pump(lane))
     this.#lanes = new Lanes(options)
     this.#lines = new Lines(options)
     this.#endings = new Endings({ ...options, isRunning: () => this.#state === "running" })
@@ -84,7 +86,7 @@ export class Engine implements LaneOwner {
     this.#state = "stopping"
     this.#options.holding.pause()
     clearTimeout(this.#timer)
-    if (this.#inFlight > 0) {
+    if (this.#places.taken > 0) {
       await new Promise<void>(resolve => {
         const limit = setTimeout(resolve, graceMs)
         this.#whenIdle = () => {
@@ -104,7 +106,7 @@ export class Engine implements LaneOwner {
   }
 
   get inFlight(): number {
-    return this.#inFlight
+    return this.#places.taken
   }
 
   /** Lanes with what they hold, for the metrics and /readyz. */
@@ -119,13 +121,13 @@ export class Engine implements LaneOwner {
 
   /** The fencing number for a delivery that is sent as soon as it is stored; null where it has to wait its turn. */
   reserve(integration: IntegrationId, now: number): number | null {
-    const { holding, maxInFlight } = this.#options
+    const { holding } = this.#options
     const { fence } = holding
-    const mayTake = this.#state === "running" && this.#inFlight < maxInFlight && holding.holds(integration)
+    const mayTake = this.#state === "running" && this.#places.free > 0 && holding.holds(integration)
     if (fence === null || !mayTake) return null
     const lane = this.#lanes.of(integration)
     if (!lane.reserve(now)) return null
-    this.#inFlight++
+    this.#places.take(1)
     return fence
   }
 
@@ -195,7 +197,7 @@ export class Engine implements LaneOwner {
       else holding.callFor(delivery)
       return
     }
-    this.#inFlight++
+    this.#places.take(1)
     let claim: Claim | null = null
     try {
       claim = await ledger.claimOne(delivery, fence)
@@ -208,7 +210,8 @@ export class Engine implements LaneOwner {
 
   #giveUp(lane: Lane): void {
     lane.release(false)
-    this.#ended()
+    this.#places.giveBack(1)
+    this.#checkIdle()
     // What found no room while the place was kept has it now.
     this.#pump(lane)
   }
@@ -267,26 +270,26 @@ export class Engine implements LaneOwner {
     const { fence } = holding
     // Where it may not claim now, it is looked after again as soon as it may.
     if (this.#state !== "running" || fence === null || !holding.holds(lane.id)) return
-    const room = lane.beginClaim(this.#time(), this.#options.maxInFlight - this.#inFlight)
+    const room = lane.beginClaim(this.#time(), this.#places.free)
     if (room === 0) {
       this.#wakeFor(lane)
       return
     }
-    this.#inFlight += room
+    this.#places.take(room)
     const place = lane.claimedPlace
     const upTo = place.queue === DUE ? this.#time() : Number.POSITIVE_INFINITY
     ledger.claim(lane.id, fence, room, upTo, place.queue).then(
       ({ claims, nextAt }) => {
         this.#isUnavailable = false
-        this.#inFlight -= room - claims.length
         lane.claimed(room, claims.length, nextAt)
+        this.#places.giveBack(room - claims.length)
         for (const claim of claims) void this.#carryOut(lane, claim, place, lane.gate)
         this.#pump(lane)
         this.#checkIdle()
       },
       (error: unknown) => {
-        this.#inFlight -= room
         lane.claimFailed(room, this.#time() + STORE_RETRY_MS)
+        this.#places.giveBack(room)
         // Once, not for each lane in each second that the store is away.
         if (!this.#isUnavailable) log.warn({ err: error }, "claim failed; trying again in a second")
         this.#isUnavailable = error instanceof StoreUnavailable
@@ -315,20 +318,21 @@ export class Engine implements LaneOwner {
     } finally {
       this.#lanes.ended(claim.delivery)
       lane.release(isSent, place)
-      this.#ended()
+      this.#places.giveBack(1)
       this.#pump(lane)
+      this.#checkIdle()
     }
   }
 
   async #settle(plain: Settlement, lane: Lane): Promise<void> {
-    const { directory, feed, aftermath, holding } = this.#options
+    const { ledger, directory, feed, aftermath, holding } = this.#options
     const settlement = this.#lines.of(
       holding.holds(lane.id)
         ? aftermath.of(plain, lane.gate.takeNews())
         : // What the lane keeps is another's to write down by now.
           withoutLane(aftermath.of(plain, null)),
     )
-    const settled = await this.#write(settlement)
+    const [settled] = await this.#onceStored(() => ledger.settle([settlement]))
     if (settled === undefined) return
     const { next, claim } = settlement
     const { integration } = claim.delivery
@@ -346,7 +350,7 @@ export class Engine implements LaneOwner {
     if (settled.change !== null) feed.changed(settled.change)
     this.setGoing(settled.emitted)
     if (settled.change !== null) {
-      await directory.reload(integration)
+      await this.#onceStored(() => directory.reload(integration))
       this.refresh(integration)
     }
   }
@@ -359,11 +363,11 @@ export class Engine implements LaneOwner {
     else this.#pump(lane)
   }
 
-  /** Writes a settlement down, once: what the other side answered is known only here until it can be written. */
-  async #write(settlement: Settlement): Promise<Settled | undefined> {
+  /** Does it once the store is there: what the other side answered is known only here until it is written. */
+  async #onceStored<T>(work: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
-        return (await this.#options.ledger.settle([settlement]))[0]
+        return await work()
       } catch (error) {
         if (!(error instanceof StoreUnavailable) || this.#state === "stopped") throw error
         await new Promise(resolve => setTimeout(resolve, STORE_RETRY_MS))
@@ -382,22 +386,15 @@ export class Engine implements LaneOwner {
     }
   }
 
-  #ended(): void {
-    const wasFull = this.#inFlight >= this.#options.maxInFlight
-    this.#inFlight--
-    // Lanes that found no room in all are not woken by an ending of their own.
-    if (wasFull) for (const lane of this.#lanes.all()) this.#pump(lane)
-    this.#checkIdle()
-  }
-
   #checkIdle(): void {
-    if (this.#inFlight === 0 && this.#state === "stopping") this.#whenIdle?.()
+    if (this.#places.taken === 0 && this.#state === "stopping") this.#whenIdle?.()
   }
 
   #wakeFor(lane: Lane): void {
     const now = this.#time()
     const at = lane.wakeAt(now)
-    if (at !== null && at < this.#timerAt) this.#setTimer(at, now)
+    if (at !== null && at <= now && this.#places.free < 1) this.#places.waitFor(lane)
+    else if (at !== null && at < this.#timerAt) this.#setTimer(at, now)
   }
 
   #setTimer(at: number, now: number): void {

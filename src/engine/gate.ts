@@ -10,6 +10,7 @@ import { Allowance } from "../domain/allowance.ts"
 import type { Budget } from "../domain/budget.ts"
 import { type Congestion, cut, grow, showsStrain } from "../domain/congestion.ts"
 import type { Outcome } from "../domain/delivery.ts"
+import { HOUR_MS } from "../domain/duration.ts"
 import type { Environment } from "../domain/event.ts"
 import type { Answer } from "../domain/exchange.ts"
 import type { IntegrationId } from "../domain/id.ts"
@@ -97,7 +98,7 @@ const MARKS_PER_SECOND = 200
 /** and so many are set aside to get at those of an origin that is well. */
 const PASSED_PER_SECOND = 1_000
 /** `Retry-After` holds a whole lane for no longer. */
-const LONGEST_PAUSE_MS = 3_600_000
+const LONGEST_PAUSE_MS = HOUR_MS
 /** A 429 that says nothing of its time holds those that share a budget for so long. */
 const UNSAID_PAUSE_MS = 1_000
 

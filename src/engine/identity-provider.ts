@@ -4,6 +4,7 @@
  * provider's host be private.
  */
 import * as oidc from "openid-client"
+import { HOUR_MS } from "../domain/duration.ts"
 import type { OutboundRequest } from "../domain/exchange.ts"
 import { isMailAddress } from "../domain/mail-address.ts"
 import type { SignInFault } from "../domain/sign-in-fault.ts"
@@ -38,7 +39,7 @@ export type Return =
 export class ProviderFault extends Error {}
 
 /** What is known of the provider is asked for anew after so long. */
-const DISCOVERY_MS = 3_600_000
+const DISCOVERY_MS = HOUR_MS
 const DEADLINE_MS = 10_000
 const KEEP_BYTES = 131_072
 const SCOPE = "openid email profile"

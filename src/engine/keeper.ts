@@ -4,8 +4,8 @@
  * and goes out is never held up for long. Of several processes over one database, one does it.
  */
 import { setTimeout as rest } from "node:timers/promises"
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../domain/duration.ts"
 import type { IntegrationId } from "../domain/id.ts"
-import { MINUTE_MS } from "../domain/picture.ts"
 import { type SteadyTime, steadyTime } from "../domain/steady-time.ts"
 import type { Log } from "../log.ts"
 import { readJob, saveJob } from "../store/jobs.ts"
@@ -49,9 +49,8 @@ const JOB_KEY = "retention"
 /** From the end of a run to the beginning of the next. */
 const RUN_EVERY_MS = 60_000
 const CHECK_DISK_EVERY_MS = 2_000
-const DAY_MS = 86_400_000
 /** So long before midnight (UTC) it is told when tomorrow's partitions are missing: they should be there two days ahead. */
-const TOLD_BEFORE_MS = 6 * 3_600_000
+const TOLD_BEFORE_MS = 6 * HOUR_MS
 /** Even a backup of a large database is mostly done by then. */
 const LONG_TRANSACTION_MS = 10 * MINUTE_MS
 /** A rest is as long as the piece before it: the keeper takes at most half of the writer's time. */

@@ -2,7 +2,8 @@
  * How late what is due is, and which of it should not be: what a person pauses, what rests and what a rate holds back is
  * not late. Waybill can answer every request and still send nothing; this is what shows it.
  */
-import { type HeldBy, MINUTE_MS } from "../domain/picture.ts"
+import { MINUTE_MS } from "../domain/duration.ts"
+import type { HeldBy } from "../domain/picture.ts"
 import { dueElsewhere } from "../store/due-elsewhere.ts"
 import type { Store } from "../store/store.ts"
 import type { Directory } from "./directory.ts"

@@ -5,6 +5,7 @@
  * do no harm where they send for a moment.
  */
 
+import { DAY_MS, HOUR_MS } from "../domain/duration.ts"
 import { isReservedType } from "../domain/event-names.ts"
 import { composeInvitation, type InvitationMail } from "../domain/invitation-mail.ts"
 import { withoutAddresses } from "../domain/normalise-message.ts"
@@ -54,11 +55,11 @@ export interface MailStatus {
 }
 
 const FIRST_DELAY_MS = 30_000
-const LONGEST_DELAY_MS = 3_600_000
+const LONGEST_DELAY_MS = HOUR_MS
 /** About three days: a server that is there and says no for so long means it. */
 const MOST_REFUSALS = 80
 /** Longer than a day, in whatever state the clock is. */
-const DONE_KEPT_MS = 7 * 86_400_000
+const DONE_KEPT_MS = 7 * DAY_MS
 /** What is written down without an event is found by then; with several processes, what another one has written down. */
 const LOOK_EVERY_MS = { sqlite: 15_000, postgres: 2_000 } as const
 const PAGE = 20

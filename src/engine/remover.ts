@@ -8,6 +8,7 @@ import { type EventId, formatId, type ProjectId } from "../domain/id.ts"
 import type { Log } from "../log.ts"
 import type { Actor } from "../store/changes.ts"
 import type { Commit } from "../store/commit.ts"
+import { StoreUnavailable } from "../store/database.ts"
 import { eraseEvents, eraseTraces } from "../store/erasure.ts"
 import { leads } from "../store/leader.ts"
 import {
@@ -75,6 +76,11 @@ export interface Erasure {
 
 /** From one look to the next at what has to end first. */
 const LOOK_AGAIN_MS = 100
+/** After a job has failed it rests, twice as long each time, while the others go on. */
+const FIRST_RETRY_MS = 1_000
+const LONGEST_RETRY_MS = 60_000
+/** How long a round may let the next one wait: what another process was asked for is noticed by then. */
+const NOTICE_MS = 500
 /** A rest is as long as the piece before it: a removal takes at most half of the writer's time. */
 const REST_PER_PIECE = 1
 /** What another process had begun for the project when it was closed is on the disk by then. */
@@ -82,8 +88,11 @@ const SETTLING_MS = 1_000
 
 /** The work of a job, as far as it goes in this process. */
 interface Work {
-  readonly pieces: AsyncGenerator<RemovalPiece>
+  /** Undefined where it has to begin anew, from what is written down. */
+  pieces: AsyncGenerator<RemovalPiece> | undefined
   notBefore: number
+  /** How often it has failed since it last removed something. */
+  failures: number
 }
 
 export class Remover {
@@ -94,8 +103,11 @@ export class Remover {
   constructor(options: RemoverOptions) {
     this.#options = options
     const { store, log } = options
-    const open = () => openRemovalJobs(store.reads)
-    this.#rounds = new Rounds({ store, log, what: "removals", open, round: found => this.#round(found) })
+    this.#rounds = new Rounds({
+      ...{ store, log, what: "removals" },
+      open: () => this.#open(),
+      round: found => this.#round(found),
+    })
   }
 
   /** Goes on with what an earlier start has left. */
@@ -183,48 +195,78 @@ export class Remover {
     return this.#options.store.seal.keyedHash(`erasure ${project} ${profile}`)
   }
 
-  /** Pieces of each job in turn, until each of them is done or has to wait; gives for how long. */
-  async #round(open: readonly RemovalJob[]): Promise<number> {
-    const { store } = this.#options
-    for (const id of this.#works.keys()) if (!open.some(job => job.id === id)) this.#works.delete(id)
-    const going = new Set(open)
-    try {
-      while (going.size > 0 && !this.#rounds.isStopping) {
-        for (const job of going) {
-          if (this.#rounds.isStopping) break
-          if (!(await this.#goOn(job))) going.delete(job)
-        }
-        // A leader that was replaced goes on for no longer than this.
-        if (store.engine === "postgres" && !(await leads(store))) break
-      }
-    } catch (error) {
-      // From what is written down.
-      this.#works.clear()
-      if (!(error instanceof Overtaken)) throw error
-    }
-    return LOOK_AGAIN_MS
+  #open(): Promise<RemovalJob[]> {
+    return openRemovalJobs(this.#options.store.reads)
   }
 
-  /** One piece of a job; false where nothing more can be done now. */
+  /** Pieces of each job in turn, until each of them is done or has to wait; gives for how long. */
+  async #round(found: readonly RemovalJob[]): Promise<number> {
+    const { store } = this.#options
+    let open = found
+    for (;;) {
+      for (const id of this.#works.keys()) if (!open.some(job => job.id === id)) this.#works.delete(id)
+      let isGoing = false
+      for (const job of open) {
+        if (this.#rounds.isStopping) return 0
+        if (await this.#goOn(job)) isGoing = true
+      }
+      if (!isGoing) return this.#restMs()
+      // A leader that was replaced goes on for no longer than this.
+      if (store.engine === "postgres" && !(await leads(store))) return LOOK_AGAIN_MS
+      // What was asked for meanwhile takes its turn, too: a project's removal may last for minutes.
+      open = await this.#open()
+    }
+  }
+
+  /** Until the first of the jobs may go on. */
+  #restMs(): number {
+    const first = Math.min(...[...this.#works.values()].map(work => work.notBefore - performance.now()))
+    return Math.max(LOOK_AGAIN_MS, Math.min(first, NOTICE_MS))
+  }
+
+  /** One piece of a job; false where nothing more can be done now. What spoils one job leaves the others alone. */
   async #goOn(job: RemovalJob): Promise<boolean> {
-    let work = this.#works.get(job.id)
-    if (work === undefined) {
-      work = { pieces: this.#begin(job), notBefore: 0 }
-      this.#works.set(job.id, work)
-    }
+    const work = this.#works.get(job.id) ?? { pieces: undefined, notBefore: 0, failures: 0 }
+    this.#works.set(job.id, work)
     if (performance.now() < work.notBefore) return false
-    const { value, done } = await work.pieces.next()
-    if (done === true) {
-      this.#works.delete(job.id)
+    try {
+      work.pieces ??= this.#begin(job)
+      const { value, done } = await work.pieces.next()
+      if (done === true) {
+        this.#works.delete(job.id)
+        return false
+      }
+      if (Object.values(value.removed).some(count => count > 0)) work.failures = 0
+      for (const lane of value.released ?? []) this.#options.engine.expect(lane, this.#options.now())
+      if (value.mustWait === true) {
+        work.notBefore = performance.now() + LOOK_AGAIN_MS
+        return false
+      }
+      await rest(Math.max(1, value.ms * REST_PER_PIECE))
+      return true
+    } catch (error) {
+      work.pieces = undefined
+      // Nothing goes on without the database.
+      if (error instanceof StoreUnavailable) throw error
+      this.#putOff(job, work, error)
       return false
     }
-    for (const lane of value.released ?? []) this.#options.engine.expect(lane, this.#options.now())
-    if (value.mustWait === true) {
+  }
+
+  /** Has a job that could not go on begin anew later. */
+  #putOff(job: RemovalJob, work: Work, error: unknown): void {
+    if (error instanceof Overtaken) {
       work.notBefore = performance.now() + LOOK_AGAIN_MS
-      return false
+      return
     }
-    await rest(Math.max(1, value.ms * REST_PER_PIECE))
-    return true
+    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** work.failures, LONGEST_RETRY_MS)
+    work.failures++
+    work.notBefore = performance.now() + retryMs
+    const what = job.kind === "erasure" ? { erasure: formatId("ers", job.id) } : { removal: job.id }
+    this.#options.log.error(
+      { err: error, ...what },
+      `a removal could not go on; trying again in ${retryMs / 1_000} s, while the others go on`,
+    )
   }
 
   #begin(job: RemovalJob): AsyncGenerator<RemovalPiece> {

@@ -1,7 +1,8 @@
 /**
- * A refused body as it is kept in a project with private fields. What was refused may be of any type, so every field that is
- * private in any of the project's events is masked; and as it may be wrong in any way, only what is known to be no data stays:
- * fields of an envelope keep their values, data is masked, all else goes. What cannot be read is not kept at all.
+ * What is kept of a refused body: of a batch one event; in a project with private fields what readers may see. What was refused
+ * may be of any type, so every field that is private in any of the project's events is masked; and as it may be wrong in any
+ * way, only what is known to be no data stays: fields of an envelope keep their values, data is masked, all else goes. What
+ * cannot be read is not kept at all.
  */
 import { elementSpans, memberSpans, type Span, spaceEnd } from "../domain/json-spans.ts"
 import { MASK, maskJson, type PrivateFields } from "../domain/private-fields.ts"
@@ -20,6 +21,17 @@ export function maskRefused(body: Uint8Array, mode: CloudMode | null, fields: Pr
   const text = utf8Text(body)
   const masked = text === null ? null : mode === "binary" ? maskData(text, whole(text), fields) : maskBody(text, fields)
   return Buffer.from(masked ?? "")
+}
+
+/** One event of a batch, in either form, as it stands in the body; empty where there is none at that place. */
+export function eventOfBatch(body: Uint8Array, index: number): Uint8Array {
+  const text = utf8Text(body)
+  if (text === null) return Buffer.from("")
+  const members = memberSpans(text, MAX_BATCH_DEPTH)
+  const part = members.kind === "members" ? members.members.find(({ key }) => key === "events") : whole(text)
+  const list = part === undefined ? undefined : elementSpans(text, MAX_BATCH_DEPTH, part)
+  const event = list?.kind === "elements" ? list.elements[index] : undefined
+  return Buffer.from(event === undefined ? "" : text.slice(event.start, event.end))
 }
 
 function maskBody(text: string, fields: PrivateFields): string | null {

@@ -3,6 +3,7 @@
  * rules for fields that several forms share stand here once.
  */
 import { isUtf8 } from "node:buffer"
+import { DAY_MS } from "../domain/duration.ts"
 import type { Environment, EventDraft } from "../domain/event.ts"
 import { EVENT_TYPE_RULE, isEventType, isReservedType } from "../domain/event-names.ts"
 import { pointerTo } from "../domain/json-pointer.ts"
@@ -72,7 +73,7 @@ export interface ReadLimits {
 export const MAX_FAULTS = 20
 
 /** How far ahead of us a sender's clock may be, and how late a time zone may be taken for another. */
-const MAX_AHEAD_MS = 24 * 3_600_000
+const MAX_AHEAD_MS = DAY_MS
 
 /** The most characters of an id or a key. */
 export const MAX_KEY_CHARACTERS = 256

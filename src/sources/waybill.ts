@@ -3,7 +3,7 @@
  *
  *     type            required; 1 to 128 printable ASCII characters without space, not beginning with `waybill.`
  *     data            any JSON value, nested at most 64 levels deep, kept byte for byte; absent: an event without data
- *     id              the sender's own id, unique per project; makes a repeat harmless
+ *     id              the sender's own id, unique per source of a project; makes a repeat harmless
  *     occurred_at     RFC 3339; not before 1970, not more than 24 h ahead; absent: when it came in
  *     environment     `production` (if absent) or `sandbox`
  *     app             1 to 64 letters, digits, `.`, `_` or `-`

@@ -7,13 +7,14 @@
  * Counted as they are accepted, events cost a row for each integration that exists, and all processes wait for each other's
  * (measured with twelve: 60 µs of Node and 60 µs of PostgreSQL an event, 20 µs on the embedded engine; now 4).
  */
+import { HOUR_MS } from "../domain/duration.ts"
 import type { Withheld } from "../domain/event.ts"
 import type { EventId, IntegrationId, ProjectId } from "../domain/id.ts"
 import type { ReasonCode } from "../domain/reason.ts"
 import { join, list, type Sql, sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
 import { change, row, rows, type Step } from "./step.ts"
-import { HOUR_MS, type TallySheet } from "./tallies.ts"
+import type { TallySheet } from "./tallies.ts"
 
 /** How many events are tallied together: about 3 ms of the embedded writer's time. */
 const PIECE = 1_000

@@ -1,6 +1,7 @@
 /** Attempts as people read them, and what went over the wire in each while that is kept. */
 import { isUtf8 } from "node:buffer"
 import type { AttemptOutcome } from "../domain/delivery.ts"
+import { DAY_MS } from "../domain/duration.ts"
 import type { ErrorClass, Phase, Timings } from "../domain/exchange.ts"
 import {
   type AttemptId,
@@ -16,8 +17,6 @@ import { type EventFilter, eventConditions } from "./event-filter.ts"
 import { isReadable, METADATA_MS, rowsOfPart } from "./kept.ts"
 import type { Reader } from "./reader.ts"
 import { attemptFlags } from "./settle.ts"
-
-const DAY_MS = 86_400_000
 
 /** One attempt without its request and answer. */
 export interface AttemptSummary {

@@ -66,12 +66,13 @@ export class Batches<Item, Answer> {
   #take(): Waiting<Item, Answer>[] {
     const { most, sizeOf, namesOf } = this.#options
     const batch: Waiting<Item, Answer>[] = []
-    const rest: Waiting<Item, Answer>[] = []
+    let rest: Waiting<Item, Answer>[] = []
     const names = new Set<string>()
     let size = 0
     for (const [i, one] of this.#waiting.entries()) {
       if (size >= most) {
-        rest.push(...this.#waiting.slice(i))
+        // There may be more of them than a call takes arguments.
+        rest = rest.concat(this.#waiting.slice(i))
         break
       }
       const own = namesOf?.(one.item) ?? []

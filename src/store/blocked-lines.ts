@@ -1,4 +1,5 @@
 /** Deliveries behind a failed one that blocks the line of their ordering key, whose payload's time is over: found on the reader. */
+import { DAY_MS } from "../domain/duration.ts"
 import { type EventId, firstIdAt, type IntegrationId } from "../domain/id.ts"
 import { sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
@@ -35,7 +36,7 @@ export async function expiredBehind(
   const found = await db.query<{ event_id: number }>(sql`
     select d.event_id from delivery d${along("delivery_in_line")} join event e on e.project_id = ${project} and e.id = d.event_id
     where d.integration_id = ${integration} and d.ordering_key = ${key} and d.in_line = 2
-      and d.event_id < ${firstIdAt(at - 86_400_000 + 1)} and e.payload_expires_at <= ${at}
+      and d.event_id < ${firstIdAt(at - DAY_MS + 1)} and e.payload_expires_at <= ${at}
     order by d.event_id limit ${rows}`)
   return found.map(row => row.event_id)
 }

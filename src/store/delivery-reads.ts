@@ -4,6 +4,7 @@ import type { Environment } from "../domain/event.ts"
 import type { AppId, AttemptId, DeliveryId, EventId, IntegrationId, ProjectId, RecoveryId } from "../domain/id.ts"
 import type { ReasonCode } from "../domain/reason.ts"
 import { list, type Sql, sql } from "./database.ts"
+import { firstTargets } from "./first-targets.ts"
 import { isReadable } from "./kept.ts"
 import type { Reader } from "./reader.ts"
 import { along } from "./walk.ts"
@@ -155,19 +156,24 @@ export async function deliveriesOfEvent(
   return rows.map(deliveryOfRow)
 }
 
-/** The deliveries of some events, by event: those to the first `most` integrations that each went to. Primary keys. */
+/**
+ * The deliveries of some events, by event: those to the first `most` integrations that each went to; of these alone where
+ * `within` names them. Primary keys.
+ */
 export async function deliveriesOfEvents(
   db: Reader,
   project: ProjectId,
   events: readonly EventId[],
   most: number,
+  within?: readonly IntegrationId[],
 ): Promise<Map<EventId, DeliveryRecord[]>> {
   if (events.length === 0) return new Map()
   const rows = await db.query<DeliveryRow>(sql`
     select ${deliveryColumns}
-    from event e cross join json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
-    where e.project_id = ${project} and e.id in ${list(events)} and t.key < ${most}
-    order by d.event_id, t.key`)
+    from ${firstTargets({ project, events, most, within })} f
+      join delivery d on d.integration_id = f.integration_id and d.event_id = f.event_id
+      join event e on e.project_id = ${project} and e.id = f.event_id
+    order by f.event_id, f.place`)
   return Map.groupBy(rows.map(deliveryOfRow), delivery => delivery.id.event)
 }
 

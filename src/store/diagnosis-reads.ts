@@ -1,16 +1,9 @@
 /** What a diagnosis is made of, read from tallies, the last attempts and what waits: no question scans deliveries. */
+import { DAY_MS, HOUR_MS } from "../domain/duration.ts"
 import { type EventId, firstIdAt, type IntegrationId, type ProjectId } from "../domain/id.ts"
 import { normaliseMessage } from "../domain/normalise-message.ts"
 import type { AnyTried } from "../domain/own-trouble.ts"
-import {
-  DAY_MS,
-  type FailingRun,
-  HOUR_MS,
-  type Hour,
-  RUN_COUNTED,
-  type Tried,
-  WAITING_COUNTED,
-} from "../domain/picture.ts"
+import { type FailingRun, type Hour, RUN_COUNTED, type Tried, WAITING_COUNTED } from "../domain/picture.ts"
 import { DUE } from "../domain/queue.ts"
 import type { ReasonCode } from "../domain/reason.ts"
 import { isUntallied, waysOf } from "./arrival-tallies.ts"

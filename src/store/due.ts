@@ -2,12 +2,11 @@
  * What is due to go at all: cheap questions to the reader, so that nothing is written for those who have nothing to let go.
  * Each looks at the beginning of an index, once for each project or integration.
  */
+import { HOUR_MS } from "../domain/duration.ts"
 import type { EventId, IntegrationId, ProjectId } from "../domain/id.ts"
 import { sql } from "./database.ts"
 import { METADATA_MS } from "./kept.ts"
 import type { Reader } from "./reader.ts"
-
-const HOUR_MS = 3_600_000
 
 /** API-51: a repeat of a request is recognised for so long. */
 export const IDEMPOTENCY_MS = 48 * HOUR_MS

@@ -12,6 +12,7 @@ import { release } from "./line.ts"
 import { failWaiting, type WaitingRow } from "./move.ts"
 import {
   type AttemptPlace,
+  counted,
   integrationsOf,
   type RemovalParts,
   type RemovalPiece,
@@ -97,12 +98,15 @@ interface EventRow {
   readonly part: number
   readonly source: string
   readonly external_id: string | null
+  readonly device_id: string | null
+  readonly source_record: string | null
   readonly targets: string
 }
 
 interface DeliveryRow extends WaitingRow {
   readonly next_at: number | null
   readonly claim: number | null
+  readonly record_id: string | null
   readonly last_attempt_id: number | null
 }
 
@@ -113,7 +117,7 @@ function* erase(
   { segment, events }: { readonly segment: number; readonly events: readonly EventId[] },
 ): Step<{ readonly removed: RemovedCounts; readonly isLeft: boolean; readonly released: readonly IntegrationId[] }> {
   const stored = yield* rows<EventRow>(sql`
-    select id, payload_part as part, source, external_id, targets from event
+    select id, payload_part as part, source, external_id, device_id, source_record, targets from event
     where project_id = ${project} and id in ${list(events)}`)
   const tallied = (yield* row<{ event_id: EventId }>(sql`select event_id from tally_marker`))?.event_id ?? 0
   const lanes = new Map<IntegrationId, EventId[]>()
@@ -127,7 +131,7 @@ function* erase(
   // In one order everywhere, so that two of them never wait for each other.
   for (const [lane, of] of [...lanes].sort(([a], [b]) => a - b)) {
     const found = yield* rows<DeliveryRow>(sql`
-      select event_id, project_id, status, ordering_key, next_at, claim, last_attempt_id from delivery
+      select event_id, project_id, status, ordering_key, next_at, claim, record_id, last_attempt_id from delivery
       where integration_id = ${lane} and event_id in ${list(of)} order by event_id for update`)
     deliveries.set(lane, found)
     for (const one of found) {
@@ -147,11 +151,38 @@ function* erase(
     }
   }
   removed = addCounts(removed, yield* eraseRows(project, gone))
-  const entries = yield* change(sql`
-    delete from search_entry
-    where segment = ${segment} and project_id = ${project} and field = ${searchFields.profile_id} and value = ${profile}
-      and event_id in ${list(events.filter(event => !left.has(event)))}`)
-  return { removed: addCounts(removed, { search_entry: entries }), isLeft: left.size > 0, released: [...released] }
+  const entries = [
+    ...events.map(event => ({ field: searchFields.profile_id, value: profile, event })),
+    ...gone.map(({ id, device_id: value }) => ({ field: searchFields.device_id, value, event: id })),
+    ...gone.map(({ id, source_record: value }) => ({ field: searchFields.source_record, value, event: id })),
+    ...[...deliveries.values()].flat().map(({ event_id: event, record_id: value }) => {
+      return { field: searchFields.destination_record, value, event }
+    }),
+  ].flatMap(({ value, ...entry }) => (value === null || left.has(entry.event) ? [] : [{ ...entry, value }]))
+  removed = addCounts(removed, { search_entry: yield* removeEntries({ segment, project }, entries) })
+  return { removed, isLeft: left.size > 0, released: [...released] }
+}
+
+interface Entry {
+  readonly field: number
+  readonly value: string
+  readonly event: EventId
+}
+
+/** Some of the entries that a segment has of a project. Primary key of search_entry. */
+function* removeEntries(
+  { segment, project }: { readonly segment: number; readonly project: ProjectId },
+  entries: readonly Entry[],
+): Step<number> {
+  let removed = 0
+  for (let i = 0; i < entries.length; i += 100) {
+    const some = entries
+      .slice(i, i + 100)
+      .map(({ field, value, event }) => sql`(field = ${field} and value = ${value} and event_id = ${event})`)
+    removed += yield* change(sql`
+      delete from search_entry where segment = ${segment} and project_id = ${project} and (${join(some, " or ")})`)
+  }
+  return removed
 }
 
 /** Deliveries of one integration with their attempts, which are a chain from the last one. */
@@ -217,36 +248,32 @@ function isThere(project: ProjectId, column: "s.event_id" | "a.event_id" | "i.ev
   return sql`case when exists (select 1 from event e where e.project_id = ${project} and e.id = ${id}) then 1 else 0 end`
 }
 
-/** Entries of events that have gone: by device, source record, destination record. Primary keys. */
+/**
+ * Entries of events that have gone: those of theirs that stand in another segment, and what retention has left of others, which
+ * nothing tells apart. Primary keys.
+ */
 async function* lostEntries(
   parts: RemovalParts,
   { project, upTo }: Erased,
   first: EventId,
 ): AsyncGenerator<RemovalPiece> {
-  type Entry = { readonly field: number; readonly value: string; readonly event_id: EventId; readonly is_there: number }
+  type Found = { readonly field: number; readonly value: string; readonly event_id: EventId; readonly is_there: number }
   for (const segment of await segments(parts.store.reads, first)) {
     const of = sql`segment = ${segment} and project_id = ${project}`
-    let after: Pick<Entry, "field" | "value" | "event_id"> | undefined = { field: 2, value: "", event_id: 0 }
+    let after: Pick<Found, "field" | "value" | "event_id"> | undefined = { field: 2, value: "", event_id: 0 }
     while (after !== undefined) {
-      const page: readonly Entry[] = await parts.store.reads.query<Entry>(sql`
+      const page: readonly Found[] = await parts.store.reads.query<Found>(sql`
         select field, value, event_id, ${isThere(project, "s.event_id")} as is_there from search_entry s
         where ${of} and (field, value, event_id) > (${after.field}, ${after.value}, ${after.event_id})
         order by field, value, event_id limit ${PAGE}`)
       yield onlyRead
-      const lost = page.filter(entry => entry.is_there === 0 && entry.event_id <= upTo)
+      const lost = page
+        .filter(entry => entry.is_there === 0 && entry.event_id <= upTo)
+        .map(({ field, value, event_id: event }) => ({ field, value, event }))
       if (lost.length > 0) {
-        const names = lost.map(
-          ({ field, value, event_id: event }) => sql`(field = ${field} and value = ${value} and event_id = ${event})`,
-        )
         yield await parts.piece(function* (commit) {
           yield* commit.scrub()
-          let removed = 0
-          for (let i = 0; i < names.length; i += 100) {
-            removed += yield* change(sql`
-              delete from search_entry
-              where ${of} and (${join(names.slice(i, i + 100), " or ")})`)
-          }
-          return { search_entry: removed }
+          return { leftover: yield* removeEntries({ segment, project }, lost) }
         })
       }
       after = page.length < PAGE ? undefined : page.at(-1)
@@ -254,7 +281,10 @@ async function* lostEntries(
   }
 }
 
-/** Attempts that hang on no delivery, as whoever made them no longer held the claim. Index attempt_succeeded or attempt_failed. */
+/**
+ * Attempts that hang on no delivery, as whoever made them no longer held the claim; and what retention has left of others.
+ * Index attempt_succeeded or attempt_failed.
+ */
 async function* lostAttempts(parts: RemovalParts, { project }: Erased, first: EventId): AsyncGenerator<RemovalPiece> {
   type Found = AttemptPlace & { readonly is_there: number }
   for (const lane of await integrationsOf(parts.store.reads, project)) {
@@ -273,7 +303,8 @@ async function* lostAttempts(parts: RemovalParts, { project }: Erased, first: Ev
           const some = lost.slice(i, i + 100)
           yield await parts.piece(function* (commit) {
             yield* commit.scrub()
-            return yield* removeAttemptRows(some)
+            const { attempt = 0 } = yield* removeAttemptRows(some)
+            return { leftover: attempt }
           })
         }
         after = page.length < PAGE ? null : (page.at(-1)?.id ?? null)
@@ -365,10 +396,6 @@ async function* removeAll(
     yield* commit.scrub()
     return { [table]: yield* change(sql`delete from ${name} where id in ${ids}`) }
   })
-}
-
-function* counted(table: string, deletion: ReturnType<typeof sql>): Step<RemovedCounts> {
-  return { [table]: yield* change(deletion) }
 }
 
 function textOf(body: Uint8Array): string {

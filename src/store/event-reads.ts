@@ -130,20 +130,6 @@ export async function readRouting(
   )
 }
 
-/** Events by their ids; those that the project does not have, or no longer, are not there. Primary key of `event`. */
-export async function readSummaries(
-  db: Reader,
-  project: ProjectId,
-  ids: readonly EventId[],
-  now: number,
-): Promise<Map<EventId, EventSummary>> {
-  if (ids.length === 0) return new Map()
-  const rows = await db.query<SummaryRow>(sql`
-    select ${summaryColumns} from event e
-    where e.project_id = ${project} and e.id in ${list(ids)} and ${isReadable(now)}`)
-  return new Map(rows.map(row => [row.id, summaryOfRow(row)]))
-}
-
 /** The payloads of events, by event; those that have expired are not there. Primary key of `payload_<part>`. */
 export async function readPayloads(
   db: Reader,

@@ -13,6 +13,7 @@ import type { ReasonCode } from "../domain/reason.ts"
 import { list, type Sql, sql } from "./database.ts"
 import { type EventFilter, eventConditions } from "./event-filter.ts"
 import { type EventSummary, type SummaryRow, summaryColumns, summaryOfRow } from "./event-reads.ts"
+import { firstTargets } from "./first-targets.ts"
 import { isReadable, METADATA_MS } from "./kept.ts"
 import type { Reader } from "./reader.ts"
 import { withheldReason } from "./recovery-look.ts"
@@ -165,19 +166,23 @@ async function selectEvents(
   return rows.map(summaryOfRow)
 }
 
-/** The records that destinations gave for events, by event: of the first 20 integrations that each went to. */
+/**
+ * The records that destinations gave for events, by event: of the first 20 integrations that each went to; of these alone
+ * where `within` names them. Primary keys.
+ */
 export async function destinationRecords(
   db: Reader,
   project: ProjectId,
   events: readonly EventId[],
+  within?: readonly IntegrationId[],
 ): Promise<Map<EventId, { readonly integration: IntegrationId; readonly record: string }[]>> {
   if (events.length === 0) return new Map()
-  // Limited, or a page of events that went to a thousand integrations each would cost 200,000 look-ups.
   const rows = await db.query<{ event_id: number; integration_id: number; record_id: string }>(sql`
     select d.event_id, d.integration_id, d.record_id
-    from event e cross join json_each(e.targets) t join delivery d on d.integration_id = t.value and d.event_id = e.id
-    where e.project_id = ${project} and e.id in ${list(events)} and t.key < 20 and d.record_id is not null
-    order by d.event_id, t.key`)
+    from ${firstTargets({ project, events, most: 20, within })} f
+      join delivery d on d.integration_id = f.integration_id and d.event_id = f.event_id
+    where d.record_id is not null
+    order by f.event_id, f.place`)
   const records = new Map<EventId, { integration: IntegrationId; record: string }[]>()
   for (const { event_id, integration_id, record_id } of rows) {
     const entry = { integration: integration_id, record: record_id }

@@ -1,4 +1,5 @@
 /** Counts over time, from the tallies that are kept as events pass: no graph ever scans deliveries. */
+import { DAY_MS, HOUR_MS } from "../domain/duration.ts"
 import type { Environment } from "../domain/event.ts"
 import type { AppId, IntegrationId, ProjectId } from "../domain/id.ts"
 import { sql } from "./database.ts"
@@ -17,7 +18,7 @@ export interface HistoryBucket {
   readonly senderFault: number
 }
 
-export const bucketSizes = { hour: 3_600_000, day: 86_400_000 } as const
+export const bucketSizes = { hour: HOUR_MS, day: DAY_MS } as const
 
 /** How many buckets there are: 30 days, the one that is running now included. */
 const bucketCounts = { hour: 720, day: 30 } as const

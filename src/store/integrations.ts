@@ -303,18 +303,35 @@ export async function saveVerdict(
   return rows.length > 0
 }
 
-/** Revisions of an integration older than `before`, newest first. */
-export async function listRevisions(db: Reader, id: IntegrationId, before: number, limit: number): Promise<Revision[]> {
-  const rows = await db.query<RevisionRow>(sql`
-    select revision, at, by_kind, by_id, snapshot, secrets_changed from integration_revision
-    where integration_id = ${id} and revision < ${before} order by revision desc limit ${limit}`)
-  return rows.map(row => ({
-    revision: row.revision,
-    at: row.at,
-    by: { kind: row.by_kind, id: row.by_id },
-    snapshot: JSON.parse(row.snapshot) as Snapshot,
-    secretsChanged: JSON.parse(row.secrets_changed) as string[],
-  }))
+/** How many revisions are read together: each holds a whole configuration, which may be half a megabyte. */
+const REVISIONS_TOGETHER = 10
+
+/**
+ * Revisions of an integration older than `before`, newest first, read as far as somebody asks for more. `bytes` is about what
+ * one takes in memory.
+ */
+export async function* revisionsBack(
+  db: Reader,
+  id: IntegrationId,
+  before = Number.MAX_SAFE_INTEGER,
+): AsyncGenerator<Revision & { readonly bytes: number }> {
+  for (let from = before; ; ) {
+    const rows = await db.query<RevisionRow>(sql`
+      select revision, at, by_kind, by_id, snapshot, secrets_changed from integration_revision
+      where integration_id = ${id} and revision < ${from} order by revision desc limit ${REVISIONS_TOGETHER}`)
+    for (const row of rows) {
+      yield {
+        revision: row.revision,
+        at: row.at,
+        by: { kind: row.by_kind, id: row.by_id },
+        snapshot: JSON.parse(row.snapshot) as Snapshot,
+        secretsChanged: JSON.parse(row.secrets_changed) as string[],
+        bytes: row.snapshot.length,
+      }
+      from = row.revision
+    }
+    if (rows.length < REVISIONS_TOGETHER) return
+  }
 }
 
 /** The configuration as it was at a revision; undefined where there is no such revision. */

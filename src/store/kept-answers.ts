@@ -2,12 +2,13 @@
  * Answers to configuration calls that came with an `Idempotency-Key`, kept for their repeats: each is written in the
  * transaction of what it tells of, so that there is never one without the other.
  */
+import { DAY_MS } from "../domain/duration.ts"
 import type { ProjectId } from "../domain/id.ts"
 import { type Database, sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
 
 /** How long a repeat is answered again. */
-export const KEPT_ANSWER_MS = 86_400_000
+export const KEPT_ANSWER_MS = DAY_MS
 
 /** What a call is known by. */
 export interface CallName {

@@ -2,9 +2,8 @@
  * How long what is kept can be read. Reads expire exactly, at the end of their time; the bytes go some hours later, so
  * every read holds its rows against the clock, and finds a table that was dropped already empty.
  */
+import { DAY_MS } from "../domain/duration.ts"
 import { type Sql, sql } from "./database.ts"
-
-const DAY_MS = 86_400_000
 
 /** Events, deliveries and attempts (product.md, "What is kept, and how long"). */
 export const METADATA_MS = 30 * DAY_MS

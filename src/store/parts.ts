@@ -3,9 +3,8 @@
  * apart from what is searched and updated, and what expires together goes together. A part is closed when it has had its
  * share, so that looking through one is never long.
  */
+import { DAY_MS } from "../domain/duration.ts"
 import type { SqliteDatabase } from "./sqlite.ts"
-
-const DAY_MS = 86_400_000
 
 /**
  * The retention class of payloads that have outlived their own because a delivery still needs them: these parts are

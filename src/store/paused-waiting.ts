@@ -1,4 +1,5 @@
 /** Deliveries that wait in paused integrations and whose payload's time is over: found on the reader, a page at a time. */
+import { DAY_MS } from "../domain/duration.ts"
 import { type EventId, firstIdAt, type IntegrationId, type ProjectId } from "../domain/id.ts"
 import { sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
@@ -25,7 +26,7 @@ export async function* expiredOf(
   { at, rows }: { readonly at: number; readonly rows: number },
 ): AsyncGenerator<readonly EventId[]> {
   // No class keeps payloads for less than a day.
-  const youngest = firstIdAt(at - 86_400_000 + 1)
+  const youngest = firstIdAt(at - DAY_MS + 1)
   for (let from: Place | undefined = { queue: -1, next_at: 0, event_id: 0 }; from !== undefined; ) {
     const [to]: Place[] = await db.query<Place>(sql`
       select queue, next_at, event_id from delivery

@@ -3,29 +3,21 @@ import type { DeliveryStatus } from "../domain/delivery.ts"
 import type { AppId, EventId, IntegrationId } from "../domain/id.ts"
 import type { ReasonCode } from "../domain/reason.ts"
 import { list, sql } from "./database.ts"
-import { listRevisions } from "./integrations.ts"
+import { revisionsBack } from "./integrations.ts"
 import type { Reader } from "./reader.ts"
-
-/** So many revisions are read at a time. */
-const REVISIONS_READ = 100
 
 /**
  * Since when an integration that is for one app alone has been, in ms since 1970; 0: it never was for anything else. It is
  * looked back as far as `kept`: where it was so then, what was before is not looked for.
  */
 export async function ownedSince(db: Reader, integration: IntegrationId, app: AppId, kept: number): Promise<number> {
-  let [since, before] = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
-  for (;;) {
-    // The newest stands first.
-    const revisions = await listRevisions(db, integration, before, REVISIONS_READ)
-    for (const { at, revision, snapshot } of revisions) {
-      if (snapshot.apps.length !== 1 || snapshot.apps[0] !== app) return since
-      if (at <= kept) return at
-      since = at
-      before = revision
-    }
-    if (revisions.length < REVISIONS_READ) return since === Number.MAX_SAFE_INTEGER ? since : 0
+  let since: number | undefined
+  for await (const { at, snapshot } of revisionsBack(db, integration)) {
+    if (snapshot.apps.length !== 1 || snapshot.apps[0] !== app) return since ?? Number.MAX_SAFE_INTEGER
+    if (at <= kept) return at
+    since = at
   }
+  return since === undefined ? Number.MAX_SAFE_INTEGER : 0
 }
 
 /** How an event stands at an integration. */

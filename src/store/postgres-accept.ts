@@ -1,5 +1,6 @@
 /** Accept on PostgreSQL: a batch of events with their payloads, ids and deliveries, in one round trip. */
 import { hash } from "node:crypto"
+import { DAY_MS } from "../domain/duration.ts"
 import type { Payload } from "../domain/event.ts"
 import type { EventId, Ids, IntegrationId } from "../domain/id.ts"
 import { asEvent } from "./accept.ts"
@@ -11,8 +12,6 @@ import type { PostgresParts } from "./postgres-parts.ts"
 import { kindOf } from "./rows.ts"
 import type { Seal } from "./seal.ts"
 import { type SealedRow, sealedRow } from "./sealed-payloads.ts"
-
-const DAY_MS = 86_400_000
 
 const arrivalColumns = {
   id: "bigint",

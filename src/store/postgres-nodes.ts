@@ -75,12 +75,6 @@ export async function leaveNodes(db: PostgresDatabase, id: number, name: string)
   await db.query(sql`delete from node where id = ${id} and name = ${name}`)
 }
 
-/** Those that are alive. */
-export async function liveNodes(db: PostgresDatabase): Promise<readonly number[]> {
-  const rows = await db.query<{ id: number }>(sql`select id from node where expires_at > clock_timestamp() order by id`)
-  return rows.map(row => row.id)
-}
-
 /** Who is alive, what this process holds, and what time it is: one statement. */
 export async function viewNodes(db: PostgresDatabase, node: number): Promise<NodesView> {
   const [row] = await db.query<{ at: number; alive: string; held: number[] }>(sql`

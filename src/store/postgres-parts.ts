@@ -3,6 +3,7 @@
  * exchanges in parts, by day and retention class: see parts.ts and migrations/postgres/003_partitions.sql.
  */
 
+import { DAY_MS } from "../domain/duration.ts"
 import { type Ids, timeOfId } from "../domain/id.ts"
 import type { CommitParts } from "./commit.ts"
 import { type Database, sql } from "./database.ts"
@@ -11,7 +12,6 @@ import type { PostgresDatabase } from "./postgres.ts"
 import type { Reader } from "./reader.ts"
 import { change, rows, type Step } from "./step.ts"
 
-export const DAY_MS = 86_400_000
 /** Partitions are made this many days before they are needed. */
 export const DAYS_AHEAD = 2
 /** Classes of retention: a part's id is its day times this, and the class. */

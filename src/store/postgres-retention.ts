@@ -8,6 +8,7 @@
  * lasts nobody gets it back. So a partition is detached concurrently first, which waits for such a query and lets others
  * pass, and only what stands by itself is dropped. What was cut short is finished by the next run.
  */
+import { DAY_MS } from "../domain/duration.ts"
 import { type EventId, firstIdAt, type IntegrationId } from "../domain/id.ts"
 import type { Commit } from "./commit.ts"
 import { type Database, raw, type Sql, sql } from "./database.ts"
@@ -17,7 +18,7 @@ import { METADATA_MS } from "./kept.ts"
 import { unblock } from "./line.ts"
 import { Pace } from "./pace.ts"
 import { endTogether } from "./postgres-expired.ts"
-import { DAY_MS, DAYS_AHEAD, dayOf, makeAhead } from "./postgres-parts.ts"
+import { DAYS_AHEAD, dayOf, makeAhead } from "./postgres-parts.ts"
 import type { Reader } from "./reader.ts"
 import type { Counts, Piece, Step } from "./retention-step.ts"
 import { change, type Step as Work } from "./step.ts"

@@ -221,7 +221,8 @@ function some(table: string, key: string, which: Sql): Limited {
     delete from ${name} where (${columns}) in (select ${columns} from ${name} where ${which} limit ${limit})`
 }
 
-function* counted(table: string, deletion: Sql): Step<RemovedCounts> {
+/** Deletes, and counts what went under a table's name. */
+export function* counted(table: string, deletion: Sql): Step<RemovedCounts> {
   return { [table]: yield* change(deletion) }
 }
 

@@ -25,6 +25,8 @@ export interface NewRejection {
   readonly body: Uint8Array
   /** How long it was in all, where `body` is only its beginning. */
   readonly bodyBytes?: number
+  /** How many events it counts for: those that were refused of a batch. 1 where it is left out. */
+  readonly events?: number
 }
 
 export interface Rejection {
@@ -46,7 +48,7 @@ export interface Rejection {
 export async function insertRejections(db: Database, ids: Ids, rejections: readonly NewRejection[]): Promise<void> {
   await db.transaction(async tx => {
     for (const rejection of rejections) {
-      const { project, key, at, problem, request, body, bodyBytes = body.length } = rejection
+      const { project, key, at, problem, request, body, bodyBytes = body.length, events = 1 } = rejection
       const { status, code, detail, errors = [] } = problem
       const start = body.subarray(0, REJECTED_BODY_BYTES)
       await tx.query(sql`
@@ -55,9 +57,9 @@ export async function insertRejections(db: Database, ids: Ids, rejections: reado
           ${request}, ${start}, ${bodyBytes})`)
       await tx.query(sql`
         insert into ingest_tally (project_id, hour, source, key_id, app_id, type, events, bytes, refused)
-        values (${project}, ${hourOf(at)}, '', ${key ?? 0}, 0, '', 0, ${bodyBytes}, 1)
+        values (${project}, ${hourOf(at)}, '', ${key ?? 0}, 0, '', 0, ${bodyBytes}, ${events})
         on conflict (project_id, hour, source, key_id, app_id, type) do update set
-          bytes = ingest_tally.bytes + excluded.bytes, refused = ingest_tally.refused + 1`)
+          bytes = ingest_tally.bytes + excluded.bytes, refused = ingest_tally.refused + excluded.refused`)
     }
     for (const project of new Set(rejections.map(rejection => rejection.project))) {
       await tx.query(sql`

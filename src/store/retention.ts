@@ -3,6 +3,7 @@
  * pieces; whoever runs it decides how long to rest between two of them. What is found on the reader costs the writer
  * nothing, and each piece joins the next commit, so that nobody waits longer for it than for a large batch.
  */
+import { DAY_MS, HOUR_MS } from "../domain/duration.ts"
 import { firstIdAt, type IntegrationId } from "../domain/id.ts"
 import { SIGN_IN_WINDOW_MS } from "../domain/person.ts"
 import { nextUntallied, tallyArrivals } from "./arrival-tallies.ts"
@@ -66,9 +67,8 @@ import { privatePayloads } from "./sealed-retention.ts"
 import { change, row, rows, type Step as Work } from "./step.ts"
 import type { Store } from "./store.ts"
 
-const HOUR_MS = 3_600_000
 /** So long a portal's token stays in lists after its end: who asks why a page closed finds it. */
-const DAY_MS = 86_400_000
+const PORTAL_TOKENS_MS = DAY_MS
 
 export interface RetentionParts {
   readonly engine: Store["engine"]
@@ -124,7 +124,7 @@ export class Retention {
       { name: "idempotency", pieces: () => this.#sweep("idempotency", deleteIdempotency(at - IDEMPOTENCY_MS)) },
       { name: "kept answers", pieces: () => this.#sweep("kept_answer", deleteKeptAnswers(at - KEPT_ANSWER_MS)) },
       { name: "sessions", pieces: () => this.#sweep("session", deleteSessions(at)) },
-      { name: "tokens of portals", pieces: () => this.#sweep("api_key", deletePortalTokens(at - DAY_MS)) },
+      { name: "tokens of portals", pieces: () => this.#sweep("api_key", deletePortalTokens(at - PORTAL_TOKENS_MS)) },
       { name: "invitations", pieces: () => this.#sweep("invitation", deleteInvitations(at - METADATA_MS)) },
       { name: "links for new passwords", pieces: () => this.#sweep("password_reset", deleteResets(at)) },
       { name: "tries to sign in", pieces: () => this.#sweep("sign_in_limit", deleteTries(at - SIGN_IN_WINDOW_MS)) },

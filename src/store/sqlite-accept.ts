@@ -1,4 +1,5 @@
 /** Accept on SQLite: an event, its payload, its own id and its deliveries, in the commit that is open. */
+import { DAY_MS } from "../domain/duration.ts"
 import type { Payload, Privacy } from "../domain/event.ts"
 import type { EventId, IntegrationId } from "../domain/id.ts"
 import { DUE, IN_LINE } from "../domain/queue.ts"
@@ -9,8 +10,6 @@ import { insertSealed, sealedRow } from "./sealed-payloads.ts"
 import { runNow, type SqliteDatabase } from "./sqlite.ts"
 import type { SqliteCommit } from "./sqlite-ledger.ts"
 import { change } from "./step.ts"
-
-const DAY_MS = 86_400_000
 
 /** Stores one arrival, or finds that it is a repeat of an earlier one. */
 export function acceptOne(commit: SqliteCommit, arrival: Arrival): Accepted {

@@ -1,10 +1,9 @@
 /** Counts by hour: gathered while a commit is made, written with it. What accepting comes to is none of them: see arrival-tallies.ts. */
+import { HOUR_MS } from "../domain/duration.ts"
 import type { Commit } from "./commit.ts"
 import { sql } from "./database.ts"
 import { FailureSheet } from "./failures.ts"
 import { change, type Step } from "./step.ts"
-
-export const HOUR_MS = 3_600_000
 
 /** The start of the UTC hour of a time, in ms: the bucket that a count belongs to. */
 export function hourOf(timeMs: number): number {

@@ -4,6 +4,7 @@
  * retention class, the search index by the day of its events.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite"
+import { DAY_MS } from "../domain/duration.ts"
 import { firstIdAt, timeOfId } from "../domain/id.ts"
 import { openUntouched } from "./look.ts"
 import { currentVersion, versionOf } from "./migrate.ts"
@@ -11,8 +12,6 @@ import { dayOf, partNumber } from "./postgres-parts.ts"
 import { searchFields } from "./search.ts"
 import { StoreFault } from "./store-fault.ts"
 import { copyText, type ExportEnd, type ExportPart, ExportWriter } from "./transfer-file.ts"
-
-const DAY_MS = 86_400_000
 
 export interface ExportOptions {
   /** The database's file. */

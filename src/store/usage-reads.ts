@@ -1,9 +1,9 @@
 /** What went through a project in a time, from the tallies and what they have not reached yet: no question scans events. */
+import { HOUR_MS } from "../domain/duration.ts"
 import type { IntegrationId, ProjectId } from "../domain/id.ts"
 import { isUntallied, waysOf } from "./arrival-tallies.ts"
 import { list, type Sql, sql } from "./database.ts"
 import type { Reader } from "./reader.ts"
-import { HOUR_MS } from "./tallies.ts"
 
 /** Of one project, from an hour up to but without another, ms since 1970. */
 export interface UsageAsked {
@@ -62,32 +62,51 @@ function came({ project, from, to }: UsageAsked): Sql {
 /** What became of deliveries, by outcome (`TallyOutcome`). */
 export type OutcomeCounts = Readonly<Record<string, number>>
 
-/** What went to each of these integrations and what came of it. Primary keys of delivery_tally and, beyond the marker, of `event`. */
+/**
+ * What went to each of these integrations and what came of it. The tallies and what lies beyond their marker are read in one
+ * statement, or what is tallied between two would be in neither. Primary keys of delivery_tally and, beyond the marker, of
+ * `event`.
+ */
 export async function usageByIntegration(
   db: Reader,
-  { project, from, to }: UsageAsked,
+  asked: UsageAsked,
   integrations: readonly IntegrationId[],
 ): Promise<ReadonlyMap<IntegrationId, OutcomeCounts>> {
   const counts = new Map<IntegrationId, Record<string, number>>(integrations.map(id => [id, {}]))
-  const add = (id: IntegrationId, outcome: string, count: number) => {
-    const known = counts.get(id)
-    if (known !== undefined) known[outcome] = (known[outcome] ?? 0) + count
-  }
   // In pieces, so that no statement has thousands of values.
   for (let at = 0; at < integrations.length; at += 250) {
-    const rows = await db.query<{ integration_id: number; outcome: string; count: number }>(sql`
-      select integration_id, outcome, sum(count) as count from delivery_tally
-      where project_id = ${project} and integration_id in ${list(integrations.slice(at, at + 250))}
-        and hour >= ${from} and hour < ${to}
-      group by 1, 2`)
-    for (const row of rows) add(row.integration_id, row.outcome, row.count)
+    const piece = new Set(integrations.slice(at, at + 250))
+    for (const { targets, withheld, ...row } of await db.query<WentRow>(went(asked, [...piece]))) {
+      const ways =
+        targets === "" ? [{ integration: row.integration_id, outcome: row.outcome }] : waysOf({ targets, withheld })
+      for (const { integration, outcome } of ways) {
+        const known = piece.has(integration) ? counts.get(integration) : undefined
+        if (known !== undefined) known[outcome] = (known[outcome] ?? 0) + row.count
+      }
+    }
   }
-  const beyond = await db.query<{ targets: string; withheld: string; events: number }>(sql`
-    select e.targets, e.withheld, count(*) as events from event e
-    where e.project_id = ${project} and ${isUntallied} and e.received_at >= ${from} and e.received_at < ${to}
-    group by 1, 2`)
-  for (const row of beyond) for (const way of waysOf(row)) add(way.integration, way.outcome, row.events)
   return counts
+}
+
+/** What is tallied has an integration and an outcome; what is not yet, the `targets` and `withheld` of its events. */
+interface WentRow {
+  readonly integration_id: number
+  readonly outcome: string
+  readonly targets: string
+  readonly withheld: string
+  readonly count: number
+}
+
+function went({ project, from, to }: UsageAsked, integrations: readonly IntegrationId[]): Sql {
+  return sql`
+    select integration_id, outcome, targets, withheld, sum(count) as count from (
+      select integration_id, outcome, '' as targets, '' as withheld, count from delivery_tally
+      where project_id = ${project} and integration_id in ${list(integrations)} and hour >= ${from} and hour < ${to}
+      union all
+      select 0 as integration_id, '' as outcome, e.targets, e.withheld, 1 as count from event e
+      where e.project_id = ${project} and ${isUntallied} and e.received_at >= ${from} and e.received_at < ${to}
+    ) w
+    group by 1, 2, 3, 4`
 }
 
 /** The hours that a stretch of time touches: it begins with the first and ends with the last. */

@@ -7,6 +7,7 @@
  */
 
 import { headerValues } from "../domain/answer-hints.ts"
+import { DAY_MS } from "../domain/duration.ts"
 import type { ErrorClass, Exchange, OutboundRequest, Phase, TokenFault, TokenGrant } from "../domain/exchange.ts"
 import { secretParts, withoutSecrets } from "../domain/normalise-message.ts"
 import { parseRetryAfter } from "../domain/retry-after.ts"
@@ -43,7 +44,7 @@ const KEEP_BYTES = 65_536
 const MAX_TOKEN_CHARACTERS = 8_192
 /** How long a token is used that came without `expires_in`, which is allowed. */
 const UNSAID_MS = 300_000
-const LONGEST_LIFE_MS = 86_400_000
+const LONGEST_LIFE_MS = DAY_MS
 /** Fetched anew when so little of its time is left, at the most this share of it. */
 const EARLY_MS = 60_000
 const EARLY_SHARE = 0.2

@@ -208,6 +208,26 @@ describe("an erasure", () => {
     assert.deepEqual(left, [{ profile_id: "grace" }])
   })
 
+  test("counts as theirs only what was theirs, not what retention has left of others", async () => {
+    await using endpoint = await Endpoint.open()
+    await using program = await Program.open()
+    await program.integrate(endpoint.url())
+    await program.send(about("ada", { device_id: "device-a" }))
+    const other = await program.send(about("grace", { device_id: "device-g" }))
+    await program.recorded(2)
+    await program.tallied()
+    // Gone as retention has events go, before what names them.
+    for (const table of ["delivery", "own_id"]) await program.leave(`delete from ${table} where event_id = ?`, other)
+    await program.leave("delete from event where id = ?", other)
+    const { report } = await erase(program, "ada")
+    const { events, attempts, exchanges, search_entries, leftovers } = report as unknown as Record<string, number>
+    assert.deepEqual(
+      { events, attempts, exchanges, search_entries, leftovers },
+      { events: 1, attempts: 1, exchanges: 1, search_entries: 2, leftovers: 2 },
+    )
+    assert.deepEqual(await program.rows("select 1 from attempt"), [])
+  })
+
   test("overwrites a payload where it lay in the file", { skip: engine !== "sqlite" }, async () => {
     await using program = await Program.open()
     await program.send(about("ada", { data: { note: `canary-${"x".repeat(3_000)}-payload` } }))

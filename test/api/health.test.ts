@@ -100,7 +100,7 @@ describe("/livez and /readyz", () => {
 })
 
 test("/readyz says at once that a stop has begun; until balancers had time to notice, requests are taken, and connections closed with their answers", async () => {
-  await using program = await Program.open({ settings: { drainSeconds: "1" } })
+  await using program = await Program.open({ settings: { drainSeconds: "3" } })
   await using there = await Endpoint.open()
   await program.integrate(there.url())
   const before = await program.ask("POST", "/v1/events", { type: "a" })

@@ -156,6 +156,27 @@ describe("gzip", () => {
     assert.ok(peak - before < 100_000_000, `${Math.round((peak - before) / 1e6)} MB more`)
   })
 
+  test("takes no more memory, a hundred at a time, than all requests together may", async () => {
+    // No JSON, so that nothing of it is kept.
+    const packed = gzipSync(Buffer.alloc(5_000_000, " "))
+    const before = process.memoryUsage().rss
+    let peak = 0
+    const sent = Array.from({ length: 100 }, async () => {
+      const { status } = await post(packed, { "content-encoding": "gzip" }, "/v1/events/batch")
+      peak = Math.max(peak, process.memoryUsage().rss)
+      return status
+    })
+    const statuses = new Set(await Promise.all(sent))
+    assert.deepEqual([...statuses].toSorted(), [400, 503], "some found no room")
+    assert.ok(peak - before < 250_000_000, `${Math.round((peak - before) / 1e6)} MB more`)
+  })
+
+  test("of several members is unpacked as one, whatever the last says of its length", async () => {
+    const event = JSON.stringify({ type: "a", data: { text: "x".repeat(5_000) } })
+    const packed = Buffer.concat([gzipSync(event.slice(0, 4_000)), gzipSync(event.slice(4_000))])
+    assert.equal((await post(packed, { "content-encoding": "gzip" })).status, 202)
+  })
+
   test("that is none, or ends too soon, is malformed", async () => {
     const good = gzipSync('{"type":"a"}')
     for (const body of [Buffer.from("no gzip"), good.subarray(0, -1), good.subarray(0, 5), Buffer.alloc(0)]) {

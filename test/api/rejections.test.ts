@@ -44,3 +44,58 @@ test("refused requests are listed newest first, page by page", async () => {
   assert.deepEqual(bodies, ['{"type":"c c"}', '{"type":"b b"}', '{"type":"a a"}'])
   assert.equal(second.next_cursor, null)
 })
+
+test("a batch is one refused request, so that it pushes out no other: how many, the first mistakes, the first event", async () => {
+  await using program = await Program.open()
+  await program.ask("POST", "/v1/events", { type: "a a" })
+  const good = { type: "paid", id: "o-1" }
+  const bad = Array.from({ length: 997 }, (_, n) => ({ type: "b b", id: `o-${n}` }))
+  const events = [good, ...bad, { ...good, data: 1 }, { type: "paid" }]
+  const answer = await program.ask("POST", "/v1/events/batch", { events })
+  assert.deepEqual([answer.body.accepted, answer.body.refused], [2, 998])
+  await program.until("the batch is kept", async () => (await program.rows("select id from rejection")).length >= 2)
+  const [batch, single, ...more] = items((await program.call("GET", "/v1/rejections")).data)
+  assert.deepEqual(more, [])
+  assert.equal(single?.body, '{"type":"a a"}')
+  assert.deepEqual([batch?.status, batch?.code, batch?.request], [422, "invalid", "POST /v1/events/batch"])
+  assert.match(
+    String(batch?.detail),
+    /^998 of the 1000 events of this batch were refused, the first at index 1\. type has to be /,
+  )
+  assert.deepEqual(
+    items(batch?.errors).map(({ pointer }) => pointer),
+    Array.from({ length: 20 }, (_, n) => `/events/${n + 1}/type`),
+  )
+  assert.deepEqual([batch?.body, batch?.body_bytes], ['{"type":"b b","id":"o-0"}', 25])
+  assert.equal((await program.call("GET", "/v1/usage")).total?.["refused"], 999, "each event counts")
+})
+
+test("of a batch of CloudEvents the event that was refused is shown, with its place, and what is private of it masked", async () => {
+  await using program = await Program.open()
+  const [project] = items((await program.call("GET", "/v1/projects")).data)
+  await program.call("PATCH", `/v1/projects/${project?.id}`, { private_fields: ["/email"] })
+  const event = { specversion: "1.0", source: "/shop", type: "paid", data: { email: "a@b.example" } }
+  const batch = [
+    { ...event, id: "1" },
+    { ...event, id: "1", data: { email: "c@d.example" } },
+  ]
+  const answer = await program.ask("POST", "/v1/events", batch, {
+    "content-type": "application/cloudevents-batch+json",
+  })
+  assert.deepEqual([answer.body.accepted, answer.body.refused], [1, 1])
+  await program.until("the batch is kept", async () => (await program.rows("select id from rejection")).length === 1)
+  const [kept] = items((await program.call("GET", "/v1/rejections")).data)
+  assert.match(
+    String(kept?.detail),
+    /^1 of the 2 events of this batch was refused: that at index 1\. The id "1" was used/,
+  )
+  assert.deepEqual(
+    items(kept?.errors).map(({ pointer }) => pointer),
+    ["/1/id"],
+  )
+  assert.match(
+    String(kept?.body),
+    /"id":"1","data":\{"email":"\[private\]"\}|"data":\{"email":"\[private\]"\},"id":"1"/,
+  )
+  assert.ok(!String(kept?.body).includes("@"))
+})

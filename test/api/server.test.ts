@@ -3,6 +3,8 @@ import assert from "node:assert/strict"
 import { once } from "node:events"
 import { connect } from "node:net"
 import { after, before, describe, test } from "node:test"
+import { asProblem } from "../../src/api/server.ts"
+import { StoreUnavailable } from "../../src/store/database.ts"
 import { Program } from "../help/program.ts"
 import { openSocket } from "../help/raw-post.ts"
 
@@ -227,3 +229,19 @@ async function untilRefused(url: string): Promise<void> {
     if (!isOpen) return
   }
 }
+
+test("who sent a batch that the database did not take whole is not told that nothing was stored, but how to send it again", () => {
+  for (const reason of ["full", "read_only", "standby", "old_primary", "unavailable"] as const) {
+    for (const mayBeDone of [false, true]) {
+      const error = new StoreUnavailable(reason, undefined, mayBeDone)
+      const problem = asProblem(error, "batch")
+      assert.deepEqual([problem.status, problem.code, problem.retryAfterSeconds], [503, "unavailable", 5])
+      assert.match(
+        problem.message,
+        /Some events of this batch may be stored\. Send it again whole, with the same ids or/,
+      )
+      assert.equal(problem.message.includes("Nothing was stored"), false)
+      assert.equal(asProblem(error).message.includes("Nothing was stored"), !mayBeDone, "one event is stored or is not")
+    }
+  }
+})

@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Endpoint } from "../help/endpoint.ts"
 import { items } from "../help/items.ts"
-import { Program } from "../help/program.ts"
+import { type Json, Program } from "../help/program.ts"
 
 const HOUR_MS = 3_600_000
 
@@ -77,4 +77,17 @@ test("an integration that was removed is counted as long as it was sent somethin
   assert.equal(limited.status, 403)
   for (const query of ["from=yesterday", "from=2026-11-21T10:00:00Z&to=2026-11-21T10:00:00Z"])
     assert.equal((await program.ask("GET", `/v1/usage?${query}`)).status, 422, query)
+})
+
+test("usage of eleven months ago is counted still, as the document says, when the events themselves are long gone", async () => {
+  await using program = await Program.open()
+  const then = new Date(program.now).toISOString()
+  await program.send({ type: "paid", data: { n: 1 } })
+  await program.tallied()
+  program.turn(330 * 24 * HOUR_MS)
+  const { total } = await program.call("GET", `/v1/usage?from=${then}&to=${new Date(program.now).toISOString()}`)
+  assert.deepEqual(total, { events: 1, bytes: 7, refused: 0 })
+  assert.deepEqual((await program.call("GET", "/v1/usage")).total, { events: 0, bytes: 0, refused: 0 })
+  const paths = (await program.call("GET", "/openapi.json")).paths as Json
+  assert.match(String(paths["/v1/usage"]?.["get"]?.["description"]), /kept for 400 days/)
 })

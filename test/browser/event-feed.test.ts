@@ -4,7 +4,12 @@ import { test } from "node:test"
 import type { Locator, Page } from "playwright-core"
 import { assertAccessible, assertFits, Dashboard } from "../help/dashboard.ts"
 import { Endpoint } from "../help/endpoint.ts"
+import { StreamListener } from "../help/stream-listener.ts"
+import { until } from "../help/system-ledger.ts"
 import { call, createWebhook, newSecret } from "../help/waybill.ts"
+
+/** Of the page, in functions that run there. */
+declare const requestAnimationFrame: (then: () => void) => void
 
 test("an engineer watches events arrive, reads on while more come, holds them back and lets them in", async t => {
   const dashboard = await Dashboard.ofOwner(t)
@@ -61,9 +66,13 @@ test("an engineer watches events arrive, reads on while more come, holds them ba
 
   // The same further down, and with the focus in the table: it is not taken away.
   await feed.hover()
+  const top = () => row(page, "order-33").evaluateAll(all => all.map(each => each.getBoundingClientRect().y)[0])
+  const before33 = await top()
   await page.mouse.wheel(0, 900)
+  // The wheel is answered before its scrolling has begun.
+  await until("it is scrolled", 15_000, async () => (await top()) !== before33)
   const under = page.getByText("order-14", { exact: true })
-  await under.waitFor()
+  await standsStill(under)
   await page.mouse.move(640, 20)
   const place = await under.boundingBox()
   await send(34)
@@ -87,6 +96,87 @@ test("an engineer watches events arrive, reads on while more come, holds them ba
   await page.getByRole("button", { name: "Resume" }).click()
   await row(page, "order-36").waitFor()
   await live(page).getByText("Live").waitFor()
+})
+
+test("resumed further down, a row goes on from where it is: it is not put back to how it stood while the feed was paused", async t => {
+  const dashboard = await Dashboard.ofOwner(t)
+  const { page, waybill } = dashboard
+  await using printer = await Endpoint.open({ status: 500 }, { status: 500 }, { status: 200 })
+  await createWebhook(waybill, {
+    name: "Printer",
+    url: printer.url(),
+    secret: newSecret(),
+    policy: { preset: "standard", retry_delays_ms: [3_600_000, 3_600_000] },
+    events: { default: "off", types: { "order.paid": {} } },
+  })
+  const send = (type: string, record: string) =>
+    dashboard.call("POST", "/v1/events", { type, source_record: record, data: {} })
+  for (let n = 1; n <= 24; n++) await send("note", `note-${n}`)
+  await send("order.paid", "order")
+  for (let n = 25; n <= 30; n++) await send("note", `note-${n}`)
+  using listener = await StreamListener.open(waybill)
+  const tryAgain = async (attempt: number) => {
+    const { data } = (await dashboard.call("GET", "/v1/deliveries")) as { data: { id: string }[] }
+    await dashboard.call("POST", `/v1/deliveries/${data[0]?.id}/retry`)
+    await listener.find(({ name, data }) => name === "attempt" && data["number"] === attempt)
+  }
+  await dashboard.visit("/events")
+  await outcome(page, "Printer", "Retrying").waitFor()
+  await live(page).getByText("Live").waitFor()
+
+  await page.getByRole("button", { name: "Pause" }).click()
+  await tryAgain(2)
+  await send("note", "note-31")
+  await page.getByRole("button", { name: "1 new event" }).waitFor()
+  await page.getByRole("region", { name: "Events, newest first" }).evaluate(
+    each =>
+      new Promise<void>(resolve => {
+        each.addEventListener("scroll", () => resolve(), { once: true })
+        each.scrollTo(0, 100)
+      }),
+  )
+  await page.getByRole("button", { name: "Resume" }).click()
+  await live(page).getByText("Live").waitFor()
+  await tryAgain(3)
+  await outcome(page, "Printer", "Delivered").waitFor()
+  await page.getByRole("button", { name: "1 new event" }).click()
+  await row(page, "note-31").waitFor()
+  assert.equal(
+    await outcome(page, "Printer", "Delivered").count(),
+    1,
+    "what came while it was paused is not shown again",
+  )
+})
+
+test("a tab that is hidden just as an event comes takes it in all the same, and those that follow", async t => {
+  const dashboard = await Dashboard.ofOwner(t)
+  const { page } = dashboard
+  // A hidden page draws no frames, those that it asked for before either; the browser of a test shows all its pages.
+  await page.addInitScript(`{
+    const request = requestAnimationFrame.bind(window)
+    let isHidden = false
+    let isWithheld = false
+    Object.defineProperty(document, "hidden", { get: () => isHidden })
+    const awaited = Promise.withResolvers()
+    window.requestAnimationFrame = draw => (isWithheld ? awaited.resolve() ?? 0 : request(draw))
+    window.withholdFrames = () => { isWithheld = true }
+    window.untilFrameAwaited = () => awaited.promise
+    window.hide = () => { isHidden = true; document.dispatchEvent(new Event("visibilitychange")) }
+  }`)
+  const send = (n: number) =>
+    dashboard.call("POST", "/v1/events", { type: "note", source_record: `note-${n}`, data: {} })
+  await send(1)
+  await dashboard.visit("/events")
+  await row(page, "note-1").waitFor()
+  await live(page).getByText("Live").waitFor()
+  await page.mouse.move(640, 20)
+  await page.evaluate("withholdFrames()")
+  await send(2)
+  await page.evaluate("untilFrameAwaited()")
+  await page.evaluate("hide()")
+  await row(page, "note-2").waitFor()
+  await send(3)
+  await row(page, "note-3").waitFor()
 })
 
 test("the reason opens by pointer, by key and by finger, can be read in peace, and goes with Escape", async t => {
@@ -249,4 +339,22 @@ async function assertTypes(page: Page, expected: readonly string[]): Promise<voi
   await links.nth(expected.length - 1).waitFor()
   await links.nth(expected.length).waitFor({ state: "detached" })
   assert.deepEqual(await links.allInnerTexts(), expected)
+}
+
+/** Resolves when something that is scrolled is in the same place for three frames. */
+async function standsStill(what: Locator): Promise<void> {
+  await what.evaluate(
+    each =>
+      new Promise<void>(resolve => {
+        let [place, frames] = [Number.NaN, 0]
+        const look = (): void => {
+          const { y } = each.getBoundingClientRect()
+          frames = y === place ? frames + 1 : 1
+          place = y
+          if (frames === 3) resolve()
+          else requestAnimationFrame(look)
+        }
+        look()
+      }),
+  )
 }

@@ -1,7 +1,7 @@
 /** What every page of the dashboard says while there is nothing to show, and while Waybill cannot answer. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { assertAccessible, Dashboard } from "../help/dashboard.ts"
+import { assertAccessible, assertFits, Dashboard } from "../help/dashboard.ts"
 import { Faults, isForStrangers, openPage, routesOf, share, windowsOf } from "../help/every-page.ts"
 
 /** What pages say while there is nothing to show, by their address. */
@@ -73,6 +73,11 @@ test("every page says what to do while there is nothing, when Waybill fails, and
   assert.deepEqual(said.flat(), [], "pages that do not say so")
 
   await dashboard.visit("/apps", troubled)
+  await troubled.getByRole("link", { name: "Waybill does not answer" }).waitFor()
+  await troubled.setViewportSize({ width: 320, height: 740 })
+  await assertFits(troubled, "a page at 320 px while Waybill fails")
+  await assertAccessible(troubled, "a page at 320 px while Waybill fails")
+  await troubled.setViewportSize({ width: 1_280, height: 800 })
   const again = troubled.getByRole("main").getByRole("button", { name: "Try again" })
   await again.waitFor()
   await context.unroute(/\/v1\/(?!session$)/)

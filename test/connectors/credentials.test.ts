@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { generateKeyPairSync } from "node:crypto"
 import { before, describe, test } from "node:test"
-import { bodyAjv, describeFaults } from "../../src/api/validation.ts"
+import { faultsOfBody } from "../../src/api/validation.ts"
 import { madeOfSecrets } from "../../src/connectors/auth-settings.ts"
 import type { Settings } from "../../src/connectors/connector.ts"
 import { splitSecrets } from "../../src/connectors/secrets.ts"
@@ -11,7 +11,6 @@ import { webhook } from "../../src/connectors/webhook.ts"
 import { type WebhookSettings, webhookSettings } from "../../src/connectors/webhook-settings.ts"
 import { authority, leaf, type Pair } from "../help/certificates.ts"
 
-const validate = bodyAjv.compile(webhookSettings)
 const url = "https://crm.example/hook"
 const DAY_MS = 86_400_000
 
@@ -27,9 +26,8 @@ const oauth2 = {
 /** Faults of the schema, or of `check` where the schema has none, as `pointer message`. */
 function faultsOf(endpoint: Settings, more: Settings = {}): string[] {
   const config = { production: { url, ...endpoint }, ...more }
-  const faults = validate(config)
-    ? webhook.check(config as WebhookSettings, Date.now())
-    : describeFaults(validate.errors ?? [], "body")
+  const shape = faultsOfBody(webhookSettings, config)
+  const faults = shape.length > 0 ? shape : webhook.check(config as WebhookSettings, Date.now())
   return faults.map(({ pointer, message }) => `${pointer} ${message}`)
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import Type from "typebox"
 import type { Settings } from "../../src/connectors/connector.ts"
-import { changedSecrets, joinSecrets, maskSecrets, secretFields, splitSecrets } from "../../src/connectors/secrets.ts"
+import { changedSecrets, joinSecrets, splitSecrets } from "../../src/connectors/secrets.ts"
 import { webhookSettings } from "../../src/connectors/webhook-settings.ts"
 
 const url = "https://crm.example/hook"
@@ -28,10 +28,6 @@ test("secrets are kept apart, and read as set", () => {
       ["/production/headers/x~0y", ""],
     ],
   )
-  assert.deepEqual(maskSecrets(webhookSettings, config), shown)
-  assert.deepEqual(maskSecrets(webhookSettings, shown), shown)
-  assert.deepEqual(secretFields(webhookSettings, config), [...secrets.keys()])
-  assert.deepEqual(secretFields(webhookSettings, shown), [...secrets.keys()])
 })
 
 test("settings taken apart and put together again are the same, in the same order", () => {
@@ -75,8 +71,6 @@ test("only exactly { set: true } stands for the value that is kept", () => {
   for (const authorization of [{ set: false }, { set: "true" }, { set: true, value: "x" }, {}, [], null, 7, true]) {
     const { settings } = joinSecrets(webhookSettings, { production: { url, authorization } }, secrets)
     assert.deepEqual(settings, { production: { url, authorization } }, JSON.stringify(authorization))
-    // What the schema will refuse is hidden all the same, should it be shown before.
-    assert.deepEqual(maskSecrets(webhookSettings, settings), { production: { url, authorization: set } })
   }
 })
 
@@ -139,7 +133,8 @@ test("a header called __proto__ is a header", () => {
 test("what is given is not changed", () => {
   const before = JSON.stringify(config)
   const { shown, secrets } = splitSecrets(webhookSettings, config)
+  const given = JSON.stringify(shown)
   joinSecrets(webhookSettings, shown, secrets)
   assert.equal(JSON.stringify(config), before)
-  assert.equal(JSON.stringify(maskSecrets(webhookSettings, shown)), JSON.stringify(shown))
+  assert.equal(JSON.stringify(shown), given)
 })

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { bodyAjv, describeFaults } from "../../src/api/validation.ts"
+import { faultsOfBody } from "../../src/api/validation.ts"
 import { findConnector } from "../../src/connectors/index.ts"
 import { webhook } from "../../src/connectors/webhook.ts"
 import { type WebhookSettings, webhookSettings } from "../../src/connectors/webhook-settings.ts"
 import { aSubject } from "../help/subjects.ts"
 
-const validate = bodyAjv.compile(webhookSettings)
 const url = "https://crm.example/hook"
 
 /** Faults of the schema, or of `check` where the schema has none, as `pointer message`. */
 function faultsOf(config: WebhookSettings | Record<string, unknown>): string[] {
-  const faults = validate(config) ? webhook.check(config) : describeFaults(validate.errors ?? [], "body")
+  const shape = faultsOfBody(webhookSettings, config)
+  const faults = shape.length > 0 ? shape : webhook.check(config)
   return faults.map(({ pointer, message }) => `${pointer} ${message}`)
 }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { nearTypes, silenceOf } from "../../src/domain/activity.ts"
 import { diagnose } from "../../src/domain/diagnosis.ts"
-import { HOUR_MS } from "../../src/domain/picture.ts"
+import { HOUR_MS } from "../../src/domain/duration.ts"
 import { hoursWith, NOW, pictureOf, tried } from "../help/picture.ts"
 
 const hourOfDay = (at: number) => new Date(at).getUTCHours()

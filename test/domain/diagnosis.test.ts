@@ -2,7 +2,8 @@
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { diagnose } from "../../src/domain/diagnosis.ts"
-import { DAY_MS, HOUR_MS, MINUTE_MS, type Picture } from "../../src/domain/picture.ts"
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../src/domain/duration.ts"
+import type { Picture } from "../../src/domain/picture.ts"
 import { errors, hoursWith, NOW, pictureOf, runOf, times, tried } from "../help/picture.ts"
 
 /** The code of the verdict, with its case where it has one. */

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { messageOfAnswer, normaliseMessage, secretParts, withoutSecrets } from "../../src/domain/normalise-message.ts"
+import { shortestMs } from "../help/timing.ts"
 
 test("messages that differ in what they name only read the same", () => {
   for (const [message, normal] of [
@@ -20,12 +21,13 @@ test("messages that differ in what they name only read the same", () => {
 })
 
 test("a message stays one line of at most 160 characters, and costs no time however long it is", () => {
-  const startedAt = performance.now()
-  assert.equal(normaliseMessage("no way ".repeat(1_000)).length, 160)
-  for (const nasty of ["a".repeat(100_000), "a@".repeat(50_000), "1:".repeat(50_000), "-".repeat(100_000)]) {
-    assert.ok(normaliseMessage(nasty).length <= 160)
-  }
-  assert.ok(performance.now() - startedAt < 500)
+  const tookMs = shortestMs(() => {
+    assert.equal(normaliseMessage("no way ".repeat(1_000)).length, 160)
+    for (const nasty of ["a".repeat(100_000), "a@".repeat(50_000), "1:".repeat(50_000), "-".repeat(100_000)]) {
+      assert.ok(normaliseMessage(nasty).length <= 160)
+    }
+  })
+  assert.ok(tookMs < 500, `took ${tookMs} ms`)
 })
 
 test("an answer says what is wrong in its own words, in any of the usual dialects", () => {

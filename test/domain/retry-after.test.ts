@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { parseRetryAfter } from "../../src/domain/retry-after.ts"
+import { shortestMs } from "../help/timing.ts"
 
 const now = Date.UTC(2026, 10, 21, 10, 0, 0)
 
@@ -56,9 +57,10 @@ test("a two-digit year is the nearest that is not more than 50 years ahead", () 
 })
 
 test("a header of any length is read in no time", () => {
-  const started = performance.now()
-  for (const junk of ["1".repeat(60_000), "1,".repeat(30_000), "a".repeat(60_000), `Sat, ${" ".repeat(60_000)}`]) {
-    parseRetryAfter([junk], now)
-  }
-  assert.ok(performance.now() - started < 500)
+  const tookMs = shortestMs(() => {
+    for (const junk of ["1".repeat(60_000), "1,".repeat(30_000), "a".repeat(60_000), `Sat, ${" ".repeat(60_000)}`]) {
+      parseRetryAfter([junk], now)
+    }
+  })
+  assert.ok(tookMs < 500, `took ${tookMs} ms`)
 })

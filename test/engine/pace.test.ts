@@ -57,9 +57,9 @@ describe("requests to one integration", () => {
     const rates = [20, 150]
     await using program = await Program.open({ now: Date.now })
     await using endpoints = new AsyncDisposableStack()
-    const tooSlow: string[] = []
-    // Whatever else the machine does can hold requests up, but never bring them forward: the best of three counts.
-    for (let run = 0; run < 3; run++) {
+    const wrong: string[] = []
+    // Whatever else the machine does can hold requests up, also the first, from which it is counted: the best of five runs counts.
+    for (let run = 0; run < 5; run++) {
       const took = rates.map(async rate => {
         const there = endpoints.use(await Endpoint.open())
         const type = `r${rate}-${run}`
@@ -70,16 +70,15 @@ describe("requests to one integration", () => {
         const requests = await there.received(count)
         return { rate, tookMs: (requests.at(-1)?.at ?? 0) - (requests[0]?.at ?? 0) }
       })
-      tooSlow.length = 0
+      wrong.length = 0
       for (const { rate, tookMs } of await Promise.all(took)) {
-        const says = `${rate} a second: ${Math.round(tookMs)} ms for ${SECONDS} seconds' worth`
         // The first request pays for its connection, which a busy machine makes long: its lateness is missing at the end.
-        assert.ok(tookMs >= SECONDS * 1_000 * 0.9, says)
-        if (tookMs > SECONDS * 1_000 * 1.05) tooSlow.push(says)
+        if (tookMs >= SECONDS * 1_000 * 0.9 && tookMs <= SECONDS * 1_000 * 1.05) continue
+        wrong.push(`${rate} a second: ${Math.round(tookMs)} ms for ${SECONDS} seconds' worth`)
       }
-      if (tooSlow.length === 0) break
+      if (wrong.length === 0) break
     }
-    assert.deepEqual(tooSlow, [])
+    assert.deepEqual(wrong, [])
   })
 
   test("wait for nobody else's, at the same host neither", async () => {
@@ -139,6 +138,23 @@ describe("requests to all integrations together", () => {
   })
 })
 
+test("while every place is taken nobody looks at the clock again and again", async () => {
+  await using program = await Program.open()
+  const answer = Promise.withResolvers<void>()
+  await using slow = await Endpoint.open({ after: answer.promise })
+  for (let i = 0; i < 5; i++) await program.integrate(slow.url())
+  await program.stop()
+  await using parts = await putTogether(program, 2)
+  for (let i = 0; i < 4; i++) await parts.intake.accept(parts.incoming())
+  await slow.received(2)
+  const before = parts.looks()
+  await new Promise(resolve => setTimeout(resolve, 200))
+  assert.ok(parts.looks() - before < 20, `${parts.looks() - before} looks in 200 ms`)
+  answer.resolve()
+  await slow.received(20)
+  await parts.engine.stop(5_000)
+})
+
 test("an event that found all places kept for others goes out when they turn out to be repeats", async () => {
   await using program = await Program.open()
   await using there = await Endpoint.open()
@@ -167,7 +183,11 @@ test("an event that found all places kept for others goes out when they turn out
  * in all that no test can reach, and lets nobody at its places.
  */
 async function putTogether(program: Program, maxInFlight: number) {
-  const now = Date.now
+  let looks = 0
+  const now = () => {
+    looks++
+    return Date.now()
+  }
   const log = openLog("silent")
   const store = await openAt(program.place, now)
   const directory = new Directory(store)
@@ -202,6 +222,8 @@ async function putTogether(program: Program, maxInFlight: number) {
   return {
     engine,
     feed,
+    /** How often the clock was looked at so far. */
+    looks: () => looks,
     intake: new Intake({ ledger, directory, engine, feed }),
     incoming: () => ({ ...once, draft: draftOf(reading), receivedAt: now() }),
     [Symbol.asyncDispose]: async () => {

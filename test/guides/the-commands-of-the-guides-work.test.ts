@@ -8,11 +8,17 @@ import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import test from "node:test"
-import { call, createWebhook, newSecret, type OpenWaybill, openWaybill, temporaryFolder } from "../help/waybill.ts"
+import {
+  call,
+  createWebhook,
+  newSecret,
+  type OpenWaybill,
+  openWaybill,
+  stablePort,
+  temporaryFolder,
+} from "../help/waybill.ts"
 
 const root = join(import.meta.dirname, "../..")
 
@@ -52,7 +58,7 @@ for (const guide of guides) {
     await fill(waybill)
     const blocks = blocksIn(read(`docs/${guide}.md`))
     assert.ok(blocks.length > 0)
-    const port = String(await freePort())
+    const port = String(await stablePort())
     const script = blocks.map(({ commands }) => commands.replaceAll(writtenPorts.receiver, port))
     const outputs = await type(script, { folder, waybill })
     for (const [i, { commands, after }] of blocks.entries()) {
@@ -67,7 +73,7 @@ for (const guide of guides) {
 
 test("the receiver of the guide takes what Waybill signed, once, and refuses what somebody else did", async t => {
   const folder = temporaryFolder(t)
-  const port = await freePort()
+  const port = await stablePort()
   const [, source = ""] = /```js\n(\/\/ receiver\.mjs\n[\s\S]*?)```/.exec(read("docs/receive-webhooks.md")) ?? []
   writeFileSync(join(folder, "receiver.mjs"), source.replace(writtenPorts.receiver, String(port)))
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "junction")
@@ -101,7 +107,7 @@ function blocksIn(guide: string): Block[] {
 
 /** An integration whose endpoint is away, and an event that waits for it: something for the guides to look at. */
 async function fill(waybill: OpenWaybill): Promise<void> {
-  const url = `http://127.0.0.1:${await freePort()}/`
+  const url = `http://127.0.0.1:${await stablePort()}/`
   await createWebhook(waybill, { name: "First receiver", url, secret: newSecret() })
   await call(waybill, "POST", "/v1/events", { type: "order.created", data: { order: 1842, total: 12.5 } })
 }
@@ -144,14 +150,4 @@ async function type(
     const [, output = part, failed = "its end"] = /^([\s\S]*?)=== (.*)\n/.exec(part) ?? []
     return { output, failed }
   })
-}
-
-/** A port at which nobody listens. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await once(server.listen(0, "127.0.0.1"), "listening")
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, "close")
-  return port
 }

@@ -169,9 +169,10 @@ function every(socket: Socket, everyMs: number, act: () => void): void {
   socket.on("close", () => clearInterval(timer))
 }
 
-/** A receiver that answers 200 while this process is busy with something else. */
-export function receiverInItsOwnProcess(): Promise<Receiver> {
-  return inItsOwnProcess(`require("node:http").createServer((request, response) => response.end("ok"))
+/** A receiver that answers 200 while this process is busy with something else; with each answer a file grows by a byte. */
+export function receiverInItsOwnProcess(answered: string): Promise<Receiver> {
+  const note = `() => require("node:fs").appendFileSync(${JSON.stringify(answered)}, ".")`
+  return inItsOwnProcess(`require("node:http").createServer((request, response) => response.end("ok", ${note}))
     .listen(0, "127.0.0.1", function () { require("node:fs").writeSync(1, String(this.address().port)) })`)
 }
 

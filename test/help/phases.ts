@@ -69,6 +69,25 @@ interface Arrivals {
   readonly copies?: number
 }
 
+/**
+ * The percentile of latency in each phase of a kind, and of those the one in the middle: a hiccup of the machine falls on one
+ * turn, what a condition costs falls on every one.
+ */
+export function typicalPercentile<Kind extends string>(
+  phases: readonly Phase<Kind>[],
+  kind: Kind,
+  percent: number,
+  arrivals: Arrivals,
+): number {
+  const own = phases.filter(phase => phase.kind === kind)
+  return median(own.map(phase => percentile(latencies([phase], kind, arrivals), percent)))
+}
+
+/** The one in the middle; of an even number the lower of the two. */
+export function median(sample: readonly number[]): number {
+  return percentile(sample, 50)
+}
+
 /** A percentile: so many percent of the sample are no greater. */
 export function percentile(sample: readonly number[], percent: number): number {
   const sorted = sample.toSorted((a, b) => a - b)

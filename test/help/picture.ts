@@ -1,6 +1,6 @@
 /** Pictures of integrations for the tests of diagnosis: a healthy one, and what is to differ from it. */
+import { DAY_MS, HOUR_MS } from "../../src/domain/duration.ts"
 import type { ByReason, Hour, Picture, Tried } from "../../src/domain/picture.ts"
-import { DAY_MS, HOUR_MS } from "../../src/domain/picture.ts"
 
 /** Saturday, 21 November 2026, half past ten in UTC: half an hour into the running hour. */
 export const NOW = Date.UTC(2026, 10, 21, 10, 30)

@@ -213,6 +213,15 @@ export function signal(processes: readonly number[], name: NodeJS.Signals): void
 }
 
 let shared: Promise<PostgresServer> | undefined
+let keepsApart = false
+
+/**
+ * Has all databases of this process on a server of its own, whatever TEST_DATABASE_URL names: what several processes show is
+ * held up by any transaction that is open on their server, in whichever database, and holds others up in the same way.
+ */
+export function keepApart(): void {
+  keepsApart = true
+}
 
 /** An empty database on the server that all tests of this process share. */
 export async function testDatabase(): Promise<string> {
@@ -275,10 +284,10 @@ async function makeTemplate(server: string, name: string, now: number): Promise<
   })
 }
 
-/** The server that TEST_DATABASE_URL names, else one that this process starts. */
+/** The server that TEST_DATABASE_URL names, else one that this process starts; that one always where it keeps apart. */
 async function sharedServer(): Promise<string> {
   const given = process.env["TEST_DATABASE_URL"]
-  if (given !== undefined && given !== "") return given
+  if (given !== undefined && given !== "" && !keepsApart) return given
   shared ??= startPostgres()
   return (await shared).url
 }

@@ -77,13 +77,18 @@ test("a removal and an erasure go on over kill -9, and what comes in meanwhile d
     await waybill.stopped
     waybill = await startWaybill(t, { dataDir })
   }
+  const live = () => call(waybill, "POST", "/v1/events", { type: "live", profile_id: "ada" })
+  // The first after a start pays for what is made ready then.
+  await live()
   const waits: number[] = []
-  for (;;) {
-    const startedAt = performance.now()
-    await call(waybill, "POST", "/v1/events", { type: "live", profile_id: "ada" })
-    waits.push(performance.now() - startedAt)
-    if ((await removal()).state === "done" && (await erasure()).state === "done") break
-  }
+  do {
+    // Many, so that a hiccup of the machine does not decide.
+    for (let i = 0; i < 10; i++) {
+      const startedAt = performance.now()
+      await live()
+      waits.push(performance.now() - startedAt)
+    }
+  } while ((await removal()).state !== "done" || (await erasure()).state !== "done")
   const { removed } = await removal()
   assert.deepEqual([removed["event"], removed["delivery"], removed["attempt"]], [EVENTS, EVENTS, EVENTS])
   assert.deepEqual([removed["payload"], removed["own_id"]], [EVENTS, EVENTS])

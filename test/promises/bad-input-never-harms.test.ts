@@ -20,7 +20,7 @@ const CREDENTIALS_MS = 25_000
 /** Answers that say that a request could not be read at all, or was not. */
 const unread = new Set([400, 413, 414, 415, 429, 431])
 
-test("no nonsense makes Waybill fail, fall over or store half of anything", { timeout: 240_000 }, async t => {
+test("no nonsense makes Waybill fail, fall over or store half of anything", { timeout: 480_000 }, async t => {
   const seed = randomInt(2 ** 31)
   const dataDir = temporaryFolder(t)
   const waybill = await startWaybill(t, { dataDir })

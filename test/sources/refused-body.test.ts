@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import test from "node:test"
 import { privateFieldsOf } from "../../src/domain/private-fields.ts"
 import type { CloudMode } from "../../src/sources/cloudevents.ts"
-import { maskRefused } from "../../src/sources/refused-body.ts"
+import { eventOfBatch, maskRefused } from "../../src/sources/refused-body.ts"
 
 const fields = privateFieldsOf(["/email"])
 
@@ -48,4 +48,11 @@ test("what cannot be read is not kept", () => {
     assert.equal(kept(body), "", body)
   assert.ok(fields)
   assert.equal(maskRefused(new Uint8Array([0xff, 0xfe]), null, fields).length, 0)
+})
+
+test("an event of a batch is given as it stands there, in either form; nothing where there is none", () => {
+  const event = (body: string, index: number) => Buffer.from(eventOfBatch(Buffer.from(body), index)).toString()
+  assert.equal(event('{"events": [1, {"type" : "é"} ]}', 1), '{"type" : "é"}')
+  assert.equal(event('[{"id":"1"},{"id":"2"}]', 0), '{"id":"1"}')
+  for (const body of ["[]", "{}", '{"events":{}}', "7", "[", "\ud800"]) assert.equal(event(body, 0), "", body)
 })

@@ -50,6 +50,17 @@ test("a batch is no larger than it may be, and the others follow in their order"
   assert.deepEqual(seen, [["p", "q"], ["r", "s"], ["t"]])
 })
 
+test("two hundred thousand pieces that wait are carried out as a few are", async () => {
+  const { batches, seen, land } = gathered({ most: 100_000 })
+  const all = Array.from({ length: 200_001 }, (_, i) => batches.add(`p${i}`))
+  for (let i = 0; i < 3; i++) await land()
+  await Promise.all(all)
+  assert.deepEqual(
+    seen.map(batch => batch.length),
+    [100_000, 100_000, 1],
+  )
+})
+
 test("pieces of one name go one after the other, in the order in which they were asked for", async () => {
   const { batches, seen, land } = gathered()
   const all = ["a1", "b1", "a2", "c1", "a3"].map(item => batches.add(item))

@@ -61,18 +61,18 @@ test("a refused request is gone after 7 days, to the millisecond", async t => {
   assert.equal((await list(filled)).length, 0)
 })
 
-test("refused requests are counted by hour and key in the commit that keeps them", async t => {
+test("refused requests are counted by hour and key in the commit that keeps them, a batch by its events", async t => {
   const filled = await openFilledStore(t)
   await insertRejections(filled.store.db, filled.store.ids, [
     rejection(filled),
-    rejection(filled),
+    rejection(filled, { events: 41 }),
     rejection(filled, { key: 8 }),
   ])
   const rows = await filled.query(sql`select key_id, refused, events, bytes from ingest_tally order by key_id`)
   assert.deepEqual(
     rows.map(row => ({ ...row })),
     [
-      { key_id: 7, refused: 2, events: 0, bytes: 4 },
+      { key_id: 7, refused: 42, events: 0, bytes: 4 },
       { key_id: 8, refused: 1, events: 0, bytes: 2 },
     ],
   )

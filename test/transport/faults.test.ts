@@ -20,7 +20,7 @@ import { freshTransport, limits, meet, post, summary } from "../help/outbound.ts
 import { assertAround } from "../help/punctual.ts"
 
 const HEAD = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
-const DEADLINE_MS = 300
+const DEADLINE_MS = 1_000
 
 let transport: Transport
 

@@ -2,7 +2,7 @@
 import { Button, Collapse, Group, SimpleGrid, Stack, Text, VisuallyHidden } from "@mantine/core"
 import { useDisclosure, useThrottledValue } from "@mantine/hooks"
 import { IconArrowUp, IconFilter, IconPlayerPause, IconPlayerPlay, IconRefresh } from "@tabler/icons-react"
-import { useInfiniteQuery } from "@tanstack/react-query"
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query"
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import { flushSync } from "react-dom"
 import { given } from "waybill-sdk"
@@ -23,6 +23,7 @@ import { FindById } from "../parts/find-by-id.tsx"
 import { More } from "../parts/more.tsx"
 import { NoEvents, NothingFits } from "../parts/no-events.tsx"
 import { Answered, Empty, Lines, Page } from "../parts/page.tsx"
+import { reasonsQuery } from "../parts/reasons-query.ts"
 import { type Filters, useFilters } from "../parts/search.ts"
 import { Badge } from "../parts/status.tsx"
 import { portal } from "../portal.ts"
@@ -206,6 +207,7 @@ function useLiveFeed(search: Search, older: readonly FeedEvent[], refetch: () =>
   const [feed] = useState(() => new Feed())
   const state = useSyncExternalStore(feed.subscribe, feed.state)
   const integrations = useIntegrations()
+  const reasons = useQuery(reasonsQuery)
   const off =
     search["to"] !== undefined
       ? "The search ends in the past, so nothing new can come."
@@ -218,12 +220,13 @@ function useLiveFeed(search: Search, older: readonly FeedEvent[], refetch: () =>
   const names = useMemo(() => new Map(integrations.map(({ id, name }) => [id, name])), [integrations])
   useEffect(
     () =>
-      feed.know(
-        id => byId.get(id),
-        id => names.get(id) ?? null,
-        event => fits(event, search),
-      ),
-    [feed, byId, names, search],
+      feed.know({
+        find: id => byId.get(id),
+        nameOf: id => names.get(id) ?? null,
+        colourOf: code => reasons.data?.data.find(each => each.code === code)?.colour_failed,
+        fits: event => fits(event, search),
+      }),
+    [feed, byId, names, reasons.data, search],
   )
   const restart = useCallback(() => {
     feed.restart()

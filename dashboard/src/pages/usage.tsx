@@ -72,7 +72,7 @@ function Counted() {
                 <>
                   , and{" "}
                   <Anchor component={Link} to="/rejections" size="sm">
-                    {counted(usage.total.refused, "request")} refused
+                    {counted(usage.total.refused, "refusal")}
                   </Anchor>
                 </>
               )}

@@ -25,6 +25,11 @@ const words: readonly (readonly [keyof Report, string, string])[] = [
   ["payloads", "payload", "payloads"],
   ["exchanges", "request with its answer", "requests with their answers"],
   ["search_entries", "entry of the search index", "entries of the search index"],
+  [
+    "leftovers",
+    "attempt or entry without its event, theirs or another's",
+    "attempts or entries without their event, theirs or others'",
+  ],
   ["rejections", "refused request that named them", "refused requests that named them"],
   ["inbox_requests", "request in an inbox", "requests in inboxes"],
 ]

@@ -4,6 +4,8 @@
  */
 import { follow, type StreamMessage, WaybillProblem } from "waybill-sdk"
 import { type Answer, credential, noticeEnd } from "../waybill.ts"
+import { Drawings } from "./drawings.ts"
+import { afterMove, Backlog, type Hold } from "./feed-messages.ts"
 import type { OutcomeView } from "./outcome.tsx"
 import type { ReasonView } from "./reason.tsx"
 
@@ -11,7 +13,8 @@ type Listed = Answer<"/v1/events">["data"][number]
 
 /** An event of the feed, from a page of the list or from the stream. */
 export type FeedEvent = Omit<Listed, "outcomes" | "outcomes_left_out"> & {
-  readonly outcomes: readonly OutcomeView[]
+  /** Of a withholding that came by the stream, `withheld_for` is the code of the reason. */
+  readonly outcomes: readonly (OutcomeView & { readonly withheld_for?: string })[]
   readonly outcomes_left_out: number
 }
 
@@ -46,10 +49,6 @@ export interface FeedState {
 
 /** So many rows are kept. */
 const MOST_ROWS = 2_000
-/** So many messages are held back; where more come the oldest are dropped, and the list has to be read again. */
-const MOST_HELD = 20_000
-/** Renderings are so far apart, and further where they take long: most of the time is left to the reader. */
-const APART_MS = { least: 100, most: 600, perMs: 4 } as const
 
 const start: FeedState = {
   connection: "connecting",
@@ -60,25 +59,30 @@ const start: FeedState = {
   waiting: 0,
 }
 
-/** What is held back: nothing; new rows, while those that are shown go on changing; or all of it. */
-export type Hold = "none" | "new" | "all"
+/** What the feed looks up. */
+export interface Known {
+  /** A row that came with a page of the list. */
+  readonly find: (id: string) => FeedEvent | undefined
+  readonly nameOf: (integration: string) => string | null
+  /** The colour of a withholding for a reason; undefined while it is not known. */
+  readonly colourOf: (reason: string) => ReasonView["colour"] | undefined
+  /** Whether an event fits the page's own filters. */
+  readonly fits: (event: FilteredBy) => boolean
+}
 
 export class Feed {
   #state: FeedState = start
-  #messages: StreamMessage[] = []
-  /** Those that have come and are not shown yet. */
-  #held: StreamMessage[] = []
+  readonly #backlog = new Backlog<StreamMessage>()
   #hold: Hold = "none"
-  #hasLost = false
-  #isScheduled = false
-  #flushedAt = 0
-  #apartMs: number = APART_MS.least
   #hasChanged = false
   readonly #listeners = new Set<() => void>()
-  /** Looks a row up that came with a page of the list. */
-  #find: (id: string) => FeedEvent | undefined = () => undefined
-  #nameOf: (integration: string) => string | null = () => null
-  #fits: (event: FilteredBy) => boolean = () => true
+  readonly #drawings = new Drawings(() => this.#flush(), {
+    isHidden: () => document.hidden,
+    requestFrame: draw => requestAnimationFrame(draw),
+    cancelFrame: frame => cancelAnimationFrame(frame),
+    now: () => performance.now(),
+  })
+  #known: Known = { find: () => undefined, nameOf: () => null, colourOf: () => undefined, fits: () => true }
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener)
@@ -87,19 +91,14 @@ export class Feed {
 
   readonly state = (): FeedState => this.#state
 
-  know(
-    find: (id: string) => FeedEvent | undefined,
-    nameOf: (integration: string) => string | null,
-    fits: (event: FilteredBy) => boolean,
-  ): void {
-    this.#find = find
-    this.#nameOf = nameOf
-    this.#fits = fits
+  know(known: Known): void {
+    this.#known = known
   }
 
   /** Follows the stream until the signal ends it. `onOpen` is told of the first connection, and where one may have missed something. */
   async run(query: Readonly<Record<string, string>>, signal: AbortSignal, onOpen: () => void): Promise<void> {
     let isFirst = true
+    document.addEventListener("visibilitychange", () => this.#drawings.seenOtherwise(), { signal })
     try {
       const onState = (state: "open" | WaybillProblem) => {
         if (state !== "open") return this.#set({ connection: "broken", problem: state })
@@ -120,14 +119,12 @@ export class Feed {
 
   hold(hold: Hold): void {
     this.#hold = hold
-    if (hold === "none") this.#schedule()
+    if (hold !== "all") this.#drawings.ask()
   }
 
   /** Forgets what came: the list is read anew. */
   restart(): void {
-    this.#messages = []
-    this.#held = []
-    this.#hasLost = false
+    this.#backlog.clear()
     this.#set({ arrived: [], changed: new Map(), hasGap: false, waiting: 0 })
   }
 
@@ -136,7 +133,7 @@ export class Feed {
     if (this.#hold === "all") return
     const byId = new Map(rows.map(row => [row.id, row]))
     const changed = new Map(this.#state.changed)
-    for (const row of rows) if (this.#find(row.id) !== undefined) changed.set(row.id, row)
+    for (const row of rows) if (this.#known.find(row.id) !== undefined) changed.set(row.id, row)
     this.#set({ arrived: this.#state.arrived.map(row => byId.get(row.id) ?? row), changed })
   }
 
@@ -149,34 +146,21 @@ export class Feed {
 
   #take(message: StreamMessage): void {
     if (message.event !== "event" && message.event !== "attempt" && message.event !== "skip") return
-    this.#messages.push(message)
-    this.#schedule()
-  }
-
-  /** With the next frame; a page that is not seen has none. */
-  #schedule(): void {
-    if (this.#isScheduled) return
-    this.#isScheduled = true
-    const flush = () => {
-      this.#isScheduled = false
-      const at = performance.now()
-      this.#flush()
-      this.#flushedAt = performance.now()
-      const apart = (this.#flushedAt - at) * APART_MS.perMs
-      this.#apartMs = Math.min(Math.max(apart, APART_MS.least), APART_MS.most)
-    }
-    const waitMs = this.#flushedAt + this.#apartMs - performance.now()
-    if (document.hidden) setTimeout(flush, 500)
-    else if (waitMs > 0) setTimeout(() => requestAnimationFrame(flush), waitMs)
-    else requestAnimationFrame(flush)
+    this.#backlog.add(message)
+    this.#drawings.ask()
   }
 
   #flush(): void {
-    const messages = this.#hold === "none" ? [...this.#held.splice(0), ...this.#messages.splice(0)] : this.#kept()
+    const known = new Map(this.#state.arrived.map(row => [row.id, row]))
+    const { find, colourOf } = this.#known
+    const messages = this.#backlog.take(this.#hold, ({ event, data }) => {
+      if (event === "event") return false
+      const { id } = (data as MoveMessage).event
+      return known.has(id) || find(id) !== undefined
+    })
     const { waiting, hasGap } = this.#state
     const came: FeedEvent[] = []
     const moved = new Map<string, FeedEvent>()
-    const known = new Map(this.#state.arrived.map(row => [row.id, row]))
     for (const { event, data } of messages) {
       if (event === "event") {
         const row = this.#rowOf(data as EventMessage)
@@ -185,54 +169,39 @@ export class Feed {
       } else {
         const move = data as MoveMessage
         const { id } = move.event
-        const row = moved.get(id) ?? known.get(id) ?? this.#state.changed.get(id) ?? this.#find(id)
-        if (row !== undefined) moved.set(id, afterMove(row, move))
+        const row = moved.get(id) ?? known.get(id) ?? this.#state.changed.get(id) ?? find(id)
+        if (row !== undefined) moved.set(id, afterMove(row, outcomeOf(move), colourOf))
       }
     }
-    const stillWaiting = this.#hold === "none" ? 0 : this.#held.filter(message => this.#isNew(message)).length
-    if (came.length + moved.size === 0 && stillWaiting === waiting) return
+    const stillWaiting = this.#backlog.held.filter(message => this.#isNew(message)).length
+    const lost = this.#hold === "none" && this.#backlog.hasLost
+    if (came.length + moved.size === 0 && stillWaiting === waiting && (hasGap || !lost)) return
     if (messages.length > 0) this.#hasChanged = true
     const all = [...came.reverse(), ...this.#state.arrived]
     const arrived = all.slice(0, MOST_ROWS).map(row => moved.get(row.id) ?? row)
     const older = [...moved].filter(([id]) => !known.has(id))
     const changed = older.length === 0 ? this.#state.changed : new Map([...this.#state.changed, ...older])
-    const lost = this.#hold === "none" && this.#hasLost
     this.#set({ arrived, changed, waiting: stillWaiting, hasGap: hasGap || lost || all.length > MOST_ROWS })
-  }
-
-  /** Takes in what came while something is held back; gives what is to be shown all the same. */
-  #kept(): StreamMessage[] {
-    const rows = new Set(this.#state.arrived.map(({ id }) => id))
-    const shown: StreamMessage[] = []
-    for (const message of this.#messages.splice(0)) {
-      const isOfShown = message.event !== "event" && this.#isShown(rows, (message.data as MoveMessage).event.id)
-      if (this.#hold === "new" && isOfShown) shown.push(message)
-      else this.#held.push(message)
-    }
-    if (this.#held.length > MOST_HELD) {
-      this.#held.splice(0, this.#held.length - MOST_HELD)
-      this.#hasLost = true
-    }
-    return shown
-  }
-
-  #isShown(rows: ReadonlySet<string>, id: string): boolean {
-    return rows.has(id) || this.#find(id) !== undefined
   }
 
   /** Whether a message that is held back is an event that would be shown. */
   #isNew({ event, data }: StreamMessage): boolean {
-    return event === "event" && this.#fits(data as EventMessage)
+    return event === "event" && this.#known.fits(data as EventMessage)
   }
 
   #rowOf({ integrations, withheld, ...event }: EventMessage): FeedEvent {
-    const named = (id: string) => ({ id, name: this.#nameOf(id), removed: false })
+    const named = (id: string) => ({ id, name: this.#known.nameOf(id), removed: false })
     return {
       ...event,
       destination_records: [],
       outcomes: [
         ...integrations.map(id => ({ integration: named(id), status: "pending", reason: null })),
-        ...withheld.map(({ integration }) => ({ integration: named(integration), status: "withheld", reason: null })),
+        ...withheld.map(({ integration, reason }) => ({
+          integration: named(integration),
+          status: "withheld",
+          reason: null,
+          withheld_for: reason,
+        })),
       ],
       outcomes_left_out: 0,
     }
@@ -244,22 +213,6 @@ export class Feed {
   }
 }
 
-/** An event once one of its deliveries has moved. */
-function afterMove(row: FeedEvent, { reason = null, delivery, integration }: MoveMessage): FeedEvent {
-  const moved: OutcomeView = { integration, status: delivery.status, reason }
-  const isKnown = row.outcomes.some(outcome => outcome.integration.id === integration.id)
-  const outcomes = isKnown
-    ? row.outcomes.map(outcome => (outcome.integration.id === integration.id ? moved : outcome))
-    : [...row.outcomes, moved]
-  if (row.outcomes_left_out > 0) return { ...row, outcomes }
-  return { ...row, outcomes, status: statusOf(outcomes, row.counts.withheld_red) }
-}
-
-/** As the server tells it (`eventStatus` in src/domain/event.ts). */
-function statusOf(outcomes: readonly OutcomeView[], withheldRed: number): FeedEvent["status"] {
-  const has = (...statuses: readonly string[]) => outcomes.some(({ status }) => statuses.includes(status))
-  if (withheldRed > 0 || has("failed")) return "failed"
-  if (has("retrying", "skipped")) return "retrying"
-  if (has("pending", "sending")) return "processing"
-  return has("delivered") ? "delivered" : "received"
+function outcomeOf({ reason = null, delivery, integration }: MoveMessage): OutcomeView {
+  return { integration, status: delivery.status, reason }
 }

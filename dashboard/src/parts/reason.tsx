@@ -96,8 +96,12 @@ export function Why({
   const stays = (target: EventTarget | null) => target instanceof Node && popover.current?.contains(target) === true
   return (
     // Here, so that a pointer that goes over to the popover has not left: it stands in this tree, wherever it is drawn.
-    // biome-ignore lint/a11y/noStaticElementInteractions: what opens by hover opens by focus and key on the button as well
-    <span className={classes.why} onMouseEnter={open} onMouseLeave={close}>
+    // A finger comes and goes with each tap, and leaves a pointer that lies elsewhere: neither closes what a tap has opened.
+    <span
+      className={classes.why}
+      onPointerEnter={({ pointerType }) => pointerType !== "touch" && open()}
+      onPointerLeave={({ pointerType }) => pointerType !== "touch" && close()}
+    >
       <button
         ref={button}
         type="button"

@@ -6,6 +6,7 @@ import { start } from "../../../src/main.ts"
 import { Browser } from "../../help/browser.ts"
 import { PASSWORD, tokenIn } from "../../help/people.ts"
 import { dropDatabase, testDatabase } from "../../help/postgres.ts"
+import { assertWithin } from "../../help/punctual.ts"
 import { call, temporaryFolder, testKey } from "../../help/waybill.ts"
 
 /** A browser at each of two processes over one database, both with the session of one owner. */
@@ -70,7 +71,7 @@ test("a stream that is open at one process ends within five seconds of signing o
   const endedAt = performance.now()
   await there.call("DELETE", "/v1/sessions")
   assert.match(await text, /event: bye\ndata: .*unauthorized/)
-  assert.ok(performance.now() - endedAt < 5_500)
+  assertWithin(performance.now() - endedAt, 5_500)
 })
 
 test("a role that is taken away at one process is gone at the other", async t => {

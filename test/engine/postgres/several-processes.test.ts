@@ -6,7 +6,8 @@ import { readConfig, type SettingName } from "../../../src/config.ts"
 import { start } from "../../../src/main.ts"
 import { Endpoint } from "../../help/endpoint.ts"
 import { MailServer } from "../../help/mail-server.ts"
-import { dropDatabase, testDatabase, withClient } from "../../help/postgres.ts"
+import { dropDatabase, keepApart, testDatabase, withClient } from "../../help/postgres.ts"
+import { assertWithin } from "../../help/punctual.ts"
 import { StreamListener } from "../../help/stream-listener.ts"
 import {
   call,
@@ -18,6 +19,9 @@ import {
   temporaryFolder,
   testKey,
 } from "../../help/waybill.ts"
+
+// How soon a stream shows something is held to a second here.
+keepApart()
 
 type Answer = Readonly<Record<string, unknown>>
 
@@ -157,7 +161,7 @@ test("a key works everywhere at once, and stops everywhere within seconds of bei
       () => false,
       (error: Error) => / 401: /.test(error.message),
     )
-  for (const at of processes) await within(1_000, "it is refused", () => refuses(at))
+  for (const at of processes) await within(5_000, "it is refused", () => refuses(at))
   // Each process notes the last use by itself: the latest holds.
   const usedAt = () =>
     withClient(url, async client => {
@@ -189,7 +193,7 @@ test("a token of the portal works everywhere at once, stops everywhere within se
       () => false,
       (error: Error) => / 401: /.test(error.message),
     )
-  await within(1_000, "it is refused", refuses)
+  await within(5_000, "it is refused", refuses)
 })
 
 test("a key that is changed, rotated or limited is so everywhere within seconds", async t => {
@@ -232,8 +236,7 @@ test("a stream on any process shows what happens on all of them, within a second
     sentAt.set(await send(processes[i % 3] as OpenWaybill), performance.now())
     const event = [...sentAt.keys()].at(-1)
     await listener.find(({ name, data }) => name === "event" && data["id"] === event)
-    const tookMs = performance.now() - (sentAt.get(event ?? "") ?? 0)
-    assert.ok(tookMs < 1_000, `${Math.round(tookMs)} ms`)
+    assertWithin(performance.now() - (sentAt.get(event ?? "") ?? 0), 1_000)
   }
   const attempts = ({ messages }: StreamListener) => messages.filter(({ name }) => name === "attempt").length
   await listener.until(() => attempts(listener) === 9)
@@ -301,11 +304,13 @@ test("a recovery that one process is asked for is carried out and stopped by whi
   const made = (await call(there, "POST", "/v1/recoveries", ask)) as { id: string }
   await receiver.received(3)
   await call(there, "POST", `/v1/recoveries/${made.id}/pause`)
-  await rest(1_000)
+  const whenPaused = receiver.requests.length
+  // Ten a second would not leave such a gap.
+  const isStill = async () => performance.now() - (receiver.requests.at(-1)?.at ?? 0) > 1_500
+  await within(10_000, "nothing more goes out", isStill)
   const then = receiver.requests.length
-  await rest(1_500)
-  assert.equal(receiver.requests.length, then, "paused within a second")
-  assert.ok(then < 30)
+  assert.ok(then < 30, "it was paused in the midst of them")
+  assert.ok(then - whenPaused <= 20, `${then - whenPaused} went out after it was paused, at 10 a second`)
   await call(here, "POST", `/v1/recoveries/${made.id}/resume`)
   await receiver.received(30)
   await within(5_000, "it is done", async () => {

@@ -7,10 +7,13 @@ import { openLog } from "../../../src/log.ts"
 import { raw, sql } from "../../../src/store/database.ts"
 import type { Arrival } from "../../../src/store/ledger.ts"
 import type { PostgresStore } from "../../../src/store/postgres-store.ts"
-import { withClient } from "../../help/postgres.ts"
+import { keepApart, withClient } from "../../help/postgres.ts"
 import { arrival, openSeveral, project } from "../../help/several-stores.ts"
 import { until } from "../../help/system-ledger.ts"
 import { isTalliedText, wrongArrivals } from "../../help/tallies.ts"
+
+// A transaction stays open here for seconds: that would hold others up.
+keepApart()
 
 const log = openLog("silent")
 const LIMIT_MS = 20_000

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import test from "node:test"
 import { raw, sql } from "../../../src/store/database.ts"
+import { Retention } from "../../../src/store/retention.ts"
 import { DAY_MS, openFilledStore } from "../../help/filled-store.ts"
 import { Kept } from "../../help/kept-store.ts"
 import { countOf } from "../../help/letting-go.ts"
@@ -12,12 +13,30 @@ test("a stop finishes the piece under way, and the next start goes on from there
   await kept.keeper.runOnce()
   await Promise.all(Array.from({ length: 4_000 }, () => filled.accept()))
   await kept.pass(DAY_MS)
-  const running = kept.pass(31 * DAY_MS)
-  while ((await countOf(filled, "event")) > 3_000) await new Promise(setImmediate)
-  await kept.keeper.stop()
+  const { steps } = Retention.prototype
+  let [gone, stopped] = [0, undefined as Promise<void> | undefined]
+  const watched = t.mock.method(
+    Retention.prototype,
+    "steps",
+    function (this: Retention, at: number, keepFree: boolean) {
+      return steps.call(this, at, keepFree).map(step => ({
+        name: step.name,
+        pieces: async function* () {
+          for await (const piece of step.pieces()) {
+            gone += piece.counts.event ?? 0
+            if (gone >= 1_000) stopped ??= kept.keeper.stop()
+            yield piece
+          }
+        },
+      }))
+    },
+  )
+  const { removed } = await kept.pass(31 * DAY_MS)
+  watched.mock.restore()
+  await stopped
   const left = await countOf(filled, "event")
   assert.ok(left > 0 && left <= 3_000, `${left} events are left`)
-  assert.equal((await running).removed.event, 4_000 - left)
+  assert.equal(removed.event, 4_000 - left)
   await kept.restart()
   await kept.pass(0)
   await kept.pass(32 * DAY_MS)

@@ -25,6 +25,7 @@ import {
   silent,
   unanswering,
 } from "../../help/misbehaving.ts"
+import { median, type Phase, percentile } from "../../help/phases.ts"
 import type { Receipt } from "../../help/receiver.ts"
 import { Scene } from "../../help/scene.ts"
 import { drained, onlyTo, queryDatabase } from "../../help/system-ledger.ts"
@@ -32,8 +33,11 @@ import { call, createWebhook } from "../../help/waybill.ts"
 
 /** Events a second, each of which goes to all of them. */
 const RATE = 20
-const CALM_MS = 3_000
-const STORM_MS = 7_000
+const TURNS = 3
+const CALM_MS = 1_000
+const STORM_MS = 2_300
+/** What was begun in a storm has ended by then. */
+const SETTLING_MS = 700
 /** p95 may be so many times what it is in the calm, and so much on top: the receivers share two processors with Waybill. */
 const FACTOR = 2
 const ALLOWANCE_MS = 100
@@ -112,12 +116,25 @@ test("receivers at their worst cost Waybill no memory and other integrations no 
   for (const one of ids) await call(waybill, "POST", `/v1/integrations/${one}/pause`)
   const producer = await scene.produce({ concurrency: 16, perSecond: RATE })
 
-  await wait(CALM_MS)
-  const storm = { from: Date.now(), before: residentMib(waybill.pid), most: 0 }
-  await Promise.all(ids.map(one => call(waybill, "POST", `/v1/integrations/${one}/resume`)))
-  while (Date.now() < storm.from + STORM_MS) {
-    storm.most = Math.max(storm.most, residentMib(waybill.pid))
-    await wait(100)
+  const phases: Phase<"calm" | "stormy">[] = []
+  const resident = { before: 0, most: 0 }
+  const toAll = (action: string) =>
+    Promise.all(ids.map(one => call(waybill, "POST", `/v1/integrations/${one}/${action}`)))
+  for (let turn = 0; turn < TURNS; turn++) {
+    const calmFrom = Date.now()
+    await wait(CALM_MS)
+    if (turn === 0) resident.before = residentMib(waybill.pid)
+    const stormFrom = Date.now()
+    phases.push({ kind: "calm", from: calmFrom, to: stormFrom })
+    await toAll("resume")
+    while (Date.now() < stormFrom + STORM_MS) {
+      resident.most = Math.max(resident.most, residentMib(waybill.pid))
+      await wait(100)
+    }
+    phases.push({ kind: "stormy", from: stormFrom, to: Date.now() })
+    if (turn === TURNS - 1) break
+    await toAll("pause")
+    await wait(SETTLING_MS)
   }
   await producer.stop()
   // What the slow ones have left would take them minutes: it ends with them.
@@ -126,16 +143,19 @@ test("receivers at their worst cost Waybill no memory and other integrations no 
 
   const account = await scene.settle(producer, [], system => onlyTo(system, [parseId("int", id) ?? 0]))
   const receipts = healthy.receipts()
-  const [calm, stormy] = [latency(receipts, 0, storm.from), latency(receipts, storm.from, Infinity)]
+  // A hiccup of the machine falls on one turn, what the receivers cost on every one.
+  const ofKind = (kind: "calm" | "stormy") => phases.filter(phase => phase.kind === kind)
+  const [calms, storms] = [ofKind("calm"), ofKind("stormy")].map(some => some.map(phase => latency(receipts, phase)))
+  const [calm, stormy] = [median(calms ?? []), median(storms ?? [])]
   t.diagnostic(accountLine(account, 0))
   t.diagnostic(
-    `p95 ${calm.toFixed(0)} ms in the calm, ${stormy.toFixed(0)} ms beside ${bad.length} receivers at their worst; ` +
-      `resident ${storm.before.toFixed(0)} MiB before, ${storm.most.toFixed(0)} MiB at the most`,
+    `p95 of each turn ${calms} ms in the calm, ${storms} ms beside ${bad.length} receivers at their worst; ` +
+      `resident ${resident.before.toFixed(0)} MiB before, ${resident.most.toFixed(0)} MiB at the most`,
   )
   assert.deepEqual(faultsOf(account), [])
   assert.equal(account.delivered, account.accepted)
   assert.ok(stormy <= FACTOR * calm + ALLOWANCE_MS, `${stormy} ms is too far from ${calm} ms`)
-  assert.ok(storm.most - storm.before < GROWTH_LIMIT_MIB, `grew by ${storm.most - storm.before} MiB`)
+  assert.ok(resident.most - resident.before < GROWTH_LIMIT_MIB, `grew by ${resident.most - resident.before} MiB`)
   // Each integration is judged by what its own endpoint did.
   const outcomes = queryDatabase<{ name: string; outcomes: string }>(
     dataDir,
@@ -173,10 +193,13 @@ function residentMib(pid: number): number {
   return Number(kib) / 1_024
 }
 
-/** The 95th percentile of the time from acceptance to arrival, in ms. */
-function latency(receipts: readonly Receipt[], from: number, to: number): number {
-  const waits = receipts.filter(({ at }) => at >= from && at < to).map(receipt => receipt.at - acceptedAt(receipt))
-  return waits.sort((a, b) => a - b)[Math.floor(waits.length * 0.95)] ?? Number.POSITIVE_INFINITY
+/** The 95th percentile of the time from acceptance to arrival of what was accepted in a phase, in ms. */
+function latency(receipts: readonly Receipt[], { from, to }: Phase<string>): number {
+  const waits = receipts
+    .map(receipt => ({ acceptedAt: acceptedAt(receipt), at: receipt.at }))
+    .filter(({ acceptedAt }) => acceptedAt >= from && acceptedAt < to)
+    .map(({ acceptedAt, at }) => at - acceptedAt)
+  return percentile(waits, 95)
 }
 
 /** When the event was accepted: its id carries the time. */

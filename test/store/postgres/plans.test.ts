@@ -28,7 +28,7 @@ import {
   waitingOf,
 } from "../../../src/store/diagnosis-reads.ts"
 import type { EventFilter } from "../../../src/store/event-filter.ts"
-import { readEvent, readSummaries } from "../../../src/store/event-reads.ts"
+import { readEvent, readRouting } from "../../../src/store/event-reads.ts"
 import { destinationRecords, searchEvents, withheldFrom } from "../../../src/store/event-search.ts"
 import { countQueue } from "../../../src/store/held-reads.ts"
 import { lastSuccesses } from "../../../src/store/last-successes.ts"
@@ -102,7 +102,7 @@ test("an event, a delivery and its attempts are found in the day that their ids 
   const { now } = filled
   const id = eventAt(12, 100)
   await asked(reads => readEvent(reads, project, id, now), { event: 1 })
-  await asked(reads => readSummaries(reads, project, [id, recent()], now), { event: 2 })
+  await asked(reads => readRouting(reads, project, [id, recent()]), { event: 2 })
   await asked(reads => readDelivery(reads, project, { event: id, integration: lane }, now), { event: 1, delivery: 1 })
   await asked(reads => deliveriesOfEvent(reads, project, id, now), { event: 1, delivery: 1 })
   await asked(reads => deliveriesAt(reads, project, lane, [id, recent()]), { event: 2, delivery: 2 })
