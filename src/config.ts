@@ -1,6 +1,7 @@
 /** Every setting, once: its variable, its flag, its type, its default and one sentence. `--help` and the docs page come from here. */
 import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
+import { baseUrl, baseUrlFault, holdsUser, mayHoldPassword } from "./domain/base-url.ts"
 import { isMailAddress, parseSender, parseSmtpUrl, type Sender, type SmtpServer } from "./domain/mail-address.ts"
 import { nearest } from "./domain/nearest.ts"
 import { readSealingKeys } from "./domain/sealing-key.ts"
@@ -86,7 +87,7 @@ export const settings = {
     value: "<url>",
     fallback: "",
     sentence: "Where others reach this server, for links in messages and documents.",
-    check: value => (isHttpUrl(value) ? undefined : "must be an http or https URL such as https://hub.example"),
+    check: value => baseUrlFault(value, "https://hub.example"),
   },
   trustProxy: {
     variable: "WAYBILL_TRUST_PROXY",
@@ -276,7 +277,7 @@ export function readConfig(
     if (value === "") continue
     const fault = setting.check(value)
     if (fault !== undefined) {
-      const shown = setting.secret ? "" : `=${value}`
+      const shown = setting.secret || (setting.value === "<url>" && mayHoldPassword(value)) ? "" : `=${value}`
       faults.push(`${flag === undefined ? setting.variable : setting.flag}${shown} ${fault}.`)
     }
   }
@@ -294,7 +295,7 @@ export function readConfig(
     config: {
       host: values.host,
       port: Number(values.port),
-      publicUrl: values.publicUrl === "" ? null : values.publicUrl.replace(/\/+$/, ""),
+      publicUrl: values.publicUrl === "" ? null : baseUrl(values.publicUrl),
       trustProxy: values.trustProxy === "" ? [] : values.trustProxy.split(",").map(range => range.trim()),
       dataDir: values.dataDir,
       databaseUrl: values.databaseUrl === "" ? null : values.databaseUrl,
@@ -328,16 +329,17 @@ export function clientConfig(
   const url = given === "" ? "http://127.0.0.1:8080" : given
   const apiKey = flags.key ?? environment.WAYBILL_API_KEY ?? ""
   const faults: string[] = []
-  if (!isHttpUrl(url)) {
+  const urlFault = baseUrlFault(url, "http://127.0.0.1:8080")
+  if (urlFault !== undefined) {
     const name = flags.url === undefined ? "WAYBILL_URL" : "--url"
-    faults.push(`${name}=${url} must be an http or https URL such as http://127.0.0.1:8080.`)
+    faults.push(`${name}${mayHoldPassword(url) ? "" : `=${url}`} ${urlFault}.`)
   }
   // What cannot stand in a header would be an error of fetch, which does not say which header.
   if (!/^[!-~]*$/.test(apiKey)) {
     faults.push(`${flags.key === undefined ? "WAYBILL_API_KEY" : "--key"} must be an API key: wb_… without spaces.`)
   }
   if (faults.length > 0) return { faults }
-  return { client: { url: url.replace(/\/+$/, ""), apiKey: apiKey === "" ? undefined : apiKey } }
+  return { client: { url: baseUrl(url), apiKey: apiKey === "" ? undefined : apiKey } }
 }
 
 /** How somebody who started this program starts another of its commands: through npm in the sources, by name elsewhere. */
@@ -386,7 +388,7 @@ function oidcOf(values: Readonly<Record<SettingName, string>>): OidcProvider | n
 /** What goes over the network in clear can be read, and what is read there lets anybody in. */
 function isIssuer(value: string): boolean {
   const url = URL.parse(value)
-  if (url === null || url.search !== "" || url.hash !== "" || url.username !== "") return false
+  if (url === null || url.search !== "" || url.hash !== "" || holdsUser(url)) return false
   return url.protocol === "https:" || (url.protocol === "http:" && isLoopbackHost(url.hostname.replace(/^\[|\]$/g, "")))
 }
 
@@ -396,10 +398,6 @@ function isLogLevel(value: string): value is LogLevel {
 
 function yesOrNo(value: string): string | undefined {
   return value === "yes" || value === "no" ? undefined : "must be yes or no"
-}
-
-function isHttpUrl(value: string): boolean {
-  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
 }
 
 /** What is wrong with the URL of a database, without a word of its password. */

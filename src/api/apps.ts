@@ -2,6 +2,9 @@
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
 import { formatId } from "../domain/id.ts"
+import type { Note } from "../engine/changes.ts"
+import type { Actor } from "../store/changes.ts"
+import type { Database } from "../store/database.ts"
 import { type App, findApp, saveApp } from "../store/projects.ts"
 import { actorOf, callerOf } from "./access.ts"
 import type { Context } from "./context.ts"
@@ -93,6 +96,25 @@ export function appRoutes(server: FastifyInstance, context: Context): void {
       })
     },
   )
+}
+
+/**
+ * The app with this name, in the transaction of what names it: it is made and noted where there is none. Say `rememberApp`
+ * to the directory when the transaction stands.
+ */
+export async function appNamed(tx: Database, note: Note, app: Omit<App, "title">, by: Actor): Promise<App> {
+  const { project, name } = app
+  const stood = await findApp(tx, project, name)
+  if (stood !== undefined) return stood
+  const made = await saveApp(tx, { ...app, title: null })
+  await note({
+    project,
+    kind: "app.created",
+    subject: formatId("app", made.id),
+    by,
+    after: JSON.stringify(viewOf(made)),
+  })
+  return made
 }
 
 function viewOf(app: App): Static<typeof AppView> {

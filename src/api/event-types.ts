@@ -1,11 +1,10 @@
 /** `/v1/event-types`: the catalogue of a project, with optional JSON Schemas and examples. */
-import { Ajv2020 } from "ajv/dist/2020.js"
-import formats from "ajv-formats"
 import type { FastifyInstance } from "fastify"
 import { type Static, Type } from "typebox"
+import { faultOfSchema } from "../domain/data-schema.ts"
 import { isReservedType } from "../domain/event-names.ts"
-import { pointerTo } from "../domain/json-pointer.ts"
 import { type OperationalType, operationalTypeNames, operationalTypes } from "../domain/operational-types.ts"
+import { compileSchema } from "../engine/catalogue.ts"
 import type { EventType } from "../store/projects.ts"
 import { readEventType, removeEventType, saveEventType } from "../store/projects.ts"
 import { actorOf, callerOf } from "./access.ts"
@@ -23,7 +22,8 @@ const Name = Type.String({
 })
 const Schema = Type.Unsafe<object | boolean>({
   type: ["object", "boolean"],
-  description: "JSON Schema (2020-12) that `data` must meet where the project is strict; without regular expressions.",
+  description:
+    "JSON Schema (2020-12) that `data` must meet where the project is strict. Its check has to end in a time that can be told: without regular expressions and references that lead back to themselves, with 1,000 schemas in it at most, and with a maxItems of at most 1,000 beside uniqueItems.",
 })
 
 const EventTypeView = Type.Object({
@@ -202,45 +202,18 @@ function viewOf(type: EventType): EventTypeView {
   }
 }
 
-/** A schema that cannot be compiled is refused when it is saved, not when an event meets it. Nothing is fetched for it. */
+/** A schema that cannot be used is refused when it is saved, not when an event meets it. Nothing is fetched for it. */
 function checkSchema(schema: object | boolean): void {
-  const pattern = patternIn(schema, "/schema")
-  if (pattern !== null) {
-    const message = `${pattern} holds a regular expression: one can be written that takes hours over a short text, so none are taken (API-23). Use enum, minLength, maxLength or format.`
-    throw new Problem("invalid", message, { errors: [{ pointer: pattern, message }] })
+  const fault = faultOfSchema(schema)
+  if (fault !== null) {
+    const pointer = `/schema${fault.pointer}`
+    const message = `${fault.pointer === "" ? "The schema" : pointer} ${fault.message}`
+    throw new Problem("invalid", message, { errors: [{ pointer, message }] })
   }
   try {
-    const ajv = new Ajv2020({ strict: false })
-    formats.default(ajv)
-    ajv.compile(schema)
+    compileSchema(schema)
   } catch (error) {
     const message = `The schema cannot be used: ${error instanceof Error ? error.message : "invalid"}.`
     throw new Problem("invalid", message, { errors: [{ pointer: "/schema", message }] })
   }
-}
-
-/** Keywords whose members are schemas by a name that is the user's own. */
-const byName = ["properties", "$defs", "definitions", "dependentSchemas"]
-/** Keywords that hold data, not schemas. */
-const dataKeywords = ["enum", "const", "default", "examples"]
-
-/** Where a schema holds a regular expression, as a JSON pointer; null where it holds none. Depth is bounded by the body's. */
-function patternIn(schema: unknown, pointer: string): string | null {
-  if (Array.isArray(schema)) return firstOf(schema.entries(), ([i, item]) => patternIn(item, `${pointer}/${i}`))
-  if (typeof schema !== "object" || schema === null) return null
-  return firstOf(Object.entries(schema), ([keyword, value]) => {
-    const here = pointerTo(pointer, keyword)
-    if (keyword === "pattern" || keyword === "patternProperties") return here
-    if (dataKeywords.includes(keyword)) return null
-    if (!byName.includes(keyword) || typeof value !== "object" || value === null) return patternIn(value, here)
-    return firstOf(Object.entries(value), ([name, inner]) => patternIn(inner, pointerTo(here, name)))
-  })
-}
-
-function firstOf<T>(items: Iterable<T>, find: (item: T) => string | null): string | null {
-  for (const item of items) {
-    const found = find(item)
-    if (found !== null) return found
-  }
-  return null
 }

@@ -191,6 +191,7 @@ function duplicateOf({ record, connector, settings }: LiveIntegration): Configur
     snapshot: { ...snapshot, name, connector: inbox.name, config: shown },
     secrets,
     secretsChanged: [...secrets.keys()].sort(),
+    newApps: new Map(),
   }
 }
 

@@ -25,6 +25,8 @@ export interface Configuration {
   readonly snapshot: Snapshot
   readonly secrets: ReadonlyMap<string, string>
   readonly secretsChanged: readonly string[]
+  /** Apps that it names and that are not there yet, with the ids by which the snapshot has them: to be made as it is saved. */
+  readonly newApps: ReadonlyMap<string, AppId>
 }
 
 /** What the checks need to know of their surroundings. */
@@ -34,8 +36,10 @@ export interface Surroundings {
   readonly payloadMs: number
   /** In ms since 1970: a certificate that has run out is refused. */
   readonly now: number
-  /** The app of that name; null where the project is strict and does not know it. */
-  readonly appId: (name: string) => AppId | null
+  /** The app of that name; undefined where there is none. */
+  readonly appId: (name: string) => AppId | undefined
+  /** The id for an app that is named here for the first time; null where the project is strict. */
+  readonly newAppId: (() => AppId) | null
 }
 
 /** Reads a new integration; `text` is the body as it came, in which the filter's numbers are exact. Throws a problem. */
@@ -58,14 +62,14 @@ export function readPatch(
   before: IntegrationRecord,
   patch: IntegrationPatch,
   text: string,
-  around: Surroundings & { readonly appName: (id: AppId) => string | undefined },
+  around: Surroundings,
 ): Configuration {
   const { snapshot } = before
   const presetChanges = patch.policy !== undefined && patch.policy !== null && "preset" in patch.policy
   const draft = {
     name: patch.name ?? snapshot.name,
     connector: connector.name,
-    apps: patch.apps === undefined ? snapshot.apps.map(id => around.appName(id) ?? String(id)) : (patch.apps ?? []),
+    apps: patch.apps === undefined ? snapshot.apps : (patch.apps ?? []),
     config: mergePatch(withoutOtherAuth(snapshot.config, patch.config), patch.config) as Settings,
     events: patch.events === null ? {} : mergePatch(snapshot.events, patch.events),
     // A filter has one operator at its top, so that merging two would make none that is valid: it is replaced whole.
@@ -79,7 +83,8 @@ export function readPatch(
 interface Draft {
   readonly name: string
   readonly connector: string
-  readonly apps: readonly string[]
+  /** By name, or by id where they stay as they are. */
+  readonly apps: readonly (string | AppId)[]
   readonly config: Settings
   readonly events: unknown
   readonly filter: string | null
@@ -123,11 +128,18 @@ function check(
   }
   under("/filter", filterFaults(draft.filter).map(asSentence("/filter")))
 
-  const apps = draft.apps.map((name, i) => {
-    const id = around.appId(name)
-    if (id === null)
-      under(`/apps/${i}`, [{ pointer: "", message: `The app ${name} is not known. Make it with POST /v1/apps.` }])
-    return id ?? 0
+  const newApps = new Map<string, AppId>()
+  const apps = draft.apps.flatMap((app, i) => {
+    if (typeof app === "number") return app
+    const known = around.appId(app) ?? newApps.get(app)
+    if (known !== undefined) return known
+    const id = around.newAppId?.()
+    if (id === undefined) {
+      under(`/apps/${i}`, [{ pointer: "", message: `The app ${app} is not known. Make it with POST /v1/apps.` }])
+      return []
+    }
+    newApps.set(app, id)
+    return id
   })
   const [first] = errors
   if (first !== undefined) throw new Problem("invalid", first.message, { errors })
@@ -145,6 +157,7 @@ function check(
     },
     secrets,
     secretsChanged: changedSecrets(kept, secrets),
+    newApps,
   }
 }
 

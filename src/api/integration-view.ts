@@ -1,6 +1,7 @@
 /** Integrations and their revisions as the API shows them. */
 import type { Static } from "typebox"
 import { environments } from "../domain/event.ts"
+import { parseExact } from "../domain/exact-json.ts"
 import { formatId } from "../domain/id.ts"
 import { pointerTo } from "../domain/json-pointer.ts"
 import { policyToJson } from "../domain/policy.ts"
@@ -12,6 +13,7 @@ import type { IntegrationView, RevisionView, VerificationView } from "./integrat
 import type { ProtectionView } from "./protection-view.ts"
 import { jsonText } from "./raw-json.ts"
 import { timeText } from "./schemas.ts"
+import { written } from "./written-json.ts"
 
 /**
  * An integration as its owner sees it, as JSON text: secrets masked, the filter as it was written, because its numbers
@@ -108,11 +110,13 @@ export function viewOfRevision(revision: Revision, before: Revision | undefined)
   }
 }
 
+/** With the filter's numbers as they were written: two may differ by the last of 20 digits alone. */
 function comparable(snapshot: Snapshot): Record<string, unknown> {
+  const filter = snapshot.filter === null ? null : parseExact(snapshot.filter)
   return {
     ...snapshot,
     apps: snapshot.apps.map(id => formatId("app", id)),
-    filter: snapshot.filter === null ? null : JSON.parse(snapshot.filter),
+    filter: filter === undefined ? null : written(filter),
   }
 }
 

@@ -6,8 +6,9 @@ import { connectors, findConnector } from "../connectors/index.ts"
 import { keySchemeOf } from "../connectors/webhook-settings.ts"
 import { DAY_MS } from "../domain/duration.ts"
 import type { SigningKey } from "../domain/exchange.ts"
-import { formatId, type IntegrationId, type ProjectId, parseId } from "../domain/id.ts"
+import { type AppId, formatId, type IntegrationId, type ProjectId, parseId } from "../domain/id.ts"
 import { nearest } from "../domain/nearest.ts"
+import type { Note } from "../engine/changes.ts"
 import { goLive, type LiveIntegration } from "../engine/directory.ts"
 import type { Actor } from "../store/changes.ts"
 import type { Database } from "../store/database.ts"
@@ -19,10 +20,13 @@ import {
   type Revision,
   removeIntegration,
   revisionsBack,
+  type Snapshot,
   saveIntegration,
 } from "../store/integrations.ts"
+import type { App } from "../store/projects.ts"
 import { generateSecret, parseSecret } from "../transport/sign.ts"
 import { actorOf, callerOf, may } from "./access.ts"
+import { appNamed } from "./apps.ts"
 import type { Context } from "./context.ts"
 import { assertMatch, IfMatchHeaders, IfNoneMatchHeaders, NotModified, sendTagged, tagOf } from "./etag.ts"
 import { type Configuration, readNew, readPatch, type Surroundings } from "./integration-save.ts"
@@ -110,8 +114,7 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
       return repeats.carryOut(request, reply, async keep => {
         const connector = findConnector(body.connector)
         if (connector === undefined) throw unknownConnector(body.connector)
-        const around = await surroundings(project, body.apps ?? [])
-        const configuration = readNew(connector, body, request.bodyText ?? "", around)
+        const configuration = readNew(connector, body, request.bodyText ?? "", surroundings(project))
         const key = signingKey(configuration, body.secret)
         const { secret } = key
         const tell = (live: LiveIntegration): Told => ({
@@ -168,37 +171,36 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
     async (request, reply) => {
       const { project } = callerOf(request)
       const by = actorOf(request)
-      const around = await surroundings(project, request.body.apps ?? [])
       const { connector, record: found } = findIntegration(context, project, request.params.id)
       const { id } = found
-      const change = { project, kind: "integration.updated", subject: request.params.id, by }
-      await changes.together(change, async (tx, say) => {
+      const apps = await changes.inTransaction(async (tx, note) => {
         // Read in the transaction that saves: of two at a time the second builds on the first, and no change is lost.
         const record = await latestRecord(context, tx, id)
         assertMatch(request, tagOf(textOfIntegration(goLive(record), directory)))
-        const { snapshot, secrets, secretsChanged } = readPatch(
-          connector,
-          record,
-          request.body,
-          request.bodyText ?? "",
-          {
-            ...around,
-            appName: app => directory.appName(app),
-          },
-        )
+        const text = request.bodyText ?? ""
+        const read = readPatch(connector, record, request.body, text, surroundings(project))
+        const { secrets, secretsChanged } = read
         if (!may(request, "secrets:read")) {
           const stood = { config: record.snapshot.config, secrets: record.secrets }
-          refuseSecretsElsewhere(stood, { config: snapshot.config, secrets }, request.body.config)
+          refuseSecretsElsewhere(stood, { config: read.snapshot.config, secrets }, request.body.config)
         }
+        // When nothing can refuse it any more.
+        const { snapshot, made } = await withApps(context, tx, note, { project, configuration: read, by })
         const next = { ...record, snapshot, secrets, revision: record.revision + 1, updatedAt: now() }
         await saveIntegration(tx, store.seal, next, { by, secretsChanged })
         await verifier.stand(tx, next)
-        say({
+        await note({
+          project,
+          kind: "integration.updated",
+          subject: request.params.id,
+          by,
           facts: { revision: next.revision, secrets_changed: secretsChanged.map(pointer => `/config${pointer}`) },
           before: auditTextOfIntegration(record, directory),
           after: auditTextOfIntegration(next, directory),
         })
+        return made
       })
+      for (const app of apps) directory.rememberApp(app)
       const text = textOfIntegration(await takeOver(id), directory)
       return sendJson(reply.header("etag", tagOf(text)), 200, text)
     },
@@ -276,17 +278,13 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
     return directory.integration(id) ?? live
   }
 
-  /** Apps that are named here for the first time are made, unless the project is strict. */
-  async function surroundings(project: ProjectId, apps: readonly string[]): Promise<Surroundings> {
-    if (directory.project(project)?.strictApps !== true) {
-      for (const name of apps)
-        if (directory.appId(project, name) === undefined) await directory.makeApp(project, name, now())
-    }
+  function surroundings(project: ProjectId): Surroundings {
     return {
       egress: context.egress,
       payloadMs: directory.payloadDays(project) * DAY_MS,
       now: now(),
-      appId: name => directory.appId(project, name) ?? null,
+      appId: name => directory.appId(project, name),
+      newAppId: directory.project(project)?.strictApps === true ? null : () => store.ids.next(),
     }
   }
 }
@@ -294,7 +292,7 @@ export function integrationRoutes(server: FastifyInstance, context: Context): vo
 /** Keeps a new integration with its first key, in one commit with what goes `along` with it; gives its id. */
 export async function keepNew(
   context: Context,
-  made: {
+  given: {
     readonly project: ProjectId
     readonly configuration: Configuration
     readonly key: SigningKey
@@ -304,35 +302,59 @@ export async function keepNew(
   along: (tx: Database, record: IntegrationRecord) => Promise<void> = async () => undefined,
 ): Promise<IntegrationId> {
   const { store, changes, verifier, directory, now } = context
-  const { project, configuration, key, enabled, by } = made
-  const at = now()
-  const record: IntegrationRecord = {
-    id: store.ids.next(),
-    project,
-    revision: 1,
-    enabled,
-    disabledBy: enabled ? null : "person",
-    disabledReason: null,
-    disabledAt: enabled ? null : at,
-    paused: false,
-    snapshot: configuration.snapshot,
-    secrets: configuration.secrets,
-    signingKeys: [],
-    verification: {},
-    fault: null,
-    createdAt: at,
-    updatedAt: at,
-  }
-  const after = auditTextOfIntegration(record, directory)
-  const change = { project, kind: "integration.created", subject: formatId("int", record.id), by, after }
-  await changes.together(change, async tx => {
+  const { project, configuration, key, enabled, by } = given
+  const id = store.ids.next()
+  const apps = await changes.inTransaction(async (tx, note) => {
+    const at = now()
+    const { snapshot, made } = await withApps(context, tx, note, { project, configuration, by })
+    const record: IntegrationRecord = {
+      id,
+      project,
+      revision: 1,
+      enabled,
+      disabledBy: enabled ? null : "person",
+      disabledReason: null,
+      disabledAt: enabled ? null : at,
+      paused: false,
+      snapshot,
+      secrets: configuration.secrets,
+      signingKeys: [],
+      verification: {},
+      fault: null,
+      createdAt: at,
+      updatedAt: at,
+    }
     await saveIntegration(tx, store.seal, record, { by, secretsChanged: configuration.secretsChanged })
     await verifier.stand(tx, record)
     const kept: KeptSigningKey = { ...key, number: 1, createdAt: at, expiresAt: null }
     await addSigningKey(tx, store.seal, record, kept, at)
-    await along(tx, await latestRecord(context, tx, record.id))
+    await along(tx, await latestRecord(context, tx, id))
+    const after = auditTextOfIntegration(record, directory)
+    await note({ project, kind: "integration.created", subject: formatId("int", id), by, after })
+    return made
   })
-  return record.id
+  for (const app of apps) directory.rememberApp(app)
+  return id
+}
+
+/** Makes the apps that a configuration names for the first time, in the transaction that saves it; gives them and its snapshot with them. */
+async function withApps(
+  { directory, now }: Context,
+  tx: Database,
+  note: Note,
+  saving: { readonly project: ProjectId; readonly configuration: Configuration; readonly by: Actor },
+): Promise<{ readonly snapshot: Snapshot; readonly made: readonly App[] }> {
+  const { project, configuration, by } = saving
+  const { snapshot, newApps } = configuration
+  const made = new Map<AppId, App>()
+  for (const [name, id] of newApps) {
+    // Somebody may have made it meanwhile: then it has another id than the one that was meant for it.
+    const app = await appNamed(tx, note, { id, project, name, createdAt: now() }, by)
+    directory.nameApp(app)
+    made.set(id, app)
+  }
+  const apps = snapshot.apps.map(id => made.get(id)?.id ?? id)
+  return { snapshot: { ...snapshot, apps }, made: [...made.values()] }
 }
 
 /** The key that signs: the user's own, or a new one of the scheme that the settings ask for. */

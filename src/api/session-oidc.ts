@@ -151,6 +151,7 @@ function faultOf(refusal: Refusal): SignInFault {
     case "too_often":
       return refusal.kind
     case "wrong":
+    case "ended":
     case "token":
     case "owned":
     case "missing":

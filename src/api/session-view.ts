@@ -112,6 +112,8 @@ export function problemOf(refusal: Refusal): Problem {
     case "uninvited":
     case "another":
       return refused(signInFaults[refusal.kind])
+    case "ended":
+      return new Problem("unauthorized", "The session has ended meanwhile. Sign in again with POST /v1/session.")
     case "owned":
       return new Problem("conflict", "The project has an owner already. Ask them for an invitation.")
     case "missing": {

@@ -34,8 +34,11 @@ const reserved: ReadonlyMap<string, string> = new Map([
   ...framing.map((name): [string, string] => [name, FRAMING]),
 ])
 
-/** Names by which an answer would tell a browser how to treat this server's own pages and cookies, in lower case. */
-const browserHeaders = [
+/**
+ * Names by which an answer would tell a browser how to treat this server's own pages and cookies, in lower case: what
+ * `api/answer-headers.ts` says of every answer, and what a browser keeps for the whole origin, whichever path it came from.
+ */
+const browserHeaders: ReadonlySet<string> = new Set([
   "x-content-type-options",
   "referrer-policy",
   "content-security-policy",
@@ -43,10 +46,38 @@ const browserHeaders = [
   "cross-origin-resource-policy",
   "permissions-policy",
   "cache-control",
-  "strict-transport-security",
+  // Cookies, and what else lies in the browser under this origin.
   "set-cookie",
+  "set-cookie2",
   "clear-site-data",
-]
+  "service-worker-allowed",
+  // How this origin is connected to, and what else may stand for it.
+  "strict-transport-security",
+  "public-key-pins",
+  "public-key-pins-report-only",
+  "expect-ct",
+  "alt-svc",
+  // Where a browser reports what its user does here, network errors of other pages included.
+  "nel",
+  "report-to",
+  "reporting-endpoints",
+  "attribution-reporting-register-source",
+  "attribution-reporting-register-trigger",
+  "attribution-reporting-register-os-source",
+  "attribution-reporting-register-os-trigger",
+  "observe-browsing-topics",
+  // What a browser sends along with, does before and thinks of all requests here.
+  "accept-ch",
+  "accept-ch-lifetime",
+  "critical-ch",
+  "use-as-dictionary",
+  "origin-agent-cluster",
+  "set-login",
+  "sec-session-registration",
+  "sec-session-challenge",
+  "secure-session-registration",
+  "secure-session-challenge",
+])
 
 /** Beginnings of names that may not be added, in lower case, and why. */
 const reservedPrefixes: readonly (readonly [prefix: string, reason: string])[] = [
@@ -83,7 +114,7 @@ export function headerNameFault(name: string): string | null {
 
 /** Whether a header of an answer is about this server's pages in a browser, which it alone decides. */
 export function isBrowserHeader(name: string): boolean {
-  return browserHeaders.includes(name.toLowerCase())
+  return browserHeaders.has(name.toLowerCase())
 }
 
 /** Why a header may not stand in an answer that a person writes, as a sentence; null where it may. */

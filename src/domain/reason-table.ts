@@ -363,7 +363,7 @@ const ownFaults = {
     what: "Waybill was stopped during the attempt, so nobody knows whether {host|the endpoint} got the event.",
     causes: "A restart, an update or a crash of Waybill.",
     advice:
-      "Nothing to do: it is tried again at once, and does not count against the retries. The endpoint can tell a repeat by its webhook-id.",
+      "Nothing to do: it is tried again at once, and does not count against the retries; a test is not. The endpoint can tell a repeat by its webhook-id.",
     setting: null,
     colour: "amber",
     triedAgain: "yes",

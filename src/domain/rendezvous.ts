@@ -45,3 +45,23 @@ function weightOf(text: string): number {
   hash = Math.imul(hash, 0xc2b2ae35)
   return (hash ^ (hash >>> 16)) >>> 0
 }
+
+/** The lanes of one of these processes, by its name: those of a group together, those of what was removed (null) each alone. */
+export function lanesOf<Lane extends number>(
+  groups: readonly (readonly [lane: Lane, group: string | null])[],
+  names: readonly string[],
+  name: string,
+): ReadonlySet<Lane> {
+  const owners = shareOut(
+    groups.flatMap(([, group]) => group ?? []),
+    names,
+  )
+  // In what was removed there is hardly ever anything to do: it takes no part of anybody's share.
+  const ownersOfRemoved = shareOut(
+    groups.flatMap(([lane, group]) => (group === null ? [String(lane)] : [])),
+    names,
+  )
+  const ownerOf = (lane: Lane, group: string | null) =>
+    group === null ? ownersOfRemoved.get(String(lane)) : owners.get(group)
+  return new Set(groups.flatMap(([lane, group]) => (ownerOf(lane, group) === name ? [lane] : [])))
+}

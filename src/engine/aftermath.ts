@@ -20,6 +20,7 @@ import {
 } from "../domain/long-failure.ts"
 import type { MailedEvent } from "../domain/operational-mail.ts"
 import type { OperationalData, OperationalEvent } from "../domain/operational-types.ts"
+import type { Change } from "../domain/protection.ts"
 import { describeReason, type ReasonCode, type ReasonText } from "../domain/reason.ts"
 import type {
   Arrival,
@@ -39,16 +40,15 @@ export interface LaneNews {
   /** The states of all origins of the lane as JSON, where one has changed. */
   readonly protection?: string | null
   readonly rate?: string | null
-  /** An origin began to rest: the counts it was judged by, and when it is probed. */
-  readonly opened?: {
-    readonly origin: string
-    readonly errors: number
-    readonly successes: number
-    readonly probeAt: number
-  }
-  /** An origin is back to normal, after it had rested since then. */
-  readonly closed?: { readonly origin: string; readonly openedAt: number }
+  /** What people are told of, in the order in which it came. */
+  readonly turns?: readonly Turn[]
 }
+
+/**
+ * `opened`: an origin began to rest; the counts it was judged by, and when it is probed. `closed`: it is back to normal,
+ * after it had rested since then.
+ */
+export type Turn = { readonly origin: string } & Exclude<Change, { kind: "moved" }>
 
 /** Works out what follows from settlements, lane by lane. */
 export interface Aftermath {
@@ -134,8 +134,10 @@ export class WatchfulAftermath implements Aftermath {
     if (next.status === "failed" && next.disable) this.#switchOff(work, "gone", null)
     // What was under way when it was switched off says nothing of the time after.
     else if (attempt?.outcome === "error" && live.integration.enabled) this.#afterError(work)
-    if (news?.opened !== undefined) work.tellSleeping(news.opened)
-    if (news?.closed !== undefined) work.tellAwake(news.closed)
+    for (const turn of news?.turns ?? []) {
+      if (turn.kind === "opened") work.tellSleeping(turn)
+      else work.tellAwake(turn)
+    }
     // Last, as a long failure may have ended it.
     work.tellFailed()
     return work.result()
@@ -271,7 +273,7 @@ class Work {
     this.#mails.push(...this.#parts.operational.mails(this.live, "recovered", event))
   }
 
-  tellSleeping({ origin, errors, successes, probeAt }: NonNullable<LaneNews["opened"]>): void {
+  tellSleeping({ origin, errors, successes, probeAt }: Extract<Turn, { kind: "opened" }>): void {
     this.#emit({
       type: "waybill.integration.sleeping",
       data: {
@@ -286,7 +288,7 @@ class Work {
     })
   }
 
-  tellAwake({ origin, openedAt }: NonNullable<LaneNews["closed"]>): void {
+  tellAwake({ origin, openedAt }: Extract<Turn, { kind: "closed" }>): void {
     this.#emit({
       type: "waybill.integration.recovered",
       data: {
@@ -413,9 +415,13 @@ function timeText(at: number): string {
   return new Date(at).toISOString()
 }
 
-/** The settlement without what its lane is to keep: that is another process's to write down by now. */
-export function withoutLane(settlement: Settlement): Settlement {
+/**
+ * The settlement of a lane that is not held any more. How its endpoints stand is written down by whoever holds it next, or
+ * when it is handed over; its failing time as well, unless it `isLeaving` only: then the next holder has yet to read it.
+ */
+export function afterHolding(settlement: Settlement, isLeaving: boolean): Settlement {
   if (settlement.consequences?.lane === undefined) return settlement
-  const { lane: _, ...consequences } = settlement.consequences
-  return { ...settlement, consequences }
+  const { lane, ...consequences } = settlement.consequences
+  if (!isLeaving || lane.health === undefined) return { ...settlement, consequences }
+  return { ...settlement, consequences: { ...consequences, lane: { health: lane.health } } }
 }

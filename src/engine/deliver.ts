@@ -83,9 +83,7 @@ export function makeDeliver(options: DeliverOptions): Deliver {
           requestBody: null,
         },
         attemptReason: reason,
-        // A first attempt gets its place in the line back. A later one joins the end, so that a delivery which brings the
-        // process down again and again does not keep the others from their turn.
-        next: { status: "retrying", reason, at: claim.attempts === 0 ? claim.createdAt : now(), charged: false },
+        next: afterInterruption(claim, reason, now()),
         recordId: null,
         payloadDays: directory.payloadDays(claim.project),
       }
@@ -97,6 +95,14 @@ export function makeDeliver(options: DeliverOptions): Deliver {
       return build.kind === "send" ? { ...build, request: asAttempt(build.request, options.userAgent, 1) } : build
     },
   })
+}
+
+function afterInterruption(claim: Claim, reason: Reason, now: number): Next {
+  // Promised as one attempt; whoever asked for it has had no answer, and asks again.
+  if (claim.tally.test) return { status: "failed", reason, disable: false }
+  // A first attempt gets its place in the line back. A later one joins the end, so that a delivery which brings the
+  // process down again and again does not keep the others from their turn.
+  return { status: "retrying", reason, at: claim.attempts === 0 ? claim.createdAt : now, charged: false }
 }
 
 interface Work {

@@ -280,6 +280,11 @@ export class Directory {
     return saved
   }
 
+  /** Gives an app its name while it is being made, for what is said of it in the same transaction; no event finds it yet. */
+  nameApp({ id, name }: App): void {
+    this.#appNames.set(id, name)
+  }
+
   /** Takes in an app that was saved. */
   rememberApp(app: App): void {
     this.#rememberApp(app)

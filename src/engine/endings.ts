@@ -4,13 +4,14 @@ import type { IntegrationId } from "../domain/id.ts"
 import type { Log } from "../log.ts"
 import type { Ledger } from "../store/ledger.ts"
 import type { Directory } from "./directory.ts"
+import { onceStored } from "./once-stored.ts"
 
 /** How many deliveries end in one commit. */
 const PIECE = 500
 
 export interface EndingsParts {
   readonly ledger: Pick<Ledger, "endWaiting">
-  readonly directory: Directory
+  readonly directory: Pick<Directory, "integration">
   readonly log: Log
   readonly isRunning: () => boolean
 }
@@ -24,7 +25,7 @@ export class Endings {
     this.#parts = parts
   }
 
-  /** Ends all that waits in a lane, unless its integration is on again. What fails is left to the next start. */
+  /** Ends all that waits in a lane, unless its integration is on again; while the store is away, once it is there. */
   async end(id: IntegrationId, reason: Reason): Promise<void> {
     if (this.#ending.has(id)) {
       this.#ending.set(id, true)
@@ -32,11 +33,13 @@ export class Endings {
     }
     const { ledger, directory, log, isRunning } = this.#parts
     const isOff = () => isRunning() && directory.integration(id)?.integration.enabled !== true
+    // On again while the store was away, it ends nothing.
+    const endPiece = async () => (isOff() ? await ledger.endWaiting(id, reason, PIECE) : 0)
     try {
       let ended = PIECE
       while (isOff() && (ended === PIECE || this.#ending.get(id) === true)) {
         this.#ending.set(id, false)
-        ended = await ledger.endWaiting(id, reason, PIECE)
+        ended = await onceStored(endPiece, isRunning)
       }
     } catch (error) {
       log.warn({ err: error, integration: id }, "waiting deliveries could not be ended; the next start goes on with it")

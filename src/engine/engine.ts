@@ -8,17 +8,18 @@ import { DUE, type Queue } from "../domain/queue.ts"
 import type { Log } from "../log.ts"
 import { StoreUnavailable } from "../store/database.ts"
 import type { Claim, Emitted, KeptLane, Ledger, Settlement } from "../store/ledger.ts"
-import { type Aftermath, withoutLane } from "./aftermath.ts"
+import { type Aftermath, afterHolding } from "./aftermath.ts"
 import type { Deliver } from "./deliver.ts"
 import type { Directory } from "./directory.ts"
 import { Endings } from "./endings.ts"
 import type { Feed } from "./feed.ts"
-import type { Passage } from "./gate.ts"
+import type { Gate, Passage } from "./gate.ts"
 import type { Holding, LaneOwner } from "./holding.ts"
 import { recordInterrupted } from "./interrupted.ts"
 import { type Lane, type Place, usualPlace } from "./lane.ts"
 import { Lanes } from "./lanes.ts"
 import { Lines } from "./lines.ts"
+import { onceStored, STORE_RETRY_MS } from "./once-stored.ts"
 import { Places } from "./places.ts"
 import { bringForward } from "./put-back.ts"
 
@@ -39,8 +40,6 @@ export interface EngineOptions {
   readonly seenUpTo?: number
 }
 
-/** How long to wait before asking again a store that could not be written. */
-const STORE_RETRY_MS = 1_000
 /** The longest sleep of the timer: work that appears without our knowing is found by then. */
 const LONGEST_SLEEP_MS = 30_000
 /** A clock that was put back by less only makes what waits wait so much longer. */
@@ -58,6 +57,8 @@ export class Engine implements LaneOwner {
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #state: "stopped" | "running" | "stopping" = "stopped"
+  readonly #isRunning = () => this.#state === "running"
+  readonly #isNotStopped = () => this.#state !== "stopped"
   #whenIdle: (() => void) | undefined
   /** What the clock showed last. */
   #lastSeen: number
@@ -66,8 +67,8 @@ export class Engine implements LaneOwner {
     this.#options = options
     this.#places = new Places(options.maxInFlight, lane => this.#pump(lane))
     this.#lanes = new Lanes(options)
-    this.#lines = new Lines(options)
-    this.#endings = new Endings({ ...options, isRunning: () => this.#state === "running" })
+    this.#lines = new Lines({ ...options, isRunning: this.#isRunning })
+    this.#endings = new Endings({ ...options, isRunning: this.#isRunning })
     this.#lastSeen = options.seenUpTo ?? 0
   }
 
@@ -148,15 +149,19 @@ export class Engine implements LaneOwner {
    */
   async test(claim: Claim): Promise<Settlement> {
     this.#lanes.begun(claim.delivery)
-    const settlement = await this.#options.deliver(claim)
-    const { next } = settlement
-    const isOver = next.status !== "retrying" && next.status !== "failed"
-    const once: Settlement = isOver
-      ? settlement
-      : { ...settlement, next: { status: "failed", reason: next.reason, disable: false } }
-    const [settled] = await this.#options.ledger.settle([once]).finally(() => this.#lanes.ended(claim.delivery))
-    if (settled !== undefined) this.#options.feed.settled(once, settled)
-    return once
+    try {
+      const settlement = await this.#options.deliver(claim)
+      const { next } = settlement
+      const isOver = next.status !== "retrying" && next.status !== "failed"
+      const once: Settlement = isOver
+        ? settlement
+        : { ...settlement, next: { status: "failed", reason: next.reason, disable: false } }
+      const [settled] = await this.#options.ledger.settle([once])
+      if (settled !== undefined) this.#options.feed.settled(once, settled)
+      return once
+    } finally {
+      this.#lanes.ended(claim.delivery)
+    }
   }
 
   /** Notes that a delivery waits in the store until `at`. */
@@ -169,7 +174,7 @@ export class Engine implements LaneOwner {
     const lane = this.#lanes.of(integration)
     lane.expect(at)
     // Switched off or removed while the event was on its way to the disk: nothing would ever send it.
-    if (this.#options.directory.integration(integration)?.integration.enabled !== true) this.refresh(integration)
+    if (this.#isOff(integration)) this.refresh(integration)
     else this.#pump(lane)
   }
 
@@ -247,9 +252,11 @@ export class Engine implements LaneOwner {
 
   expectIn(id: IntegrationId, at: number | null): void {
     const lane = this.#lanes.find(id)
-    if (at === null) {
-      if (lane?.knowsOfRecovered !== true) this.expectRecovered(id)
-    } else if (lane === undefined || lane.nextAt === null || lane.nextAt > at) this.expect(id, at)
+    if (at !== null) {
+      if (lane === undefined || lane.nextAt === null || lane.nextAt > at) this.expect(id, at)
+      // Queued by a process that did not know yet that the integration is off or gone: it is ended.
+    } else if (this.#isOff(id)) this.refresh(id)
+    else if (lane?.knowsOfRecovered !== true) this.expectRecovered(id)
   }
 
   /** Looks after a lane in this turn's end: endings of one commit free several places, and one claim fills them all. */
@@ -303,6 +310,7 @@ export class Engine implements LaneOwner {
   async #carryOut(lane: Lane, claim: Claim, place: Place, passage: Passage): Promise<void> {
     const { deliver, holding, log } = this.#options
     this.#lanes.begun(claim.delivery)
+    const { gate } = lane
     let isSent = false
     try {
       const maySend = holding.maySend(claim.claim)
@@ -311,7 +319,7 @@ export class Engine implements LaneOwner {
       isSent = true
       const settlement = await deliver(claim, passage)
       isSent = settlement.attempt !== null
-      await this.#settle(settlement, lane)
+      await this.#settle(settlement, lane, gate)
     } catch (error) {
       // A bug: the delivery stays claimed and is recorded as interrupted at the next start; say so loudly.
       log.error({ err: error, delivery: claim.delivery }, "a delivery could not be carried out")
@@ -324,15 +332,16 @@ export class Engine implements LaneOwner {
     }
   }
 
-  async #settle(plain: Settlement, lane: Lane): Promise<void> {
+  /** `gate`: its lane's when the delivery was begun; another one by now where somebody else may have taken the lane up. */
+  async #settle(plain: Settlement, lane: Lane, gate: Gate): Promise<void> {
     const { ledger, directory, feed, aftermath, holding } = this.#options
     const settlement = this.#lines.of(
       holding.holds(lane.id)
         ? aftermath.of(plain, lane.gate.takeNews())
-        : // What the lane keeps is another's to write down by now.
-          withoutLane(aftermath.of(plain, null)),
+        : afterHolding(aftermath.of(plain, null), lane.gate === gate),
     )
-    const [settled] = await this.#onceStored(() => ledger.settle([settlement]))
+    // What the other side answered is known only here until it is written.
+    const [settled] = await onceStored(() => ledger.settle([settlement]), this.#isNotStopped)
     if (settled === undefined) return
     const { next, claim } = settlement
     const { integration } = claim.delivery
@@ -350,7 +359,7 @@ export class Engine implements LaneOwner {
     if (settled.change !== null) feed.changed(settled.change)
     this.setGoing(settled.emitted)
     if (settled.change !== null) {
-      await this.#onceStored(() => directory.reload(integration))
+      await onceStored(() => directory.reload(integration), this.#isNotStopped)
       this.refresh(integration)
     }
   }
@@ -359,20 +368,13 @@ export class Engine implements LaneOwner {
   #expectSkipped(lane: Lane, { at, queue }: { readonly at: number; readonly queue: Queue }): void {
     if (queue !== DUE) lane.gate.hold(queue)
     else lane.expect(Math.ceil(at))
-    if (this.#options.directory.integration(lane.id)?.integration.enabled !== true) this.refresh(lane.id)
+    if (this.#isOff(lane.id)) this.refresh(lane.id)
     else this.#pump(lane)
   }
 
-  /** Does it once the store is there: what the other side answered is known only here until it is written. */
-  async #onceStored<T>(work: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await work()
-      } catch (error) {
-        if (!(error instanceof StoreUnavailable) || this.#state === "stopped") throw error
-        await new Promise(resolve => setTimeout(resolve, STORE_RETRY_MS))
-      }
-    }
+  /** Whether an integration is switched off or gone, so that what waits for it is ended. */
+  #isOff(id: IntegrationId): boolean {
+    return this.#options.directory.integration(id)?.integration.enabled !== true
   }
 
   /** Operational events are on the disk: their deliveries may go. */
@@ -424,14 +426,13 @@ export class Engine implements LaneOwner {
   }
 
   async #bringForward(): Promise<void> {
-    const isRunning = () => this.#state === "running"
     this.#options.log.warn(
       "the clock was put back; deliveries that wait by the time that it showed before are brought forward",
     )
     // Lanes that are opened meanwhile, as at a start, take their turn too.
     for (const lane of this.#lanes.all()) {
       if (!this.#options.holding.holds(lane.id)) continue
-      await bringForward(this.#options, lane.id, isRunning)
+      await bringForward(this.#options, lane.id, this.#isRunning)
       lane.expect(this.#time())
       this.#pump(lane)
     }

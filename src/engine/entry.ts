@@ -12,6 +12,8 @@ export type Refusal =
   /** The person is nothing in any project. */
   | { readonly kind: "nowhere" }
   | { readonly kind: "disabled" }
+  /** The session that somebody was to go on with has ended meanwhile. */
+  | { readonly kind: "ended" }
   /** A token that is not known, was used or revoked, or whose time is over. */
   | { readonly kind: "token"; readonly why: "unknown" | "used" | "revoked" | "expired" }
   /** The project has an owner already, who invites others. */

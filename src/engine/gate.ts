@@ -28,7 +28,7 @@ import {
 import { DUE, type Queue, queueOf } from "../domain/queue.ts"
 import { rateOf } from "../domain/rate-answer.ts"
 import type { KeptLane } from "../store/ledger.ts"
-import type { LaneNews } from "./aftermath.ts"
+import type { LaneNews, Turn } from "./aftermath.ts"
 
 export interface GateRules {
   readonly protection: ProtectionPolicy
@@ -122,7 +122,9 @@ export class Gate implements Passage {
   #underWay = 0
   #isClear = true
   #isHeldsTurn = true
-  #news: LaneNews[] = []
+  /** Whether anything of `kept` has changed since it was last told, and the turns since then. */
+  #hasChanged = false
+  #turns: Turn[] = []
 
   constructor(rules: GateRules) {
     this.#rules = rules
@@ -132,7 +134,7 @@ export class Gate implements Passage {
     const before = this.#rules
     this.#rules = rules
     for (const { protection } of this.#origins.values()) protection.setPolicy(rules.protection)
-    if (before.protection.enabled && !rules.protection.enabled) this.#tell({})
+    if (before.protection.enabled && !rules.protection.enabled) this.#hasChanged = true
     if (this.#congestion !== null && this.#congestion.limit >= rules.places) this.#congestion = null
     this.#look(now)
   }
@@ -213,7 +215,7 @@ export class Gate implements Passage {
       const before = this.#congestion
       this.#congestion = cut(before, { startedAt, now, underWay, places: this.#rules.places })
       // Growing again is not written down: whoever goes on begins with the least that it bore.
-      if (this.#congestion !== before) this.#tell({})
+      if (this.#congestion !== before) this.#hasChanged = true
       this.#pause(name, ended)
     } else if (isSuccess && this.#congestion !== null) this.#congestion = grow(this.#congestion, this.#rules.places)
     if (this.#rules.budget !== null) learn(this.#rules.budget, ended)
@@ -222,11 +224,8 @@ export class Gate implements Passage {
     const change = origin.protection.leave(ticket, signOf(outcome, isSuccess), now, this.#rules.places)
     if (change === null) return
     this.#look(now)
-    if (change.kind === "opened") {
-      const { errors, successes, probeAt } = change
-      this.#tell({ opened: { origin: name, errors, successes, probeAt } })
-    } else if (change.kind === "closed") this.#tell({ closed: { origin: name, openedAt: change.openedAt } })
-    else this.#tell({})
+    this.#hasChanged = true
+    if (change.kind !== "moved") this.#turns.push({ ...change, origin: name })
   }
 
   /** Notes that something is held in a queue. */
@@ -246,11 +245,13 @@ export class Gate implements Passage {
     this.#look(now)
   }
 
-  /** What has changed and is to be kept, one piece at a time; null where nothing has. */
+  /** All that has changed since it was last asked, to be kept and told; null where nothing has. */
   takeNews(): LaneNews | null {
-    const news = this.#news.shift()
-    if (news === undefined) return null
-    return { ...news, ...this.kept() }
+    if (!this.#hasChanged) return null
+    const turns = this.#turns
+    this.#hasChanged = false
+    this.#turns = []
+    return { turns, ...this.kept() }
   }
 
   /** What whoever goes on with the lane has to know. */
@@ -390,7 +391,7 @@ export class Gate implements Passage {
     }
     if (!hasLost) return
     this.#look(now)
-    this.#tell({})
+    this.#hasChanged = true
   }
 
   #holdBack(why: HeldBack): HeldBack {
@@ -407,11 +408,7 @@ export class Gate implements Passage {
     if (now + ms <= (pauseAt(origin, now) ?? now)) return
     origin.pause = { until: now + ms, ms }
     this.#isClear = false
-    this.#tell({})
-  }
-
-  #tell(news: LaneNews): void {
-    this.#news.push(news)
+    this.#hasChanged = true
   }
 
   #look(now: number): void {

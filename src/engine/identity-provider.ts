@@ -42,6 +42,7 @@ export class ProviderFault extends Error {}
 const DISCOVERY_MS = HOUR_MS
 const DEADLINE_MS = 10_000
 const KEEP_BYTES = 131_072
+const MAX_NAME_CHARACTERS = 200
 const SCOPE = "openid email profile"
 
 export class IdentityProvider {
@@ -110,8 +111,8 @@ export class IdentityProvider {
     const { issuer, domains } = this.#settings
     const domain = email.slice(email.lastIndexOf("@") + 1).toLowerCase()
     if (domains.length > 0 && !domains.includes(domain)) return refused("other_domain")
-    const known = typeof name === "string" && name.trim() !== "" ? name.trim().slice(0, 200) : email
-    return { kind: "vouched", person: { issuer, subject: sub, email, name: keepable(known) } }
+    const known = (typeof name === "string" && nameIn(name)) || email
+    return { kind: "vouched", person: { issuer, subject: sub, email, name: known } }
   }
 
   /** What the provider says of itself; asked for when it is first needed, and not remembered where it fails. */
@@ -188,7 +189,9 @@ function messageOf(error: unknown): string {
   return `${error.message}${cause}`.replace(/\.+$/, "")
 }
 
-/** Without what no engine keeps in a text. */
-function keepable(text: string): string {
-  return text.replace(/[\u0000\ud800-\udfff]/g, "")
+/** A name as it is kept: without what no engine keeps in a text, and no longer than people may type one. May be empty. */
+export function nameIn(claim: string): string {
+  const keepable = claim.toWellFormed().replaceAll("\u0000", "").trim()
+  // By characters, or the last one might be cut in half.
+  return [...keepable].slice(0, MAX_NAME_CHARACTERS).join("").trim()
 }

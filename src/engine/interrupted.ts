@@ -31,7 +31,8 @@ export async function recordInterrupted(
     const lost = found.filter(({ delivery }) => !isUnderWay(delivery))
     if (lost.length === 0) break
     await ledger.settle(lost.map(claim => deliver.interrupted(claim)))
-    for (const { delivery } of lost) lanes.add(delivery.integration)
+    // A test is not tried again.
+    for (const { delivery, tally } of lost) if (!tally.test) lanes.add(delivery.integration)
     count += lost.length
   }
   if (count > 0) log.info({ count }, "attempts were under way when their process ended; they are tried again")

@@ -57,6 +57,8 @@ export class Lane {
   #recoveredInFlight = 0
   #isRecoveredsTurn = false
   #rate: Allowance | null
+  /** Requests under way by the budget that they were charged to, today's last: the lane may have left one meanwhile. */
+  readonly #charges: Charge[] = []
   /** What the clock showed when it was last asked for room. */
   #lastAt = 0
   /** After a claim that failed, the queues of origins and recoveries are left alone until then. */
@@ -165,7 +167,7 @@ export class Lane {
     if (place.queue === RECOVERED) this.#recoveredInFlight--
     if (sent && !place.charged) this.#charge(1, this.#lastAt)
     if (!sent && place.charged) this.#uncharge(1)
-    if (sent) this.#limits.budget?.ended()
+    if (sent) this.#endCharge()
   }
 
   /** Notes that a delivery waits in the store until `at`. */
@@ -301,14 +303,41 @@ export class Lane {
 
   #charge(requests: number, now: number): void {
     this.#rate?.take(requests)
-    this.#limits.budget?.take(this.id, requests, now)
+    const budget = this.budget
+    budget?.take(this.id, requests, now)
+    const last = this.#charges.at(-1)
+    if (last !== undefined && last.budget === budget) last.requests += requests
+    else this.#charges.push({ budget, requests })
   }
 
   #uncharge(requests: number): void {
     if (requests === 0) return
     this.#rate?.giveBack(requests)
-    this.#limits.budget?.giveBack(requests, this.#lastAt)
+    // What did not begin was charged last.
+    for (let left = requests; left > 0; ) {
+      const charge = this.#charges.at(-1)
+      if (charge === undefined) return
+      const some = Math.min(left, charge.requests)
+      charge.budget?.giveBack(some, this.#lastAt)
+      charge.requests -= some
+      left -= some
+      if (charge.requests === 0) this.#charges.pop()
+    }
   }
+
+  /** A request has ended. Which one does not matter to a budget, only that each is ended once, where it was charged. */
+  #endCharge(): void {
+    const [charge] = this.#charges
+    if (charge === undefined) return
+    charge.budget?.ended()
+    charge.requests--
+    if (charge.requests === 0) this.#charges.shift()
+  }
+}
+
+interface Charge {
+  readonly budget: Budget<IntegrationId> | null
+  requests: number
 }
 
 interface Claiming {

@@ -10,7 +10,7 @@
  *      └──────── lease over: all lanes ──────┘
  */
 import type { DeliveryId, IntegrationId } from "../domain/id.ts"
-import { shareOut } from "../domain/rendezvous.ts"
+import { lanesOf } from "../domain/rendezvous.ts"
 import type { Log } from "../log.ts"
 import { StoreUnavailable } from "../store/database.ts"
 import type { PostgresLanes } from "../store/postgres-lanes.ts"
@@ -63,6 +63,8 @@ export class LeasedLanes implements Holding {
   readonly #options: LeasedLanesOptions
   readonly #monotonicNow: () => number
   readonly #held = new Set<IntegrationId>()
+  /** Those that were asked for last. */
+  #taking: readonly IntegrationId[] = []
   /** Lanes that are another's by now, and when they are given up at the latest. */
   readonly #leaving = new Map<IntegrationId, number>()
   /** Lanes that are held whose last holder still has something under way in them. */
@@ -248,10 +250,12 @@ export class LeasedLanes implements Holding {
       await this.#countInherited(own, [...this.#inherited])
       owner.wake()
     }
+    this.#taking = []
     const free = [...wanted].filter(lane => !this.#held.has(lane) && !this.#leaving.has(lane))
     for (let from = 0; from < free.length; from += MOST_TAKEN) {
-      const taken = await lanes.take(free.slice(from, from + MOST_TAKEN))
-      own.hide(taken)
+      this.#taking = free.slice(from, from + MOST_TAKEN)
+      own.hide(this.#taking)
+      const taken = await lanes.take(this.#taking)
       if (taken.length > 0) await own.takeUp(taken)
       await this.#countInherited(own, taken)
       if (number !== tenure.number || this.#state !== "running") return
@@ -292,19 +296,11 @@ export class LeasedLanes implements Holding {
     const now = this.#monotonicNow()
     if (this.#own?.key === key && now < this.#own.until) return this.#own.lanes
     const { name } = this.#options.lanes.tenure
-    const groups = own.known().map(lane => [lane, own.groupOf(lane)] as const)
-    const owners = shareOut(
-      groups.flatMap(([, group]) => group ?? []),
+    const lanes = lanesOf(
+      own.known().map(lane => [lane, own.groupOf(lane)] as const),
       names,
+      name,
     )
-    // In what was removed there is hardly ever anything to do: it takes no part of anybody's share.
-    const ownersOfRemoved = shareOut(
-      groups.flatMap(([lane, group]) => (group === null ? [String(lane)] : [])),
-      names,
-    )
-    const ownerOf = (lane: IntegrationId, group: string | null) =>
-      group === null ? ownersOfRemoved.get(String(lane)) : owners.get(group)
-    const lanes = new Set(groups.flatMap(([lane, group]) => (ownerOf(lane, group) === name ? [lane] : [])))
     this.#own = { key, lanes, until: now + SHARE_EVERY_MS }
     return lanes
   }
@@ -367,7 +363,9 @@ export class LeasedLanes implements Holding {
     const { lanes } = this.#options
     await this.#tried(async () => {
       const others = await lanes.others()
-      this.#lanes?.show(others.filter(({ lane }) => !this.#held.has(lane)))
+      // What was read before they were taken says nothing of them by now.
+      const ours = new Set([...this.#held, ...this.#taking, ...this.#leaving.keys()])
+      this.#lanes?.show(others.filter(({ lane }) => !ours.has(lane)))
     })
     return SHOW_EVERY_MS
   }

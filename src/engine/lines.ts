@@ -12,6 +12,7 @@ import type { ReasonCode } from "../domain/reason.ts"
 import type { Log } from "../log.ts"
 import type { Ledger, Settlement } from "../store/ledger.ts"
 import type { Directory } from "./directory.ts"
+import { onceStored } from "./once-stored.ts"
 
 /** How many blocks end in one commit. */
 const PIECE = 500
@@ -25,12 +26,15 @@ const neverBlocking: readonly ReasonCode[] = [
 
 export interface LinesParts {
   readonly ledger: Pick<Ledger, "endBlocks">
-  readonly directory: Directory
+  readonly directory: Pick<Directory, "integration">
   readonly log: Log
+  readonly isRunning: () => boolean
 }
 
 export class Lines {
   readonly #parts: LinesParts
+  /** Integrations whose lines are being let go; true where more may have come to be held meanwhile. */
+  readonly #letting = new Map<IntegrationId, boolean>()
 
   constructor(parts: LinesParts) {
     this.#parts = parts
@@ -51,16 +55,29 @@ export class Lines {
     return { ...settlement, consequences: { ...consequences, blocksLine: true } }
   }
 
-  /** Has the lines of an integration go on where its policy does not hold them; `isDue` is called where one was held. */
+  /**
+   * Has the lines of an integration go on where its policy does not hold them; `isDue` is called where one was held. While
+   * the store is away, once it is there.
+   */
   async letGo(id: IntegrationId, isDue: () => void): Promise<void> {
-    const { ledger, log } = this.#parts
+    if (this.#letting.has(id)) {
+      this.#letting.set(id, true)
+      return
+    }
+    const { ledger, log, isRunning } = this.#parts
+    // Where the policy holds them again by the time that the store is there, they stay.
+    const endPiece = async () => (this.#letsGo(id) ? await ledger.endBlocks(id, PIECE) : 0)
     try {
-      for (let ended = PIECE; ended === PIECE && this.#letsGo(id); ) {
-        ended = await ledger.endBlocks(id, PIECE)
+      let ended = PIECE
+      while (isRunning() && this.#letsGo(id) && (ended === PIECE || this.#letting.get(id) === true)) {
+        this.#letting.set(id, false)
+        ended = await onceStored(endPiece, isRunning)
         if (ended > 0) isDue()
       }
     } catch (error) {
       log.warn({ err: error, integration: id }, "lines could not be let go; the next start goes on with it")
+    } finally {
+      this.#letting.delete(id)
     }
   }
 

@@ -268,12 +268,12 @@ export class People {
   }
 
   /** Goes on in another project of the person's, with a new token; undefined where they are nothing there. */
-  async moveTo(session: LiveSession, project: ProjectId, by: Actor): Promise<Entered | undefined> {
+  async moveTo(session: LiveSession, project: ProjectId, by: Actor): Promise<Entered | Refusal | undefined> {
     const token = newToken()
-    return this.#changes.inTransaction(async (tx, note) => {
+    return this.#transaction(async (tx, note) => {
       const membership = (await membershipsOf(tx, session.person)).find(each => each.project === project)
       if (membership === undefined) return undefined
-      await renewSession(tx, session.id, hashToken(token), project)
+      if (!(await renewSession(tx, session.id, hashToken(token), project))) throw new Refused({ kind: "ended" })
       await note({ project, kind: "session.moved", subject: formatId("ses", session.id), by })
       return { kind: "entered", token, session: { ...session, project, role: membership.role } }
     })
@@ -287,12 +287,13 @@ export class People {
     from: Origin,
   ): Promise<Entered | Refusal> {
     const person = await findPerson(this.#store.reads, session.person)
+    if (person === undefined) return { kind: "ended" }
     // Whoever comes in through an identity provider has none yet.
-    if (person?.password !== null) {
+    if (person.password !== null) {
       if (change.current === undefined) return { kind: "missing", fields: ["current_password"] }
       const limited = await this.#tries.of(session.email, from)
       if (limited !== null) return limited
-      if (!(await this.#passwords.isRight(change.current, person?.password ?? null))) {
+      if (!(await this.#passwords.isRight(change.current, person.password))) {
         await this.#noteRefusal(person, from, "the current password is wrong")
         return { kind: "wrong" }
       }
@@ -300,10 +301,14 @@ export class People {
     }
     const hash = await this.#passwords.hash(change.next)
     const token = newToken()
-    return this.#changes.inTransaction(async (tx, note) => {
+    return this.#transaction(async (tx, note) => {
+      const now = await findPerson(tx, session.person)
+      // Another one was set while this one was being compared and made, by a mailed link maybe: that one stands.
+      if (now === undefined || now.password !== person.password) throw new Refused({ kind: "wrong" })
+      if (now.disabledAt !== null) throw new Refused({ kind: "disabled" })
+      if (!(await renewSession(tx, session.id, hashToken(token), session.project))) throw new Refused({ kind: "ended" })
       await setPassword(tx, session.person, hash)
       const sessions = await endSessionsOf(tx, session.person, session.id)
-      await renewSession(tx, session.id, hashToken(token), session.project)
       const subject = formatId("per", session.person)
       await note({
         project: session.project,

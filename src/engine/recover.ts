@@ -132,6 +132,7 @@ export class Recoverer {
   /** Gives how long to rest. */
   async #round(open: readonly RecoveryRecord[]): Promise<number> {
     this.#listen(open.length > 0)
+    this.#steps.keepOnly(open)
     const isBusy = open.length > 0 && (await this.#takeFurther(open))
     this.#waitMs = isBusy ? LOOK_AGAIN_MS.first : Math.min(LOOK_AGAIN_MS.most, this.#waitMs * 2)
     return this.#waitMs
@@ -143,7 +144,6 @@ export class Recoverer {
       this.#options.store.reads,
       open.map(recovery => recovery.id),
     )
-    this.#steps.keepOnly(open)
     const lanes = open.flatMap(recovery => recovery.lanes.map(lane => ({ recovery, lane })))
     // Another one goes first each time, or one lane would take all that may be queued.
     const first = this.#turn++ % lanes.length || 0

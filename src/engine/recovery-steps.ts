@@ -29,6 +29,8 @@ const MOST_IN_HAND = 20_000
 
 /** What a recovery has found at an integration and not queued yet; memory only, as the store knows how far it is. */
 interface Hand {
+  /** Up to where the lane was when it was last written: elsewhere, another process has taken it further. */
+  from: EventId
   found: Found[]
   /** Everything up to this event is in `found`, or does not fit. */
   reached: EventId
@@ -65,7 +67,7 @@ export class RecoverySteps {
     this.#pace.attempted(isRecovered)
   }
 
-  /** Forgets what was found for recoveries that are over. */
+  /** Forgets what was found for recoveries that are over, or that another process sees to. */
   keepOnly(open: readonly RecoveryRecord[]): void {
     const keys = new Set(open.flatMap(({ id, lanes }) => lanes.map(lane => handKey(id, lane.integration))))
     for (const key of this.#hands.keys()) if (!keys.has(key)) this.#hands.delete(key)
@@ -85,16 +87,23 @@ export class RecoverySteps {
     if (room === "none") return false
     // A moment later there is some.
     if (room < 1) return true
-    const picked =
-      (await this.#pickReturned(recovery, lane, hand, room)) ?? (await this.#pick(recovery, lane, hand, room))
-    if (picked === null) return false
-    const queued = await this.#commit(recovery, lane, live, picked)
-    if (queued === null) this.#hands.delete(handKey(recovery.id, lane.integration))
-    else {
-      hand.allowance -= queued
-      this.#pace.took(queued)
+    try {
+      const picked =
+        (await this.#pickReturned(recovery, lane, hand, room)) ?? (await this.#pick(recovery, lane, hand, room))
+      if (picked === null) return false
+      const queued = await this.#commit(recovery, lane, live, picked)
+      if (queued === null) this.#hands.delete(handKey(recovery.id, lane.integration))
+      else {
+        hand.from = picked.reached
+        hand.allowance -= queued
+        this.#pace.took(queued)
+      }
+      return true
+    } catch (error) {
+      // Some of it is out of the hand, and may be queued or not: the store knows from where to look again.
+      this.#hands.delete(handKey(recovery.id, lane.integration))
+      throw error
     }
-    return true
   }
 
   /** Gives back a piece of what a recovery that is paused or canceled has waiting; false where nothing waits. */
@@ -118,7 +127,11 @@ export class RecoverySteps {
     const { store, directory } = this.#options
     for (const { integration } of lanes) {
       if (directory.integration(integration) === undefined) continue
-      if ((await readReturned(store.reads, id, integration, 1)).length > 0) return true
+      if ((await readReturned(store.reads, id, integration, 1)).length === 0) continue
+      // Another process may have given it back while it was the one that leads.
+      const hand = this.#hands.get(handKey(id, integration))
+      if (hand !== undefined) hand.hasReturned = true
+      return true
     }
     return false
   }
@@ -249,12 +262,11 @@ export class RecoverySteps {
 
   #handOf({ id }: RecoveryRecord, { integration, reached }: RecoveryLane): Hand {
     const key = handKey(id, integration)
-    let hand = this.#hands.get(key)
-    if (hand === undefined) {
-      const found: Found[] = []
-      hand = { found, reached, isThrough: false, hasReturned: true, allowance: 1, allowedAt: performance.now() }
-      this.#hands.set(key, hand)
-    }
+    const known = this.#hands.get(key)
+    if (known?.from === reached) return known
+    const { allowance, allowedAt } = known ?? { allowance: 1, allowedAt: performance.now() }
+    const hand = { from: reached, found: [], reached, isThrough: false, hasReturned: true, allowance, allowedAt }
+    this.#hands.set(key, hand)
     return hand
   }
 }

@@ -5,12 +5,14 @@
  */
 import type { Withheld } from "../domain/event.ts"
 import type { EventId, IntegrationId, ProjectId, RecoveryId } from "../domain/id.ts"
+import { resolvePolicy } from "../domain/policy.ts"
 import { DUE, IN_LINE, RECOVERED } from "../domain/queue.ts"
 import { isRed, type ReasonCode } from "../domain/reason.ts"
 import type { Standing } from "../domain/recovery.ts"
 import { makeUpFor, type Retargeted } from "./arrival-tallies.ts"
 import type { Commit } from "./commit.ts"
 import { raw, sql } from "./database.ts"
+import type { Snapshot } from "./integrations.ts"
 import { queueInLine, release } from "./line.ts"
 import { countOf, moveCount } from "./move.ts"
 import { withheldReason } from "./recovery-look.ts"
@@ -44,7 +46,10 @@ export interface Send {
   readonly keepsRevision: boolean
 }
 
-/** Queues a piece; gives how many were queued, null where the recovery no longer runs, or is elsewhere. */
+/**
+ * Queues a piece; gives how many were queued, null where the recovery no longer runs, or is elsewhere, or where its
+ * integration was switched off or removed: what waits there has ended, and nobody would end what came later.
+ */
 export function* queuePiece(commit: Commit, piece: RecoveryPiece): Step<number | null> {
   const { tallies, now } = commit
   const { recovery, integration } = piece
@@ -52,6 +57,8 @@ export function* queuePiece(commit: Commit, piece: RecoveryPiece): Step<number |
     select r.state, l.reached from recovery_lane l join recovery r on r.id = l.recovery_id
     where l.recovery_id = ${recovery} and l.integration_id = ${integration} for update of l`)
   if (lane === undefined || lane.state !== "running" || lane.reached !== piece.from) return null
+  // Whoever asks for the piece may not have heard of it yet; whoever switches it off now waits for this commit.
+  if (piece.sends.length > 0 && (yield* readIntegration(integration))?.enabled === 0) return null
   let queued = 0
   for (const send of piece.sends) {
     const isDelivery = send.standing.kind === "delivery"
@@ -190,7 +197,8 @@ export function* giveBack(commit: Commit, { recovery, integration, toResume, lim
   for (const status of ["pending", "skipped"]) {
     waiting.push(
       ...(yield* rows<WaitingRow>(sql`
-        select event_id, project_id, status, ordering_key, before_recovery from delivery${along("delivery_recovering")}
+        select event_id, project_id, status, ordering_key, before_recovery, created_at
+        from delivery${along("delivery_recovering")}
         where recovery_id = ${recovery} and integration_id = ${integration} and status = ${status}
           and schedule_attempts = 0
           and recovery_id is not null and status in ('pending', 'sending', 'retrying', 'skipped')
@@ -219,7 +227,9 @@ function* putBack(commit: Commit, integration: IntegrationId, waiting: WaitingRo
   const from = waiting.status === "pending" ? "n_open" : "n_retrying"
   const less = raw(`${from} = ${from} - 1`)
   if (before.kind === "delivery") {
-    const { status, reason, facts, revision, tries, charged, blocks, recovery } = before
+    const { status, reason, facts, revision, tries, charged, recovery } = before
+    // Where the policy has been changed since, nobody would ever end the block.
+    const blocks = before.blocks && (yield* holdsLines(integration))
     yield* change(sql`
       update delivery set
         status = ${status}, reason = ${reason}, facts = ${facts}, next_at = null, queue = ${blocks ? IN_LINE : DUE},
@@ -246,6 +256,12 @@ function* putBack(commit: Commit, integration: IntegrationId, waiting: WaitingRo
     update event set targets = ${targets}, withheld = ${withheld}, n_red = n_red + ${red}, ${less}
     where project_id = ${project} and id = ${event}`)
   yield* makeUpFor(commit.tallies, stored, { integration, reason, by: -1 })
+  const { app_id: app, environment, type } = stored
+  // In the hour in which it was counted.
+  commit.tallies.delivery(
+    { project, integration, at: waiting.created_at, app, environment, type, outcome: "routed", reason: "" },
+    -1,
+  )
   if (key !== null) yield* release(commit, integration, key)
 }
 
@@ -268,6 +284,25 @@ function without(json: string, integration: IntegrationId): string {
 function including(json: string, integration: IntegrationId, reason: ReasonCode): string {
   const withheld = JSON.parse(json) as Withheld
   return JSON.stringify({ ...withheld, [reason]: [...(withheld[reason] ?? []), integration] })
+}
+
+/** What nobody can change until the commit is over. Primary key. */
+function readIntegration(id: IntegrationId): Step<IntegrationRow | undefined> {
+  return row<IntegrationRow>(sql`select enabled, snapshot from integration where id = ${id} for update`)
+}
+
+/** Whether the policy of today has what fails hold those behind it of its key. */
+function* holdsLines(id: IntegrationId): Step<boolean> {
+  const stored = yield* readIntegration(id)
+  if (stored === undefined) return true
+  const { policy } = JSON.parse(stored.snapshot) as Pick<Snapshot, "policy">
+  const resolved = resolvePolicy(policy, Number.POSITIVE_INFINITY)
+  return resolved.kind === "policy" && resolved.policy.ordered && resolved.policy.onFailedInLine === "stop"
+}
+
+interface IntegrationRow {
+  readonly enabled: number
+  readonly snapshot: string
 }
 
 interface LaneRow {
@@ -302,4 +337,5 @@ interface WaitingRow {
   readonly status: "pending" | "skipped"
   readonly ordering_key: string | null
   readonly before_recovery: string
+  readonly created_at: number
 }

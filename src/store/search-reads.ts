@@ -118,7 +118,7 @@ async function entryIds(
   return rows.map(row => row.event_id)
 }
 
-/** Events above the last one that is indexed, a few thousand at most. Primary key of `event`. */
+/** Events above the last one that is indexed: those of about a second. Primary key of `event`. */
 async function unindexedIds(db: Reader, { project, field, value, span }: Asked): Promise<readonly EventId[]> {
   const rows = await db.query<{ id: number }>(sql`
     select id from event
@@ -127,7 +127,7 @@ async function unindexedIds(db: Reader, { project, field, value, span }: Asked):
   return rows.map(row => row.id)
 }
 
-/** Records of the attempts since the last entry was written, a few thousand at most. Primary keys. */
+/** Records of the attempts that the index has not reached: those of about a second. Primary keys. */
 async function recentRecordIds(
   db: Reader,
   project: ProjectId,

@@ -89,9 +89,15 @@ export async function touchSession(db: Database, { id, expiresAt }: Session, now
     where id = ${id} and seen_at < ${now}`)
 }
 
-/** Gives a session another token, and maybe another project; the one before opens nothing any more. */
-export async function renewSession(db: Database, id: SessionId, hash: string, project: ProjectId): Promise<void> {
-  await db.query(sql`update session set hash = ${hash}, project_id = ${project} where id = ${id}`)
+/**
+ * Gives a session another token, and maybe another project; the one before opens nothing any more. False where the session
+ * has ended meanwhile.
+ */
+export async function renewSession(db: Database, id: SessionId, hash: string, project: ProjectId): Promise<boolean> {
+  const rows = await db.query(
+    sql`update session set hash = ${hash}, project_id = ${project} where id = ${id} returning id`,
+  )
+  return rows.length > 0
 }
 
 /** Ends one of a person's sessions; says whether there was one. */

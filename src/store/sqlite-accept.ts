@@ -21,7 +21,7 @@ export function acceptOne(commit: SqliteCommit, arrival: Arrival): Accepted {
   const { privacy } = arrival
   const payload = privacy === undefined ? draft.payload : privacy.masked
   const data = payloadColumns(payload)
-  const bytes = data === undefined ? 0 : data.value.length
+  const bytes = data?.bytes ?? 0
   const part = data === undefined ? 0 : parts.partFor(arrival.payloadDays, commit.now, bytes)
   const { targets } = arrival
   db.statements
@@ -59,9 +59,9 @@ export function acceptOne(commit: SqliteCommit, arrival: Arrival): Accepted {
   }
   if (privacy !== undefined) keepWhole(commit, { ...arrival, privacy }, id)
   rememberIds(commit, arrival, id)
-  if (draft.profileId !== null) search.add(project, "profile_id", draft.profileId, id, commit.now)
-  if (draft.deviceId !== null) search.add(project, "device_id", draft.deviceId, id, commit.now)
-  if (draft.sourceRecord !== null) search.add(project, "source_record", draft.sourceRecord, id, commit.now)
+  if (draft.profileId !== null) search.add(project, "profile_id", draft.profileId, id)
+  if (draft.deviceId !== null) search.add(project, "device_id", draft.deviceId, id)
+  if (draft.sourceRecord !== null) search.add(project, "source_record", draft.sourceRecord, id)
   const insert = db.statements.text(insertDelivery)
   for (const { integration, claim, ordered } of targets) {
     const sending = claim !== null
@@ -131,14 +131,17 @@ function rememberIds({ db, now }: SqliteCommit, arrival: Arrival, id: EventId): 
   }
 }
 
-function payloadColumns(payload: Payload): { value: string | Uint8Array; mediaType: string | null } | undefined {
+/** `bytes`: as it is stored, in UTF-8. Counting them takes 0.2 us for 1,000 letters of whatever script. */
+function payloadColumns(
+  payload: Payload,
+): { value: string | Uint8Array; bytes: number; mediaType: string | null } | undefined {
   switch (payload.kind) {
     case "json":
-      return { value: payload.text, mediaType: null }
+      return { value: payload.text, bytes: Buffer.byteLength(payload.text), mediaType: null }
     case "text":
-      return { value: payload.text, mediaType: payload.mediaType }
+      return { value: payload.text, bytes: Buffer.byteLength(payload.text), mediaType: payload.mediaType }
     case "bytes":
-      return { value: payload.bytes, mediaType: payload.mediaType }
+      return { value: payload.bytes, bytes: payload.bytes.length, mediaType: payload.mediaType }
     case "none":
       return undefined
   }

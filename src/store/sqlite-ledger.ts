@@ -215,7 +215,7 @@ export class SqliteLedger extends Ledger {
         const commit = this.#open(this.#now())
         for (const work of works) work.run(commit)
         runNow(this.#db, commit.tallies.write(commit.steps))
-        if (this.#search.isDue(commit.now)) this.#search.write(this.#ids.last)
+        if (this.#search.isDue(commit.now, this.#ids.last)) this.#search.write(this.#ids.last)
       })
     } catch (error) {
       this.#parts.forget()

@@ -48,8 +48,9 @@ function recordAttempt(
   if (exchange !== null) {
     const requestHeaders = JSON.stringify(attempt.requestHeaders.map(h => [h.name, h.secret ? null : h.value]))
     const responseHeaders = answer === null ? null : JSON.stringify(answer.headers)
-    const bytes = requestHeaders.length + (responseHeaders?.length ?? 0) + (answer?.body.length ?? 0)
-    part = parts.partFor(payloadDays, now, bytes + (attempt.requestBody?.length ?? 0))
+    const texts = [requestHeaders, responseHeaders ?? "", attempt.requestBody ?? ""]
+    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), answer?.body.length ?? 0)
+    part = parts.partFor(payloadDays, now, bytes)
     db.statements
       .text(`insert into exchange_${part} values (?, ?, ?, ?, ?)`)
       .run(id, requestHeaders, attempt.requestBody, responseHeaders, answer === null ? null : answer.body)
@@ -113,7 +114,7 @@ function moveOn({ db, search, now }: SqliteCommit, settlement: Settlement, attem
     )
   if (changes === 0) return false
   const { recordId } = settlement
-  if (recordId !== null) search.add(claim.project, "destination_record", recordId, claim.delivery.event, now)
+  if (recordId !== null) search.add(claim.project, "destination_record", recordId, claim.delivery.event)
   const red = next.status === "withheld" && isRed(next.reason.code)
   db.statements.text(red ? countRed : countOnEvent[next.status]).run(claim.project, claim.delivery.event)
   return true

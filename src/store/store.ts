@@ -110,7 +110,7 @@ function open(options: StoreOptions): EmbeddedStore {
     const seal = sqlite.immediate(() => runNow(sqlite, enter(keys)))
     const ids = new Ids(now, greatestId(connection))
     const search = new SearchIndex(sqlite)
-    search.catchUp(now())
+    search.catchUp(ids.last)
     const reads = new ReaderThread(path)
     const fence = nextFence(connection)
     const { watcher } = options

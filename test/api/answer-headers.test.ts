@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { connect } from "node:net"
 import { text } from "node:stream/consumers"
 import { describe, test } from "node:test"
-import { answerHeaderFault } from "../../src/connectors/header-rules.ts"
+import { answerHeaderFault, isBrowserHeader } from "../../src/connectors/header-rules.ts"
 import { operationsOf } from "../help/document.ts"
 import { Program } from "../help/program.ts"
 
@@ -109,5 +109,33 @@ describe("every answer tells a browser to make nothing of it", () => {
     for (const name of [...names, "Set-Cookie", "Clear-Site-Data"]) {
       assert.match(answerHeaderFault(name, "x") ?? "", /has no say in/, name)
     }
+  })
+
+  test("and no inbox has a browser report, keep or change anything for the whole of this server", async () => {
+    const kept =
+      "NEL Report-To Reporting-Endpoints Alt-Svc Accept-CH Critical-CH Service-Worker-Allowed Clear-Site-Data " +
+      "Strict-Transport-Security Public-Key-Pins Expect-CT Set-Login Use-As-Dictionary Origin-Agent-Cluster"
+    for (const name of kept.split(" ")) {
+      assert.match(answerHeaderFault(name, "x") ?? "", /has no say in/, name)
+      assert.equal(isBrowserHeader(name), true, name)
+    }
+    await using program = await Program.open()
+    const headers = { NEL: '{"report_to":"there","max_age":2592000}' }
+    const config = { answer: { headers } }
+    const made = await program.ask("POST", "/v1/integrations", { name: "x", connector: "inbox", config })
+    assert.deepEqual([made.status, made.body.errors?.[0]?.pointer], [422, "/config/answer/headers/NEL"])
+    assert.equal(answerHeaderFault("Retry-After", "5"), null)
+  })
+
+  test("nor with a header that it was given when that was still taken", async () => {
+    await using program = await Program.open()
+    const config = { answer: { headers: { "X-Later-NEL": "{}", "X-Mine": "1" } } }
+    const { id } = await program.call("POST", "/v1/integrations", { name: "x", connector: "inbox", config })
+    const { url } = await program.call("GET", `/v1/integrations/${id}/inbox`)
+    await program.stop()
+    await program.leave("update integration set snapshot = replace(snapshot, 'X-Later-NEL', 'NEL')")
+    await program.restart()
+    const answer = await fetch(program.url + new URL(String(url)).pathname, { method: "POST", body: "{}" })
+    assert.deepEqual([answer.status, answer.headers.get("x-mine"), answer.headers.get("nel")], [200, "1", null])
   })
 })

@@ -71,15 +71,17 @@ test("a name may be of any printable ASCII, as long as an event's type may be", 
 })
 
 test("a schema that cannot be used is refused when it is saved, and nothing is fetched for it", async () => {
-  for (const schema of [
-    { type: "strin" },
-    { properties: 7 },
-    { $ref: "https://schemas.example/a.json" },
-    { $ref: "#/$defs/none" },
-    { minimum: "1" },
-  ]) {
+  for (const [schema, pointer] of [
+    [{ type: "strin" }, "/schema"],
+    [{ properties: 7 }, "/schema"],
+    [{ $ref: "https://schemas.example/a.json" }, "/schema/$ref"],
+    [{ $ref: "#/$defs/none" }, "/schema/$ref"],
+    [{ minimum: "1" }, "/schema"],
+    [{ $async: true, type: "string" }, "/schema/$async"],
+    [{ allOf: [{ $ref: "#" }] }, "/schema/allOf/0/$ref"],
+  ] as const) {
     const answer = await put("broken", { schema })
-    assert.deepEqual([answer.status, answer.body.errors?.[0]?.pointer], [422, "/schema"], JSON.stringify(schema))
+    assert.deepEqual([answer.status, answer.body.errors?.[0]?.pointer], [422, pointer], JSON.stringify(schema))
   }
   assert.equal((await program.ask("GET", "/v1/event-types/broken")).status, 404)
   for (const schema of [true, false, {}, { $ref: "#/$defs/a", $defs: { a: { type: "string", format: "email" } } }]) {

@@ -235,6 +235,63 @@ describe("a new integration", () => {
     const apps = await program.call("GET", "/v1/apps")
     assert.ok(Object.values(apps.data ?? {}).some(app => String(app?.name) === "made-here"))
   })
+
+  test("that is refused leaves no app behind; one that is kept notes in the audit log those that it made", async () => {
+    const named = async () => Object.values((await program.call("GET", "/v1/apps")).data ?? {}).map(app => app?.name)
+    const before = await named()
+    const refused = await create({ apps: ["typo-1"], policy: { success: "410" } })
+    assert.equal(refused.status, 422)
+    assert.equal((await create({ apps: ["typo-1"], secret: "whsec_x" })).status, 422)
+    const made = await create({ apps: ["kept-1", "kept-2"] })
+    const path = `/v1/integrations/${made.body.id}`
+    const patch = (body: object, headers = {}, at = path) => program.ask("PATCH", at, body, headers)
+    assert.equal((await patch({ apps: ["typo-2"], policy: { success: "410" } })).status, 422)
+    assert.equal((await patch({ apps: ["typo-2"] }, { "if-match": '"stale"' })).status, 412)
+    assert.equal((await patch({ apps: ["typo-2"] }, {}, "/v1/integrations/int_00000000000")).status, 404)
+    assert.deepEqual((await patch({ apps: ["kept-1", "kept-3"] })).body.apps, ["kept-1", "kept-3"])
+    assert.deepEqual((await patch({ name: "y" })).body.apps, ["kept-1", "kept-3"])
+    assert.deepEqual((await named()).sort(), [...before, "kept-1", "kept-2", "kept-3"].sort())
+
+    const { data } = await program.call("GET", "/v1/audit-log?limit=6")
+    const changes = Object.values(data ?? {})
+      .map(change => [change?.kind, change?.after?.name])
+      .reverse()
+    assert.deepEqual(changes, [
+      ["app.created", "kept-1"],
+      ["app.created", "kept-2"],
+      ["integration.created", "x"],
+      ["app.created", "kept-3"],
+      ["integration.updated", "x"],
+      ["integration.updated", "y"],
+    ])
+    const apps = Object.values(data ?? {}).map(change => change?.after?.apps)
+    assert.deepEqual(
+      [apps[1], apps[3]],
+      [
+        ["kept-1", "kept-3"],
+        ["kept-1", "kept-2"],
+      ],
+      "by name, as they are made",
+    )
+    const sent = await program.call("POST", "/v1/events", { type: "a", app: "kept-3" })
+    assert.match(String(sent.id ?? sent.event?.id), /^evt_/)
+  })
+
+  test("beside another that names the same new app at the same moment has that one app", async () => {
+    const both = await Promise.all([create({ apps: ["at-once"] }), create({ apps: ["at-once"] })])
+    assert.deepEqual(
+      both.map(({ status, body }) => [status, ...Object.values(body.apps ?? {})]),
+      [
+        [201, "at-once"],
+        [201, "at-once"],
+      ],
+    )
+    assert.equal((await program.rows("select 1 from app where name = 'at-once'")).length, 1)
+    assert.equal(
+      (await program.rows("select 1 from change where kind = 'app.created' and after like '%at-once%'")).length,
+      1,
+    )
+  })
 })
 
 describe("a change", () => {
@@ -337,6 +394,15 @@ describe("a change", () => {
     assert.equal(Object.values(page.data ?? {}).length, 2)
     const rest = await program.call("GET", `/v1/integrations/${id}/revisions?limit=2&cursor=${page.next_cursor}`)
     assert.deepEqual(rest.data, [first])
+  })
+
+  test("of the last of a number's many digits is a change, shown as it was written; other space between parts is none", async () => {
+    const [before, after] = ['["data.id",12345678901234567890]', '["data.id",12345678901234567891]']
+    for (const operands of [before, after, after.replace(",", ", ")]) await patch(`{"filter":{"eq":${operands}}}`)
+    const { text } = await program.ask("GET", `/v1/integrations/${id}/revisions`)
+    const [fourth, third] = text.match(/"changes":\[.*?\](?=\},)/g) ?? []
+    assert.equal(fourth, '"changes":[]')
+    assert.equal(third, `"changes":[{"pointer":"/filter/eq","from":${before},"to":${after}}]`)
   })
 
   test("at the same moment as many others is not lost, nor is any of them", async () => {

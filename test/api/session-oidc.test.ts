@@ -102,6 +102,20 @@ describe("who comes back", () => {
     assert.equal((await new Browser(program).signIn("grace@shop.example", PASSWORD)).status, 201)
   })
 
+  test("with a name of emoji alone has that name, and one without any has the address", async () => {
+    for (const [sub, name, shown] of [
+      ["fox-1", "🦊", "🦊"],
+      ["fox-2", "\u0000", "fox-2@shop.example"],
+    ] as const) {
+      const email = `${sub}@shop.example`
+      await owner.call("POST", "/v1/invitations", { email, role: "viewer" })
+      provider.account = { sub, email, email_verified: true, name }
+      const browser = new Browser(program)
+      assert.equal((await signIn(browser)).status, 302)
+      assert.equal((await browser.call("GET", "/v1/session")).person?.name, shown)
+    }
+  })
+
   test("known here by a verified address keeps the password", async () => {
     provider.account = { sub: "ada-1", email: "ada@shop.example", email_verified: true }
     assert.equal((await signIn(new Browser(program))).status, 302)
@@ -261,5 +275,11 @@ test("whoever comes back too often is led to the sign-in as well, and each fault
 
 test("people of several ways to sign in stand in one list", async () => {
   const people = items((await owner.call("GET", "/v1/people")).data).map(({ email }) => String(email))
-  assert.deepEqual(people.toSorted(), ["Grace@shop.example", "ada@shop.example", "victim@shop.example"])
+  assert.deepEqual(people.toSorted(), [
+    "Grace@shop.example",
+    "ada@shop.example",
+    "fox-1@shop.example",
+    "fox-2@shop.example",
+    "victim@shop.example",
+  ])
 })

@@ -1,7 +1,7 @@
 /** The page of an event: all that came in, went out and came back, where the time went, and the proof of who sent it. */
 import assert from "node:assert/strict"
 import { execFile } from "node:child_process"
-import { createHmac } from "node:crypto"
+import { createHmac, createPublicKey, verify as verifies, type webcrypto } from "node:crypto"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type TestContext, test } from "node:test"
@@ -116,6 +116,19 @@ test("an engineer reads what went wrong with an event from end to end, takes it 
   const repeated = await archive.request(3)
   assert.equal(repeated.headers["webhook-id"], archive.requests[0]?.headers["webhook-id"])
 
+  // On a wide screen elsewhere: times are those of the reader's zone, as ISO on focus.
+  const timezoneId = "Asia/Kathmandu"
+  const storageState = await page.context().storageState()
+  const far = await dashboard.window({ width: 1_920, height: 1_080, timezoneId, storageState })
+  await dashboard.visit(new URL(page.url()).pathname, far)
+  const time = far.getByRole("region", { name: "Journey" }).locator("time").first()
+  const at = (await time.getAttribute("datetime")) ?? ""
+  const there = new Intl.DateTimeFormat("en-US", { timeStyle: "medium", timeZone: timezoneId }).format(new Date(at))
+  assert.ok((await time.innerText()).includes(there.replace(/ .M$/, "")), `${await time.innerText()}, not ${there}`)
+  await time.focus()
+  await far.getByText(`${at} · shown in Asia/`).waitFor()
+  await assertFits(far, "the page of an event on a wide screen")
+
   // On a phone, in the dark.
   await page.setViewportSize({ width: 360, height: 740 })
   await page.emulateMedia({ colorScheme: "dark" })
@@ -123,7 +136,7 @@ test("an engineer reads what went wrong with an event from end to end, takes it 
   await assertAccessible(page, "the page of an event on a phone, in the dark")
 })
 
-test("what is gone or hidden says so, since when, and what would help; a v1a signature verifies, too", async t => {
+test("what is gone or hidden says so, since when, and what would help; signatures by key pairs verify, too", async t => {
   await using archive = await Endpoint.open()
   const dataDir = join(temporaryFolder(t), "data")
   // Eight days ago: payloads are kept for seven.
@@ -151,8 +164,16 @@ test("what is gone or hidden says so, since when, and what would help; a v1a sig
   })) as {
     signing_keys: { public_key: string }[]
   }
+  const registry = (await dashboard.call("POST", "/v1/integrations", {
+    name: "Registry",
+    config: {
+      production: { url: archive.url("/registry") },
+      verification: "none",
+      signature: { scheme: "rfc9421" },
+    },
+  })) as { id: string }
   const event = (await dashboard.call("POST", "/v1/events", { type: "deed.signed", data: { n: 2 } })) as { id: string }
-  await archive.received(3)
+  await archive.received(4)
   const request = archive.requests.find(({ path }) => path === "/notary")
   assert.ok(request !== undefined)
   await dashboard.visit(`/events/${event.id}`)
@@ -165,6 +186,18 @@ test("what is gone or hidden says so, since when, and what would help; a v1a sig
     false,
   ])
 
+  // A signed HTTP message: over what is shown, by the key of the document that it names.
+  const message = archive.requests.find(({ path }) => path === "/registry")?.headers
+  await page.getByRole("button", { name: "Registry Delivered" }).click()
+  await page.getByRole("tab", { name: "Signature" }).last().click()
+  await page.getByText("Signed as an HTTP message (RFC 9421)").waitFor()
+  await page.getByRole("button", { name: "Copy the base string" }).last().click()
+  const { keys } = (await dashboard.call("GET", `/v1/integrations/${registry.id}/jwks`)) as { keys: Named[] }
+  const [, keyId] = /keyid="([^"]+)"/.exec(message?.["signature-input"] ?? "") ?? []
+  const key = createPublicKey({ key: keys.find(({ kid }) => kid === keyId) ?? {}, format: "jwk" })
+  const [, signature = ""] = /:([^:]+):/.exec(message?.["signature"] ?? "") ?? []
+  assert.ok(verifies(null, Buffer.from(await clipboard(page)), key, Buffer.from(signature, "base64")))
+
   // Who may not read payloads is told so, and whom to ask.
   const viewer = await dashboard.ofPerson("vera@shop.example", "viewer")
   await dashboard.visit(`/events/${event.id}`, viewer)
@@ -175,6 +208,8 @@ test("what is gone or hidden says so, since when, and what would help; a v1a sig
   assert.equal(await viewer.getByRole("button", { name: "Replay to …" }).count(), 0)
   await assertAccessible(viewer, "the page of an event whose payload is hidden")
 })
+
+type Named = webcrypto.JsonWebKey & { readonly kid: string }
 
 function clipboard(page: Page): Promise<string> {
   return page.evaluate("navigator.clipboard.readText()")

@@ -26,7 +26,7 @@ const whileEmpty: Readonly<Record<string, RegExp>> = {
   "/no-such-page": /This address leads nowhere/,
 }
 
-test("every page says what to do while there is nothing, when Waybill fails, and when it cannot be reached", async t => {
+test("every page says what to do while there is nothing, while it loads, when Waybill fails, and when it cannot be reached", async t => {
   const dashboard = await Dashboard.ofOwner(t)
   const { page, waybill } = dashboard
   const faults = new Faults()
@@ -36,6 +36,15 @@ test("every page says what to do while there is nothing, when Waybill fails, and
     await each.getByText(words).first().waitFor()
     await faults.hold(assertAccessible(each, `${address} while there is nothing`))
   })
+  faults.assertNone()
+
+  const waiting = await dashboard.window({ storageState: await page.context().storageState() })
+  await waiting.context().route(/\/v1\/(?!session$)/, () => {})
+  for (const address of ["/", "/events", "/deliveries", "/integrations"]) {
+    await waiting.goto(waybill.url + address)
+    await waiting.locator('[aria-busy="true"], [aria-label="Loading"]').first().waitFor()
+    await faults.hold(assertAccessible(waiting, `${address} while it loads`))
+  }
   faults.assertNone()
 
   const troubled = await dashboard.window({ isTroubled: true, storageState: await page.context().storageState() })

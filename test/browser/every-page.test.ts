@@ -76,7 +76,7 @@ test("every page is readable in light and dark, down to 320 px, by who cannot se
     await each.emulateMedia({ colorScheme: "dark" })
     await faults.hold(assertAccessible(each, `${address} in the dark`, changedByColours))
     await each.emulateMedia({ colorScheme: "light" })
-    for (const width of [360, 320]) {
+    for (const width of [1_920, 360, 320]) {
       await each.setViewportSize({ width, height: 740 })
       await faults.hold(assertFits(each, `${address} at ${width} px`))
     }

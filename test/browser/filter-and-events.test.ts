@@ -134,4 +134,42 @@ test("an engineer chooses which events go out and as what, and sees it on past e
     await hasFocus(why)
     assert.equal(shop.requests.length, 7)
   })
+
+  await step(
+    "a number of many digits is tried and kept as it was written, and a filter half written takes nothing away",
+    async () => {
+      await dashboard.call("POST", "/v1/events", '{"type":"order_paid","data":{"id":12345678901234567891}}')
+      await dashboard.call("PATCH", `/v1/integrations/${id}`, '{"filter":{"eq":["data.id",12345678901234567890]}}')
+      await dashboard.visit(`/integrations/${id}?tab=filter`)
+      const value = page.getByLabel("Value", { exact: true })
+      assert.equal(await value.inputValue(), "12345678901234567890")
+      await page.getByText("0 of the last 13 events would go out.").waitFor()
+      await value.fill("12345678901234567891")
+      await page.getByText("1 of the last 13 events would go out.").waitFor()
+      await page.getByText("JSON", { exact: true }).click()
+      const json = page.getByRole("textbox", { name: "Filter as JSON" })
+      for (const half of ['{"eq":["data.id"]}', '{"and":[]}']) {
+        await json.fill(half)
+        assert.equal(await json.inputValue(), half)
+      }
+      await json.fill('{"in":["data.id",[12345678901234567891]]}')
+      await page.getByText("1 of the last 13 events would go out.").waitFor()
+      await page.getByRole("button", { name: "Save the filter" }).click()
+      await page.getByText("Saved.", { exact: true }).waitFor()
+      assert.match(await json.inputValue(), /\n +12345678901234567891\n/)
+      await openTab(page, "Changes")
+      await page.getByText("[12345678901234567891]").first().waitFor()
+    },
+  )
+
+  await step("a header whose secret is kept is not added once more, in whatever case", async () => {
+    const headers = { "x-team": "blue" }
+    await dashboard.call("PATCH", `/v1/integrations/${id}`, { config: { production: { headers } } })
+    await dashboard.visit(`/integrations/${id}?tab=settings`)
+    const name = page.getByRole("textbox", { name: "Name of another one" }).first()
+    await name.fill("X-Team")
+    await name.press("Enter")
+    await assertMarked(name, /x-team is there already\. Change its value above/)
+    assert.equal(await page.getByRole("textbox", { name: "x-team" }).inputValue(), "Kept, and not shown")
+  })
 })

@@ -8,6 +8,7 @@ import { describe, test } from "node:test"
 import { Budget } from "../../src/domain/budget.ts"
 import type { Outcome } from "../../src/domain/delivery.ts"
 import type { Environment } from "../../src/domain/event.ts"
+import type { Answer } from "../../src/domain/exchange.ts"
 import { presets } from "../../src/domain/policy.ts"
 import { isHeld, type Queue, RECOVERED } from "../../src/domain/queue.ts"
 import type { HeldBack } from "../../src/engine/gate.ts"
@@ -278,6 +279,43 @@ describe("recovered deliveries", () => {
     assert.ok(seen.filter(count => count > 0).length > 40, `never starved: ${seen.join()}`)
     rehearsal.finish()
     assert.deepEqual([rehearsal.waiting.size, rehearsal.delivered.length], [0, 200])
+  })
+})
+
+describe("what has changed in a lane", () => {
+  const answer = { status: 503, httpVersion: "1.1", headers: [], body: null } as unknown as Answer
+  /** Attempts that are answered with a status and a `Retry-After` of a minute, each started when all before have ended. */
+  const refuse = ({ lane, now }: Rehearsal, status: number, isProtected: boolean, times: number): void => {
+    const protection = { ...presets.standard.protection, minAttempts: 1, enabled: isProtected }
+    const environments = 1
+    lane.gate.setRules({ protection, places: 4, environments, budget: null }, now)
+    for (let i = 0; i < times; i++) {
+      const at = now + i * 120 * SECOND
+      const passing = { origin: "https://a.example", environment: "production", dueAt: at, queue: 0 } as const
+      const ticket = lane.gate.admit(passing, at)
+      assert.ok(typeof ticket === "number")
+      const outcome: Outcome = { kind: "answered", status, retryAfterMs: 60 * SECOND, facts: {} }
+      lane.gate.ended(passing.origin, ticket, { outcome, isSuccess: false, answer, startedAt: at, endedAt: at })
+    }
+  }
+
+  test("is told whole by the settlement of the attempt that changed it", () => {
+    const rehearsal = new Rehearsal(one(), 4)
+    refuse(rehearsal, 503, true, 1)
+    const news = rehearsal.lane.gate.takeNews()
+    assert.deepEqual(
+      news?.turns?.map(({ kind, origin }) => [kind, origin]),
+      [["opened", "https://a.example"]],
+    )
+    assert.ok(news?.protection?.includes('"open"') && news.rate?.includes("a.example"))
+    assert.equal(rehearsal.lane.gate.takeNews(), null)
+  })
+
+  test("does not pile up while nobody takes it", () => {
+    const rehearsal = new Rehearsal(one(), 4)
+    refuse(rehearsal, 429, false, 100)
+    assert.deepEqual(rehearsal.lane.gate.takeNews()?.turns, [])
+    assert.equal(rehearsal.lane.gate.takeNews(), null)
   })
 })
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { randomInt } from "node:crypto"
 import { describe, test } from "node:test"
+import { Budget } from "../../src/domain/budget.ts"
 import { Lane, type LaneLimits } from "../../src/engine/lane.ts"
 import { seeded } from "../help/json-writer.ts"
 
@@ -314,6 +315,43 @@ class Rehearsal {
     }
   }
 }
+
+describe("a budget that an integration leaves", () => {
+  const limits = { maxConcurrent: 4, maxPerSecond: null, held: false }
+  /** Requests of a budget that are under way: how many fewer an answer leaves of a hundred, and the one itself. */
+  const underWay = (budget: Budget<number>, now: number): number => {
+    budget.learn({ remaining: 100, resetMs: 1, limit: null, windowMs: null }, null, now)
+    return 100 - (budget.kept?.window?.remaining ?? 0)
+  }
+
+  for (const next of [null, new Budget<number>()]) {
+    test(`counts nothing of it any more once that has ended, where it goes to ${next === null ? "none" : "another"}`, () => {
+      const budget = new Budget<number>()
+      const lane = open({ ...limits, budget })
+      for (let i = 0; i < 3; i++) lane.reserve(NOW)
+      budget.take(2, 1, NOW)
+      lane.setLimits({ ...limits, budget: next })
+      lane.reserve(NOW)
+      assert.equal(underWay(budget, NOW), 3)
+      lane.release(false)
+      for (let i = 0; i < 3; i++) lane.release()
+      assert.equal(underWay(budget, NOW), 0)
+      if (next === null) return
+      next.take(2, 3, NOW)
+      assert.equal(underWay(next, NOW), 2, "none of its own is left either, and none of another's was ended")
+    })
+  }
+
+  test("loses none of those of others to a request that began before the integration came", () => {
+    const budget = new Budget<number>()
+    const lane = open(limits)
+    lane.reserve(NOW)
+    budget.take(2, 3, NOW)
+    lane.setLimits({ ...limits, budget })
+    lane.release()
+    assert.equal(underWay(budget, NOW), 2)
+  })
+})
 
 describe("whatever happens to a lane in whatever order", () => {
   const seed = randomInt(2 ** 31)

@@ -227,6 +227,16 @@ test("an endpoint that is left alone is told of once for each opening, and when 
   )
 })
 
+test("an endpoint that begins to rest is told of by the attempt that brought it to that, also where it asks to be left alone", async () => {
+  await using program = await Program.open()
+  await using there = await Endpoint.open()
+  there.answer(() => ({ status: 503, headers: { "retry-after": "60" } }))
+  await program.integrate(there.url(), { policy: { protection: { min_attempts: 1 } } })
+  await program.send({ type: "order.paid", data: {} })
+  await program.recorded(1)
+  assert.equal((await told(program, "waybill.integration.sleeping")).length, 1)
+})
+
 describe("what becomes of an operational event", () => {
   for (const [how, reply, policy] of [
     ["is refused", { status: 400 }, { stop: "400" }],

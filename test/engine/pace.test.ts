@@ -178,6 +178,26 @@ test("an event that found all places kept for others goes out when they turn out
   await engine.stop(5_000)
 })
 
+test("what was queued for an integration that is off by now is ended when its lane hears of it", async () => {
+  await using program = await Program.open()
+  await using there = await Endpoint.open()
+  const integration = await program.integrate(there.url())
+  const id = numberOf("int", integration)
+  await program.call("POST", `/v1/integrations/${integration}/pause`)
+  await program.stop()
+  await using parts = await putTogether(program, 100)
+  const { engine, directory, intake, incoming } = parts
+  await intake.accept(incoming())
+  // As another process does it, whose word has yet to come.
+  await program.leave("update integration set enabled = 0, disabled_by = 'person', disabled_at = 1")
+  await directory.reload(id)
+  engine.expectIn(id, null)
+  await program.until("it has ended", async () =>
+    (await program.deliveries()).every(({ reason }) => reason === "integration_disabled"),
+  )
+  await engine.stop(5_000)
+})
+
 /**
  * The parts of a program that has stopped, on its folder once more, put together by hand: main.ts has a limit of requests
  * in all that no test can reach, and lets nobody at its places.
@@ -221,6 +241,7 @@ async function putTogether(program: Program, maxInFlight: number) {
   const once = { key: null, fingerprint: null, idempotencyKey: null, project: project?.id ?? 0 }
   return {
     engine,
+    directory,
     feed,
     /** How often the clock was looked at so far. */
     looks: () => looks,

@@ -42,6 +42,28 @@ describe("a test call", () => {
     assert.deepEqual(await program.rows("select * from ingest_tally"), [])
   })
 
+  test("is not tried again where the process was killed during its attempt", async () => {
+    await using program = await Program.open()
+    await using there = await Endpoint.open({ status: 500 }, {})
+    const integration = await program.integrate(there.url())
+    await program.call("POST", `/v1/integrations/${integration}/test`)
+    await program.stop()
+    await program.leave(
+      "update delivery set status = 'sending', reason = null, attempts = 0, last_attempt_id = null, claim = 1",
+    )
+    await program.leave("update event set n_failed = 0, n_open = 1")
+    await program.restart()
+    await program.until("it is over", async () =>
+      (await program.deliveries(integration)).every(({ status }) => status !== "sending"),
+    )
+    program.turn(DAY)
+    const [delivery] = await program.deliveries(integration)
+    assert.deepEqual([delivery?.status, delivery?.reason, delivery?.next_at], ["failed", "interrupted", null])
+    assert.equal(there.requests.length, 1)
+    await program.tallied()
+    assert.deepEqual(await program.rows("select * from delivery_tally"), [])
+  })
+
   test("takes up no place and no rate of the integration's own traffic", async () => {
     let answer = (): void => {}
     const held = new Promise<void>(resolve => {

@@ -6,6 +6,8 @@ import type { Frame, Page } from "playwright-core"
 
 /** Of the page, in functions that run there. */
 declare const document: object
+declare const requestAnimationFrame: (then: () => void) => void
+declare const requestIdleCallback: (then: () => void, options: { timeout: number }) => void
 declare const axe: { run(context: object, options: RunOptions): Promise<AxeResults> } | undefined
 
 let source: string | undefined
@@ -27,6 +29,13 @@ async function barriersOf(frame: Frame, rules: readonly string[] | undefined): P
     iframes: false,
     ...(rules === undefined ? {} : { runOnly: { type: "rule", values: [...rules] } }),
   }
+  // What has just been opened gets its name in the turn after: nobody hears it before.
+  await frame.evaluate(
+    () =>
+      new Promise<void>(done => {
+        requestAnimationFrame(() => requestAnimationFrame(() => requestIdleCallback(done, { timeout: 1_000 })))
+      }),
+  )
   const violations = await frame.evaluate(async asked => (await axe?.run(document, asked))?.violations ?? [], options)
   return violations.flatMap(({ id, help, nodes }) =>
     nodes.map(({ target, failureSummary }) => `${id} (${help}) at ${target.join(" ")}: ${failureSummary}`),

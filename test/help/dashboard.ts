@@ -39,6 +39,8 @@ export interface Look {
   readonly reducedMotion?: "reduce" | "no-preference"
   /** A finger in place of a pointer. */
   readonly hasTouch?: boolean
+  /** A zone of IANA's list, such as `Asia/Kathmandu`; the machine's where this is left out. */
+  readonly timezoneId?: string
   /** Waybill is made to fail on the way: answers of 500 and above are part of the story. */
   readonly isTroubled?: boolean
   /** Cookies of another window, for who is signed in there: `await page.context().storageState()`. */

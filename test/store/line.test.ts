@@ -18,6 +18,7 @@ import { LineModel, type Member } from "../help/line-model.ts"
 const STEPS = engine === "sqlite" ? 3_000 : 800
 const HELD = 1_000_000
 const keys = ["a", "b", "c"]
+const stopping = JSON.stringify({ policy: { ordered: true, ordered_on_failure: "stop" } })
 /** What a run must have come to, or it has shown nothing of it. */
 const mustHappen = [
   ...["accept", "claim of queue 0", `claim of queue ${RECOVERED}`, `claim of queue ${HELD}`, "restart", "recover"],
@@ -265,7 +266,7 @@ class Run {
     const paused = held === "pause" ? 1 : 0
     await store.db.query(sql`
       insert into integration (id, project_id, name, connector, revision, enabled, snapshot, created_at, updated_at)
-      values (${lane}, ${this.#filled.project}, '', 'webhook', 1, 1, '{}', 0, 0) on conflict do nothing`)
+      values (${lane}, ${this.#filled.project}, '', 'webhook', 1, 1, ${stopping}, 0, 0) on conflict do nothing`)
     await store.db.query(sql`update integration set paused = ${paused} where id = ${lane}`)
     await store.ledger.inNextCommit(commit => endExpired(commit, lane, events, { at, held }))
     let ended = 0

@@ -4,9 +4,15 @@ import type { EventId } from "../../src/domain/id.ts"
 import { type RecoverableStatus, type RecoveryAsk, recoverableStatuses, walkFrom } from "../../src/domain/recovery.ts"
 import { sql } from "../../src/store/database.ts"
 import { searchDeliveries } from "../../src/store/delivery-search.ts"
-import { insertRecovery, onTheirWay, openRecoveries, readRecovery } from "../../src/store/recoveries.ts"
+import {
+  insertRecovery,
+  onTheirWay,
+  openRecoveries,
+  type RecoveryRecord,
+  readRecovery,
+} from "../../src/store/recoveries.ts"
 import { lookOn } from "../../src/store/recovery-look.ts"
-import { queuePiece, type RecoveryPiece, type Send } from "../../src/store/recovery-moves.ts"
+import { giveBack, queuePiece, type RecoveryPiece, type Send } from "../../src/store/recovery-moves.ts"
 import { DAY_MS, type FilledStore, openFilledStore } from "../help/filled-store.ts"
 import { countOf, letGo, makeIntegrations } from "../help/letting-go.ts"
 import { PlanWatcher } from "../help/query-plans.ts"
@@ -171,6 +177,118 @@ test("a piece is queued once: not where the recovery is elsewhere by now, nor wh
   assert.equal(there?.waiting, 15)
   const stored = await readRecovery(filled.store.reads, filled.project, id)
   assert.equal(stored?.lanes[0]?.reached, failed[9])
+})
+
+/** Writes a recovery down that runs at the first integration and has looked at nothing. */
+async function begin(filled: FilledStore): Promise<number> {
+  const [id, at] = [filled.store.ids.next(), filled.now]
+  const record: RecoveryRecord = {
+    ...{ id, project: filled.project, ask: askFor(filled), upTo: id, createdAt: at, updatedAt: at, endedAt: null },
+    state: "running",
+    by: { kind: "operator", id: null },
+    lanes: [{ integration: filled.integrations[0], reached: 0, isThrough: false }],
+  }
+  await filled.store.db.transaction(tx => insertRecovery(tx, record))
+  return id
+}
+
+/** Queues some at the first integration without moving on; gives how many were queued. */
+function queue(filled: FilledStore, recovery: number, sends: readonly Pick<Send, "event" | "standing">[]) {
+  const piece: RecoveryPiece = {
+    ...{
+      recovery,
+      project: filled.project,
+      integration: filled.integrations[0],
+      from: 0,
+      reached: 0,
+      isThrough: false,
+    },
+    sends: sends.map(send => ({ ...send, orderingKey: null, keepsRevision: false })),
+    again: [],
+    counts: [],
+  }
+  return filled.store.ledger.inNextCommit(commit => queuePiece(commit, piece))
+}
+
+const wasRejected = { kind: "delivery", status: "failed", reason: "rejected" } as const
+const rejected = { next: "failed", reason: { code: "rejected", facts: { status: 404 } } } as const
+
+for (const [what, change] of [
+  ["switched off", sql`update integration set enabled = 0, disabled_by = 'person'`],
+  ["removed", sql`update integration set enabled = 0, removed_at = 1`],
+] as const) {
+  test(`nothing is queued at an integration that is ${what} by then, and the recovery stays where it was`, async t => {
+    const filled = await openFilledStore(t)
+    await makeIntegrations(filled)
+    const [integration] = filled.integrations
+    const { id: event } = await filled.accept({ targets: [integration] })
+    await filled.attempt({ integration, event }, rejected)
+    const recovery = await begin(filled)
+    await filled.query(change)
+    assert.equal(await queue(filled, recovery, [{ event, standing: wasRejected }]), null)
+    assert.equal(await countOf(filled, "delivery", "status = 'failed'"), 1)
+    assert.equal(await countOf(filled, "recovery_tally"), 0)
+    await filled.query(sql`update integration set enabled = 1, removed_at = null`)
+    assert.equal(await queue(filled, recovery, [{ event, standing: wasRejected }]), 1)
+  })
+}
+
+for (const [rule, reasons] of [
+  ["stop", ["rejected", "waiting_turn"]],
+  ["skip", ["rejected", "queued"]],
+] as const) {
+  test(`what held its line and is given back holds it by the policy of today: ${rule}`, async t => {
+    const filled = await openFilledStore(t)
+    await makeIntegrations(filled)
+    const [integration] = filled.integrations
+    const events: number[] = []
+    for (let i = 0; i < 2; i++)
+      events.push((await filled.accept({ targets: [integration], orderingKey: "k", ordered: true })).id)
+    const [event = 0] = events
+    await filled.attempt({ integration, event }, { ...rejected, blocksLine: true })
+    const recovery = await begin(filled)
+    assert.equal(await queue(filled, recovery, [{ event, standing: wasRejected }]), 1)
+    const snapshot = JSON.stringify({ policy: { ordered: true, ordered_on_failure: rule } })
+    await filled.query(sql`update integration set snapshot = ${snapshot}`)
+    const back = { recovery, integration, toResume: false, limit: 10 }
+    assert.equal(await filled.store.ledger.inNextCommit(commit => giveBack(commit, back)), 1)
+    const rows = await filled.query<{ reason: string }>(sql`select reason from delivery order by event_id`)
+    assert.deepEqual(
+      rows.map(row => row.reason),
+      reasons,
+    )
+    assert.equal((await filled.claim(integration)).length, rule === "stop" ? 0 : 1)
+  })
+}
+
+test("what is queued, given back and queued again counts as routed once, in the hour in which it was queued", async t => {
+  const filled = await openFilledStore(t)
+  await makeIntegrations(filled)
+  const [integration] = filled.integrations
+  const { id: withheld } = await filled.accept({ withheld: { filtered: [integration] } })
+  const { id: missing } = await filled.accept()
+  const sends = [
+    { event: withheld, standing: { kind: "withheld", reason: "filtered" } },
+    { event: missing, standing: { kind: "missing" } },
+  ] as const
+  const recovery = await begin(filled)
+  const hours = async () => {
+    const rows = await filled.query<{ hour: number; count: number }>(sql`
+      select hour, sum(count) as count from delivery_tally
+      where outcome = 'routed' and hour > ${begun} group by hour having sum(count) <> 0 order by hour`)
+    return rows.map(({ hour, count }) => [(hour - begun) / 3_600_000, Number(count)])
+  }
+  const begun = filled.now - (filled.now % 3_600_000)
+  filled.now += 3_600_000
+  for (const _ of [1, 2, 3]) {
+    assert.equal(await queue(filled, recovery, sends), 2)
+    const hour = (filled.now - (filled.now % 3_600_000) - begun) / 3_600_000
+    assert.deepEqual(await hours(), [[hour, 2]])
+    filled.now += 3_600_000
+    const back = { recovery, integration, toResume: true, limit: 10 }
+    assert.equal(await filled.store.ledger.inNextCommit(commit => giveBack(commit, back)), 2)
+    assert.deepEqual(await hours(), [])
+  }
 })
 
 test("a recovery goes 30 days after it has ended, with what it counted", async t => {

@@ -10,8 +10,9 @@ import { Moment } from "../parts/moment.tsx"
 import { More } from "../parts/more.tsx"
 import { Answered } from "../parts/page.tsx"
 import { IdLink } from "../parts/place.tsx"
-import { sessionQuery, waybill } from "../waybill.ts"
+import { type Answer, sessionQuery, waybill } from "../waybill.ts"
 import { isObject, type Tagged } from "./data.ts"
+import { type ChangeText, changeTextsOf } from "./revision-texts.ts"
 
 /** Longer values stand in the settings. */
 const MOST_CHARACTERS = 400
@@ -20,12 +21,15 @@ export function IntegrationChanges({ integration: { id } }: Tagged) {
   const may = useMay()
   const query = useInfiniteQuery({
     queryKey: ["integration", id, "revisions"],
-    queryFn: ({ pageParam }) =>
-      given(
+    queryFn: async ({ pageParam }) => {
+      const text = await given(
         waybill.GET("/v1/integrations/{id}/revisions", {
           params: { path: { id }, query: { limit: 20, ...(pageParam && { cursor: pageParam }) } },
+          parseAs: "text",
         }),
-      ),
+      )
+      return { ...(JSON.parse(text) as Answer<"/v1/integrations/{id}/revisions">), texts: changeTextsOf(text) }
+    },
     initialPageParam: "",
     getNextPageParam: last => last.next_cursor,
   })
@@ -46,14 +50,14 @@ export function IntegrationChanges({ integration: { id } }: Tagged) {
           </Text>
           <Timeline bulletSize={18} lineWidth={2}>
             {pages
-              .flatMap(({ data }) => data)
-              .map(({ revision, at, by, changes }) => (
+              .flatMap(({ data, texts }) => data.map((each, i) => ({ ...each, texts: texts[i] ?? [] })))
+              .map(({ revision, at, by, changes, texts }) => (
                 <Timeline.Item key={revision} title={revision === 1 ? "Made (revision 1)" : `Revision ${revision}`}>
                   <Stack gap={6}>
                     <Text size="sm" component="div" className="linked">
                       <Moment at={at} style="full" /> by <Who by={by} />
                     </Text>
-                    <Changed changes={changes} revision={revision} />
+                    <Changed changes={changes} texts={texts} revision={revision} />
                   </Stack>
                 </Timeline.Item>
               ))}
@@ -80,9 +84,11 @@ function Who({ by: { kind, id } }: { readonly by: { readonly kind: string; reado
 
 function Changed({
   changes,
+  texts,
   revision,
 }: {
   readonly changes: readonly { readonly pointer: string; readonly from: unknown; readonly to: unknown }[]
+  readonly texts: readonly ChangeText[]
   readonly revision: number
 }) {
   if (changes.length === 0) return <Text size="sm">Saved as it was.</Text>
@@ -97,18 +103,18 @@ function Changed({
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {changes.map(({ pointer, from, to }) => (
+          {changes.map(({ pointer, from, to }, i) => (
             <Table.Tr key={pointer}>
               <Table.Td className="wrap-anywhere">
                 <Code>{pointer}</Code>
               </Table.Td>
               {revision > 1 && (
                 <Table.Td className="wrap-anywhere mono">
-                  <Value value={from} />
+                  <Value value={from} text={texts[i]?.from} />
                 </Table.Td>
               )}
               <Table.Td className="wrap-anywhere mono">
-                <Value value={to} isNew={revision > 1 && isSecret(from) && isSecret(to)} />
+                <Value value={to} text={texts[i]?.to} isNew={revision > 1 && isSecret(from) && isSecret(to)} />
               </Table.Td>
             </Table.Tr>
           ))}
@@ -118,7 +124,16 @@ function Changed({
   )
 }
 
-function Value({ value, isNew = false }: { readonly value: unknown; readonly isNew?: boolean }) {
+/** `text` is how it is written in JSON. */
+function Value({
+  value,
+  text: written,
+  isNew = false,
+}: {
+  readonly value: unknown
+  readonly text: string | undefined
+  readonly isNew?: boolean
+}) {
   if (value === null || value === undefined)
     return (
       <Text span size="sm" c="dimmed" fs="italic">
@@ -131,7 +146,7 @@ function Value({ value, isNew = false }: { readonly value: unknown; readonly isN
         {isNew ? "another secret" : "a secret"}
       </Text>
     )
-  const text = typeof value === "string" ? value : JSON.stringify(value)
+  const text = typeof value === "string" ? value : (written ?? JSON.stringify(value))
   return <>{visible(text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text)}</>
 }
 

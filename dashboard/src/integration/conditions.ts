@@ -1,5 +1,5 @@
 /** Filters that are no more than conditions which all have to hold: as rows of a form, and as the JSON that they stand for. */
-import { isObject } from "./data.ts"
+import { elementsOf, membersOf } from "../parts/json-parts.ts"
 
 export const operators = {
   eq: "is",
@@ -33,37 +33,57 @@ export function textOfConditions(conditions: readonly Condition[]): string {
   return parts.length === 1 ? first : `{\n  "and": [\n    ${parts.join(",\n    ")}\n  ]\n}`
 }
 
-/** The rows that a filter comes to; null where it is more than that. */
+/** The rows that a filter comes to; null where it is more than that, or no filter yet, as while somebody types. */
 export function conditionsOf(text: string): Condition[] | null {
   if (text.trim() === "") return []
-  let filter: unknown
-  try {
-    filter = JSON.parse(text)
-  } catch {
-    return null
-  }
-  const list = isObject(filter) && Array.isArray(filter["and"]) ? filter["and"] : [filter]
-  const conditions = list.map(conditionOf)
+  if (!isJson(text)) return null
+  const [only, ...more] = membersOf(text) ?? []
+  const list = only?.key === "and" && more.length === 0 ? elementsOf(only.text) : [text]
+  const conditions = list?.map(conditionOf) ?? []
   const found = conditions.filter(each => each !== null)
-  if (found.length < conditions.length) return null
-  // Numbers of many digits would be rounded on their way through the form.
-  const isExact = JSON.stringify(JSON.parse(textOfConditions(found))) === JSON.stringify(filter)
-  return isExact && !/\d{16}/.test(text) ? found : null
+  // What the form would write otherwise than it stands there is left to who reads JSON.
+  const isSame = found.length === conditions.length && isSameFilter(textOfConditions(found), text)
+  return isSame ? found : null
 }
 
-function conditionOf(node: unknown): Condition | null {
-  if (!isObject(node)) return null
-  const [[name, operand] = ["", null], ...more] = Object.entries(node)
-  if (more.length > 0 || !(name in operators) || !Array.isArray(operand) || typeof operand[0] !== "string") return null
-  const operator = name as Operator
-  if (operator === "exists") return { field: operand[0], operator, value: "" }
-  const value: unknown = operand[1]
-  if (typeof value === "object" && value !== null) return null
-  const isPlain = typeof value === "string" && literalOf(value) === JSON.stringify(value)
-  return { field: operand[0], operator, value: isPlain ? value : JSON.stringify(value) }
+/** Read from the text, because a number that was parsed has lost what it has more than 15 digits of. */
+function conditionOf(text: string): Condition | null {
+  const [only, ...more] = membersOf(text) ?? []
+  if (only === undefined || more.length > 0 || !isOperator(only.key)) return null
+  const [name, operand, ...rest] = elementsOf(only.text) ?? []
+  const field: unknown = name === undefined ? null : JSON.parse(name)
+  if (typeof field !== "string" || rest.length > 0) return null
+  if (only.key === "exists") return operand === undefined ? { field, operator: only.key, value: "" } : null
+  if (operand === undefined || /^[{[]/.test(operand)) return null
+  const value = operand.startsWith('"') ? (JSON.parse(operand) as string) : operand
+  return { field, operator: only.key, value: literalOf(value) === operand ? value : operand }
+}
+
+function isOperator(name: string): name is Operator {
+  return Object.hasOwn(operators, name)
 }
 
 function literalOf(value: string): string {
-  const isLiteral = /^(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|"(?:[^"\\]|\\.)*")$/.test(value)
+  const isLiteral =
+    /^(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?)$/.test(value) || (/^".*"$/.test(value) && isJson(value))
   return isLiteral ? value : JSON.stringify(value)
+}
+
+/** Whether two filters differ by no more than the space between their parts. */
+export function isSameFilter(text: string, other: string): boolean {
+  return compact(text) === compact(other)
+}
+
+/** A JSON text without the space between its parts. */
+function compact(text: string): string {
+  return text.replaceAll(/("[^"\\]*(?:\\.[^"\\]*)*")|\s+/g, "$1")
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -2,6 +2,7 @@
 import { queryOptions } from "@tanstack/react-query"
 import { useEffect } from "react"
 import { given, WaybillProblem } from "waybill-sdk"
+import { memberText } from "../parts/json-parts.ts"
 import { type Answer, queries, waybill } from "../waybill.ts"
 
 export type Integration = Answer<"/v1/integrations/{id}">
@@ -19,6 +20,8 @@ export type Json = Readonly<Record<string, unknown>>
 export interface Tagged {
   readonly integration: Integration
   readonly tag: string | null
+  /** The filter's JSON text as it is kept, "null" for none: `integration.filter` has its numbers rounded. */
+  readonly filterText: string
 }
 
 export const catalogueQuery = queryOptions({
@@ -31,9 +34,13 @@ export function integrationQuery(id: string) {
   return queryOptions({
     queryKey: ["integration", id, "itself"],
     queryFn: async (): Promise<Tagged> => {
-      const { data, response } = await waybill.GET("/v1/integrations/{id}", { params: { path: { id } } })
+      const { data, response } = await waybill.GET("/v1/integrations/{id}", {
+        params: { path: { id } },
+        parseAs: "text",
+      })
       if (data === undefined) throw new Error("The answer has no body.")
-      return { integration: data, tag: response.headers.get("etag") }
+      const integration = JSON.parse(data) as Integration
+      return { integration, tag: response.headers.get("etag"), filterText: memberText(data, "filter") ?? "null" }
     },
   })
 }

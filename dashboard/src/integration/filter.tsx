@@ -19,7 +19,7 @@ import { useQuery } from "@tanstack/react-query"
 import { useState } from "react"
 import { given, WaybillProblem } from "waybill-sdk"
 import { Lacking, useMay } from "../parts/access.tsx"
-import { CodeBlock } from "../parts/code.tsx"
+import { CodeBlock, prettyJson } from "../parts/code.tsx"
 import { LinkTo } from "../parts/link.tsx"
 import { Moment } from "../parts/moment.tsx"
 import { Answered, Empty } from "../parts/page.tsx"
@@ -27,7 +27,7 @@ import { IdLink } from "../parts/place.tsx"
 import { ColourBadge } from "../parts/status.tsx"
 import type { Colour } from "../status.ts"
 import { type Answer, waybill } from "../waybill.ts"
-import { type Condition, conditionsOf, type Operator, operators, textOfConditions } from "./conditions.ts"
+import { type Condition, conditionsOf, isSameFilter, type Operator, operators, textOfConditions } from "./conditions.ts"
 import { eventTypesQuery, isObject, type Tagged } from "./data.ts"
 import { jsonFaultOf, placeOfPointer, type TextPlace } from "./json-place.ts"
 import { isStale, useSave } from "./save.ts"
@@ -57,9 +57,9 @@ export function IntegrationFilter(tagged: Tagged) {
       </Stack>
     )
   }
-  const isSame = text === textOf(held)
+  const isSame = isSameFilter(text, textOf(held))
   // Saved, or changed by somebody while nothing was typed here.
-  if (held.tag !== tagged.tag && (isSame || text === kept)) {
+  if (held.tag !== tagged.tag && (isSame || isSameFilter(text, kept))) {
     hold(tagged)
     if (text !== kept) setText(kept)
   }
@@ -122,11 +122,11 @@ export function IntegrationFilter(tagged: Tagged) {
   )
 }
 
-function textOf({ integration: { filter } }: Tagged): string {
-  if (filter === null) return ""
-  const text = JSON.stringify(filter)
-  const conditions = conditionsOf(text)
-  return conditions === null ? JSON.stringify(filter, null, 2) : textOfConditions(conditions)
+/** What is kept, as it is edited: conditions as the form writes them, all else with line breaks; every number as it was written. */
+function textOf({ filterText }: Tagged): string {
+  if (filterText === "null") return ""
+  const conditions = conditionsOf(filterText)
+  return conditions === null ? (prettyJson(filterText) ?? filterText) : textOfConditions(conditions)
 }
 
 function placeText(place: TextPlace | null): string {

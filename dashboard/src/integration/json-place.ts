@@ -1,4 +1,5 @@
 /** Where something stands in a JSON text, as line and column, for who has to mend it there. */
+import { skipSpace, valueEnd } from "../parts/json-parts.ts"
 
 /** From 1 on. */
 export interface TextPlace {
@@ -25,7 +26,7 @@ export function jsonFaultOf(text: string): { readonly message: string; readonly 
   }
 }
 
-/** The place that a JSON pointer leads to, as far as it leads; the text has to be JSON. */
+/** The place that a JSON pointer leads to, as far as it leads; of a text that is no JSON, as far as it can be read. */
 export function placeOfPointer(text: string, pointer: string): TextPlace {
   const steps = pointer
     .split("/")
@@ -54,7 +55,9 @@ function memberAt(text: string, at: number, step: string): number | null {
     let name = String(position)
     if (!isList) {
       const end = valueEnd(text, i)
-      name = JSON.parse(text.slice(i, end)) as string
+      const key = keyOf(text.slice(i, end))
+      if (key === null) return null
+      name = key
       i = skipSpace(text, skipSpace(text, end) + 1)
     }
     if (name === step) return i
@@ -64,25 +67,11 @@ function memberAt(text: string, at: number, step: string): number | null {
   return null
 }
 
-function valueEnd(text: string, at: number): number {
-  const token = /"(?:[^"\\]|\\.)*"|[[\]{}]|[^\s,:"[\]{}]+/y
-  let depth = 0
-  let i = at
-  do {
-    token.lastIndex = i
-    const found = token.exec(text)?.[0]
-    if (found === undefined) i++
-    else {
-      i += found.length
-      if (found === "{" || found === "[") depth++
-      if (found === "}" || found === "]") depth--
-    }
-  } while (depth > 0 && i < text.length)
-  return i
-}
-
-function skipSpace(text: string, at: number): number {
-  let i = at
-  while (i < text.length && " \t\r\n".includes(text[i] ?? "")) i++
-  return i
+/** What a key's text stands for; null where it is none, as while somebody types. */
+function keyOf(text: string): string | null {
+  try {
+    return String(JSON.parse(text))
+  } catch {
+    return null
+  }
 }

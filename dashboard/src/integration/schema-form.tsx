@@ -19,6 +19,7 @@ import { IconPlus, IconTrash } from "@tabler/icons-react"
 import { type ReactNode, useState } from "react"
 import { SecretField } from "../parts/secret-field.tsx"
 import { type Faults, isObject, type Json, pointerTo } from "./data.ts"
+import { faultOfName } from "./free-name.ts"
 
 /** Texts that may be longer than this are written over several lines. */
 const LONG_CHARACTERS = 10_000
@@ -160,15 +161,21 @@ function Alternatives({
   )
 }
 
-/** Texts by a name of one's own, such as headers. */
+/** Headers: texts by a name of one's own. */
 function TextMap({ schema, name, value, onChange, pointer, faults }: FieldProps) {
   const [fresh, setFresh] = useState("")
+  const [isTried, setTried] = useState(false)
   const entries = Object.entries(isObject(value) ? value : {})
+  const fault = faultOfName(
+    fresh.trim(),
+    entries.map(([key]) => key),
+  )
   const member = schema["additionalProperties"] as Json
   const set = (next: readonly (readonly [string, unknown])[]) =>
     onChange(next.length === 0 ? undefined : Object.fromEntries(next))
   const add = (): void => {
-    if (fresh.trim() === "") return
+    setTried(true)
+    if (fresh.trim() === "" || fault !== null) return
     set([...entries, [fresh.trim(), ""]])
     setFresh("")
   }
@@ -206,7 +213,11 @@ function TextMap({ schema, name, value, onChange, pointer, faults }: FieldProps)
             className="grow"
             label={`Name of another one`}
             value={fresh}
-            onChange={({ currentTarget }) => setFresh(currentTarget.value)}
+            error={isTried ? fault : null}
+            onChange={({ currentTarget }) => {
+              setFresh(currentTarget.value)
+              setTried(false)
+            }}
             onKeyDown={event => {
               if (event.key !== "Enter") return
               event.preventDefault()

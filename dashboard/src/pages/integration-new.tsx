@@ -211,7 +211,9 @@ function Form({
 
 /** What was made: its secret, this once, and what its endpoints said. */
 function Result({ made }: { readonly made: Integration }) {
-  const { data } = useQuery({ ...integrationQuery(made.id), initialData: { integration: made, tag: null } })
+  // The form that made it has no filter.
+  const initialData = { integration: made, tag: null, filterText: "null" }
+  const { data } = useQuery({ ...integrationQuery(made.id), initialData })
   const { integration } = data
   const states = Object.values(integration.verification).map(each => each?.state)
   const isGood = states.every(state => state === "verified" || state === "not_required")

@@ -32,7 +32,10 @@ export function Signature({ request }: { readonly request: SignedRequest }) {
         {base === undefined ? (
           <CodeBlock text={input.value} label="Signature-Input" />
         ) : (
-          <Base text={base} note="Where the address of the endpoint is other than shown, so is its line." />
+          <Base
+            text={base}
+            note="The query of an endpoint's address is not kept: where it has one, it belongs to the line of the address."
+          />
         )}
       </Stack>
     )
