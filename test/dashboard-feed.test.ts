@@ -91,30 +91,22 @@ for (const [where, withheld] of [
   ["from the list", asListed],
   ["from the stream", asStreamed],
 ] as const) {
+  const row: Row = {
+    status: "failed",
+    counts: { withheld_red: 1 },
+    outcomes: [
+      { ...shop, ...withheld("missing_data") },
+      { ...crm, ...withheld("filtered") },
+    ],
+    outcomes_left_out: 0,
+  }
+
   test(`an event that was withheld and then recovered is no longer shown as failed: ${where}`, () => {
-    const row: Row = {
-      status: "failed",
-      counts: { withheld_red: 1 },
-      outcomes: [
-        { ...shop, ...withheld("missing_data") },
-        { ...crm, ...withheld("filtered") },
-      ],
-      outcomes_left_out: 0,
-    }
     const recovered = afterMove(row, { ...shop, ...delivered }, colourOfCode)
     assert.deepEqual([recovered.status, recovered.counts.withheld_red], ["delivered", 0])
   })
 
   test(`an event that someone has to act on elsewhere stays failed: ${where}`, () => {
-    const row: Row = {
-      status: "failed",
-      counts: { withheld_red: 1 },
-      outcomes: [
-        { ...shop, ...withheld("missing_data") },
-        { ...crm, ...withheld("filtered") },
-      ],
-      outcomes_left_out: 0,
-    }
     const moved = afterMove(row, { ...crm, ...delivered }, colourOfCode)
     assert.deepEqual([moved.status, moved.counts.withheld_red], ["failed", 1])
   })

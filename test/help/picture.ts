@@ -1,4 +1,5 @@
 /** Pictures of integrations for the tests of diagnosis: a healthy one, and what is to differ from it. */
+import { diagnose } from "../../src/domain/diagnosis.ts"
 import { DAY_MS, HOUR_MS } from "../../src/domain/duration.ts"
 import type { ByReason, Hour, Picture, Tried } from "../../src/domain/picture.ts"
 
@@ -109,4 +110,15 @@ export function pictureOf(
 /** Errors of one reason. */
 export function errors(count: number, reason: keyof ByReason = "server_error"): ByReason {
   return count === 0 ? {} : { [reason]: count }
+}
+
+/** The code of the verdict, with its case where it has one. */
+export function verdictOf(picture: Picture): string {
+  const { verdict } = diagnose(picture)
+  return verdict.case === undefined ? verdict.code : `${verdict.code} ${verdict.case}`
+}
+
+/** What else it shows, in the same way. */
+export function alsoOf(picture: Picture): string[] {
+  return diagnose(picture).also.map(({ code, case: of }) => (of === undefined ? code : `${code} ${of}`))
 }
